@@ -1,0 +1,125 @@
+// Builds everything below dist/ and prints the sizes. `node build.mjs` is all there is to it.
+//
+//   tollgate.js        the gate: what nginx loads where requests flow
+//   tollgate-admin.js  housekeeping: what nginx loads beside them
+//   tollgate-cli.mjs   the command, for Node, with its dependencies inside
+//   *.schema.json      the JSON Schemas of the configuration files, from src/core/schema.ts
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
+import { build } from 'esbuild'
+
+/** The gate's bundle is in the memory of every open request on QuickJS: 3.5 KB per KB. */
+const GATE_BYTES_MAX = 24 * 1024
+
+/**
+ * What the njs engine cannot parse is a build error (reference: njs 1.0.2's own engine, which is
+ * still ES5 with additions). esbuild lowers none of these on its own.
+ */
+const UNSUPPORTED = [
+  'class',
+  'class-field',
+  'class-private-field',
+  'class-static-field',
+  'default-argument',
+  'array-spread',
+  'object-rest-spread',
+  'rest-argument',
+  'destructuring',
+  'for-of',
+  'for-await',
+  'generator',
+  'async-generator',
+  'optional-chain',
+  'logical-assignment',
+  'optional-catch-binding',
+  'new-target',
+  'bigint',
+  'top-level-await',
+  'dynamic-import',
+  'import-meta',
+  'using',
+  'regexp-dot-all-flag',
+  'regexp-sticky-and-unicode-flags',
+]
+
+/** Found in a bundle, each of these is a mistake that neither types nor syntax can see. */
+const FORBIDDEN = [
+  [/\b(?:Map|Set|WeakMap|Proxy|Reflect|BigInt)\b(?=\()/, 'a global that the njs engine lacks'],
+  [/\.(?:at|flat|flatMap|findLast|matchAll|normalize|localeCompare)\(/, 'a missing method'],
+  [/\b(?:Array\.from|Object\.(?:fromEntries|hasOwn))\b/, 'a function that the njs engine lacks'],
+  [/\bsendBuffer\([^()]*,/, 'sendBuffer with flags, which stops streaming on QuickJS'],
+  [/\w\(await\b|,await\b/, 'an await among arguments, which njs 0.8 cannot parse'],
+  [/\brequire\(|\beval\(|\bnew Function\b/, 'code loaded at run time'],
+]
+
+const njsOptions = {
+  bundle: true,
+  minify: true,
+  format: 'esm',
+  platform: 'neutral',
+  target: 'es2017',
+  external: ['crypto', 'fs'],
+  charset: 'utf8',
+  legalComments: 'none',
+  supported: Object.fromEntries(UNSUPPORTED.map((name) => [name, false])),
+}
+
+/** Not minified: minifying moves an await among arguments, and nobody's stream holds this bundle. */
+const readable = { minify: false }
+
+async function buildBundle(source, name, options) {
+  const outfile = `dist/${name}`
+  await build({ ...njsOptions, ...options, entryPoints: [source], outfile })
+  const text = await readFile(outfile, 'utf8')
+  for (const [pattern, why] of FORBIDDEN) {
+    const found = pattern.exec(text)
+    if (found) throw new Error(`${outfile} holds "${found[0]}": ${why}`)
+  }
+  return Buffer.byteLength(text)
+}
+
+async function buildCommand() {
+  await build({
+    entryPoints: ['src/cli/main.ts'],
+    outfile: 'dist/tollgate-cli.mjs',
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20',
+    legalComments: 'eof',
+    banner: {
+      js: [
+        '#!/usr/bin/env node',
+        "import { createRequire as tollgateRequire } from 'node:module'",
+        'const require = tollgateRequire(import.meta.url)',
+      ].join('\n'),
+    },
+  })
+  return (await stat('dist/tollgate-cli.mjs')).size
+}
+
+async function buildSchemas() {
+  const outfile = 'dist/schema.tmp.mjs'
+  await build({ entryPoints: ['src/core/schema.ts'], outfile, bundle: true, format: 'esm' })
+  const schemas = await import(pathToFileURL(outfile).href)
+  await writeFile('dist/policy.schema.json', print(schemas.policySchema()))
+  await writeFile('dist/clients.schema.json', print(schemas.clientsSchema()))
+  await rm(outfile)
+}
+
+function print(schema) {
+  return `${JSON.stringify(schema, null, 2)}\n`
+}
+
+await mkdir('dist', { recursive: true })
+const gateBytes = await buildBundle('src/gate.ts', 'tollgate.js')
+const adminBytes = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
+const commandBytes = await buildCommand()
+await buildSchemas()
+console.log(`dist/tollgate.js        ${gateBytes} bytes of at most ${GATE_BYTES_MAX}`)
+console.log(`dist/tollgate-admin.js  ${adminBytes} bytes`)
+console.log(`dist/tollgate-cli.mjs   ${commandBytes} bytes`)
+if (gateBytes > GATE_BYTES_MAX) {
+  console.error('The gate is too large: move what requests do not need into src/admin.ts')
+  process.exit(1)
+}

@@ -1,0 +1,56 @@
+import type { RouteAccess, Scope } from './shapes.ts'
+
+/**
+ * What admission knows of a key: plan and client already merged. It stands as JSON in the zone
+ * `tollgate_clients` under the SHA-256 of the secret, in hexadecimal, and is as short as it can be, since there may be
+ * 100,000 of them: what is at its default is left out.
+ */
+export type KeyRecord = {
+  client: string
+  /** The key's public id. */
+  key: string
+  /** Left out: defaultScopes(). */
+  scopes?: Scope[]
+  addresses?: string[]
+  /** Milliseconds since 1970. */
+  expires?: number
+  revoked?: true
+  disabled?: true
+}
+
+/**
+ * Names of the other entries of that zone. None has the 64 characters of a hash.
+ *
+ * - `routes`: packRoutes() of policy.json; its presence says that a policy is loaded
+ * - `lockout`: JSON of LockoutRule
+ * - `stamp`: times and sizes of the files that were last looked at
+ * - `progress`: JSON of Progress, while a load of many clients is under way
+ * - `state`: JSON of LoadState, for people
+ */
+export const ROUTES_ENTRY = 'routes'
+export const LOCKOUT_ENTRY = 'lockout'
+export const STAMP_ENTRY = 'stamp'
+export const PROGRESS_ENTRY = 'progress'
+export const STATE_ENTRY = 'state'
+
+/** What a client may call when neither it nor its plan says. */
+export function defaultScopes(): Scope[] {
+  return ['inference', 'embeddings', 'audio', 'models']
+}
+
+/**
+ * Reads how policy.json opens one route out of the packed form, `;chat=off;tokenize=key;`: a string
+ * search, because this runs at every request.
+ */
+export function routeAccess(packed: string, name: string): RouteAccess | null {
+  const at = packed.indexOf(`;${name}=`)
+  if (at < 0) return null
+  switch (packed.charAt(at + name.length + 2)) {
+    case 'k':
+      return 'key'
+    case 'p':
+      return 'public'
+    default:
+      return 'off'
+  }
+}

@@ -1,0 +1,190 @@
+import { isPublicAllowed, listRoutes } from './routes.ts'
+
+/**
+ * The JSON Schemas of policy.json and clients.json, in the subset of draft 2020-12 that validate.ts
+ * reads. The build writes them out as files for editors, so there is one source for both.
+ */
+export type Schema = {
+  $schema?: string
+  title?: string
+  description?: string
+  type?: string | string[]
+  const?: number | string
+  enum?: string[]
+  properties?: { [name: string]: Schema }
+  required?: string[]
+  additionalProperties?: Schema | false
+  propertyNames?: { pattern: string }
+  items?: Schema
+  maxItems?: number
+  pattern?: string
+  maxLength?: number
+  minimum?: number
+  maximum?: number
+  format?: 'date-time'
+  default?: number | string | boolean | string[]
+}
+
+/** Names of clients, plans and groups: they stand in headers and logs, so plain ASCII, no spaces. */
+export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}$'
+export const KEY_ID_PATTERN = '^[a-z0-9]{8}$'
+export const SCOPES = ['inference', 'embeddings', 'audio', 'models', 'tokenize', 'admin']
+
+/** The largest count a limit may name: 2^53 - 1, what a double and a shared zone hold exactly. */
+const COUNT_MAX = 9007199254740991
+const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
+
+function count(description: string): Schema {
+  return { type: 'integer', minimum: 0, maximum: COUNT_MAX, description }
+}
+
+function grantProperties(): { [name: string]: Schema } {
+  return {
+    scopes: {
+      type: 'array',
+      items: { type: 'string', enum: SCOPES },
+      maxItems: 6,
+      description: 'Groups of routes that may be called',
+    },
+    models: {
+      type: 'array',
+      items: { type: 'string', pattern: '^[^\\u0000-\\u001f]{1,256}$' },
+      maxItems: 256,
+      description: 'Model names that may be asked for; * stands for any characters',
+    },
+    addresses: {
+      type: 'array',
+      items: { type: 'string', maxLength: 64 },
+      maxItems: 256,
+      description: 'Addresses that may call, as CIDR blocks or single addresses, IPv4 and IPv6',
+    },
+    limits: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        requestsPerMinute: count('Requests in a sliding minute'),
+        tokensPerMinute: count('Prompt and completion tokens together, in a sliding minute'),
+        inputTokensPerMinute: count('Prompt tokens in a sliding minute'),
+        outputTokensPerMinute: count('Completion tokens in a sliding minute'),
+        concurrency: count('Requests in flight'),
+      },
+    },
+    budgets: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        tokensPerDay: count('Tokens in a calendar day, UTC'),
+        tokensPerMonth: count('Tokens in a calendar month, UTC'),
+        costPerDay: { type: 'number', minimum: 0, description: 'Cost in a calendar day, UTC' },
+        costPerMonth: { type: 'number', minimum: 0, description: 'Cost in a calendar month, UTC' },
+        hard: { type: 'boolean', description: 'Cut running streams when the budget is spent' },
+      },
+    },
+    request: {
+      type: 'object',
+      additionalProperties: false,
+      properties: {
+        maxOutputTokens: count('Completion tokens of one request'),
+        maxInputTokens: count('Prompt tokens of one request'),
+        n: count('Choices of one request'),
+      },
+    },
+    priority: { type: 'integer', minimum: -1000000, maximum: 1000000 },
+    cacheSalt: { type: 'boolean', description: 'Keep the prefix cache apart from other clients' },
+    shadow: { type: 'boolean', description: 'Evaluate limits, never enforce them' },
+    note: { type: 'string', maxLength: 1024 },
+  }
+}
+
+function keySchema(): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    required: ['id', 'sha256', 'created'],
+    properties: {
+      id: { type: 'string', pattern: KEY_ID_PATTERN, description: 'Public id' },
+      sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the key' },
+      created: { type: 'string', format: 'date-time' },
+      expires: { type: ['string', 'null'], format: 'date-time' },
+      revoked: { type: ['string', 'null'], format: 'date-time' },
+      note: { type: 'string', maxLength: 1024 },
+    },
+  }
+}
+
+/** The schema of one client in clients.json. */
+export function clientSchema(): Schema {
+  const properties = grantProperties()
+  properties['plan'] = {
+    type: 'string',
+    pattern: NAME_PATTERN,
+    description: 'A plan of policy.json',
+  }
+  properties['group'] = { type: 'string', pattern: NAME_PATTERN }
+  properties['disabled'] = { type: 'boolean', description: 'Refuse all keys of this client' }
+  properties['keys'] = { type: 'array', items: keySchema(), maxItems: 1000 }
+  return { type: 'object', additionalProperties: false, required: ['keys'], properties }
+}
+
+/** The schema of clients.json. */
+export function clientsSchema(): Schema {
+  return {
+    $schema: DRAFT,
+    title: 'Tollgate clients',
+    type: 'object',
+    additionalProperties: false,
+    required: ['version', 'clients'],
+    properties: {
+      $schema: { type: 'string', maxLength: 1024 },
+      version: { const: 1 },
+      clients: {
+        type: 'object',
+        propertyNames: { pattern: NAME_PATTERN },
+        additionalProperties: clientSchema(),
+      },
+    },
+  }
+}
+
+/** The schema of policy.json. */
+export function policySchema(): Schema {
+  const routes: { [name: string]: Schema } = {}
+  listRoutes().forEach((route) => {
+    const ways = isPublicAllowed(route) ? ['off', 'key', 'public'] : ['off', 'key']
+    routes[route.name] = { type: 'string', enum: ways }
+  })
+  return {
+    $schema: DRAFT,
+    title: 'Tollgate policy',
+    type: 'object',
+    additionalProperties: false,
+    required: ['version'],
+    properties: {
+      $schema: { type: 'string', maxLength: 1024 },
+      version: { const: 1 },
+      plans: {
+        type: 'object',
+        propertyNames: { pattern: NAME_PATTERN },
+        additionalProperties: {
+          type: 'object',
+          additionalProperties: false,
+          properties: grantProperties(),
+        },
+      },
+      routes: {
+        type: 'object',
+        additionalProperties: false,
+        properties: routes,
+        description: 'off, key, or public (without a key), by the name of the route',
+      },
+      lockout: {
+        type: 'object',
+        additionalProperties: false,
+        properties: {
+          badKeysPerMinute: { type: 'integer', minimum: 1, maximum: 1000000, default: 20 },
+          seconds: { type: 'integer', minimum: 1, maximum: 86400, default: 300 },
+        },
+      },
+    },
+  }
+}

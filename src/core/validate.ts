@@ -1,0 +1,244 @@
+import { parseBlock } from './address.ts'
+import { finishRun, hasOwn, interpret, isObject, type Run, report, startRun } from './interpret.ts'
+import { formatPath } from './path.ts'
+import { clientSchema, clientsSchema, policySchema, type Schema } from './schema.ts'
+import type { Clients, Policy, Problem } from './shapes.ts'
+import { closest } from './suggest.ts'
+
+type Fields = { [name: string]: unknown }
+
+/** Where an id or a hash was seen first. */
+type Owners = { [value: string]: string }
+
+/** A validation of clients.json that is under way. `problems` is complete when it is done. */
+export type ClientsValidation = {
+  problems: Problem[]
+  run: Run
+  schema: Schema
+  clients: Fields
+  names: string[]
+  /** Index of the next name. */
+  next: number
+  /** null when no policy could be read: then plans are not looked up. */
+  plans: Fields | null
+  idOwners: Owners
+  hashOwners: Owners
+}
+
+/** Checks a parsed policy.json: all its problems, none when it is good. */
+export function validatePolicy(document: unknown): Problem[] {
+  const run = startRun()
+  interpret(run, policySchema(), document)
+  const plans = isObject(document) ? document['plans'] : undefined
+  if (isObject(plans)) {
+    run.place.push('plans')
+    Object.keys(plans).forEach((name) => {
+      run.place.push(name)
+      checkAddresses(run, plans[name])
+      run.place.pop()
+    })
+  }
+  finishRun(run)
+  return run.problems
+}
+
+/** Checks a parsed clients.json. Without a policy the names of plans are not looked up. */
+export function validateClients(document: unknown, policy: Policy | null): Problem[] {
+  const state = startClientsValidation(document, policy)
+  validateNextClients(state, state.names.length)
+  return state.problems
+}
+
+/** Begins to check a parsed clients.json; validateNextClients() goes on in slices. */
+export function startClientsValidation(
+  document: unknown,
+  policy: Policy | null,
+): ClientsValidation {
+  const run = startRun()
+  interpret(run, frameSchema(), document)
+  const found = isObject(document) ? document['clients'] : undefined
+  const clients = isObject(found) ? found : {}
+  const plans = policy && isObject(policy.plans) ? policy.plans : {}
+  return {
+    problems: run.problems,
+    run,
+    schema: clientSchema(),
+    clients,
+    names: Object.keys(clients),
+    next: 0,
+    plans: policy ? plans : null,
+    idOwners: {},
+    hashOwners: {},
+  }
+}
+
+/** Checks up to `count` more clients, and tells whether all have been. */
+export function validateNextClients(state: ClientsValidation, count: number): boolean {
+  const end = Math.min(state.names.length, state.next + count)
+  const place = state.run.place
+  place.push('clients', '')
+  for (; state.next < end; state.next++) {
+    const name = state.names[state.next] || ''
+    place[1] = name
+    checkClient(state, name, state.clients[name])
+  }
+  place.pop()
+  place.pop()
+  const isDone = end === state.names.length
+  if (isDone) finishRun(state.run)
+  return isDone
+}
+
+/**
+ * Checks further clients by name, which need not stand in the document that the run began with: for
+ * those who read the file in portions. An id or hash that appears twice is found in all of them.
+ */
+export function validateMoreClients(
+  state: ClientsValidation,
+  clients: Fields,
+  names: string[],
+): void {
+  state.clients = clients
+  state.names = names
+  state.next = 0
+  validateNextClients(state, names.length)
+}
+
+/** The schema of clients.json without that of the single client, which comes in slices. */
+function frameSchema(): Schema {
+  const schema = clientsSchema()
+  const clients = schema.properties ? schema.properties['clients'] : undefined
+  if (clients) clients.additionalProperties = {}
+  return schema
+}
+
+function checkClient(state: ClientsValidation, name: string, client: unknown): void {
+  interpret(state.run, state.schema, client)
+  if (!isObject(client)) return
+  checkAddresses(state.run, client)
+  checkPlan(state, client['plan'])
+  const keys = client['keys']
+  if (!Array.isArray(keys)) return
+  state.run.place.push('keys', 0)
+  for (let i = 0; i < keys.length; i++) {
+    const key: unknown = keys[i]
+    if (!isObject(key)) continue
+    state.run.place[3] = i
+    checkUnique(state, name, 'id', key['id'])
+    checkUnique(state, name, 'sha256', key['sha256'])
+  }
+  state.run.place.pop()
+  state.run.place.pop()
+}
+
+function checkPlan(state: ClientsValidation, plan: unknown): void {
+  if (typeof plan !== 'string' || !state.plans || hasOwn(state.plans, plan)) return
+  const known = Object.keys(state.plans)
+  const meant = closest(plan, known)
+  state.run.place.push('plan')
+  report(
+    state.run,
+    meant === null
+      ? `No plan "${plan.slice(0, 40)}" in policy.json; ${listPlans(known)}`
+      : `No plan "${plan.slice(0, 40)}" in policy.json; did you mean ${meant}?`,
+  )
+  state.run.place.pop()
+}
+
+function listPlans(known: string[]): string {
+  return known.length > 0 ? `known are ${known.slice(0, 20).join(', ')}` : 'it has no plans yet'
+}
+
+/**
+ * Reports an id or hash that another key has, and says where that is. Only the client is remembered
+ * and its key looked up then, because there may be 200,000 of these.
+ */
+function checkUnique(
+  state: ClientsValidation,
+  name: string,
+  field: 'id' | 'sha256',
+  value: unknown,
+): void {
+  // What the schema refuses was reported. What it accepts is lower case hexadecimal or 8 characters
+  // without capitals, and so no name that every object has.
+  if (typeof value !== 'string' || value.length !== (field === 'id' ? 8 : 64)) return
+  const owners = field === 'id' ? state.idOwners : state.hashOwners
+  const owner = owners[value]
+  if (typeof owner !== 'string') {
+    owners[value] = name
+    return
+  }
+  const at = indexOfKey(state.clients[owner], field, value)
+  const first = formatPath(['clients', owner, 'keys', at])
+  state.run.place.push(field)
+  report(
+    state.run,
+    field === 'id'
+      ? `The id is also that of ${first}; ids are unique`
+      : `The same key stands at ${first} already; remove one of the two`,
+  )
+  state.run.place.pop()
+}
+
+function indexOfKey(client: unknown, field: string, value: string): number {
+  const keys = isObject(client) ? client['keys'] : []
+  if (!Array.isArray(keys)) return 0
+  return keys.findIndex((key) => isObject(key) && key[field] === value)
+}
+
+function checkAddresses(run: Run, grant: unknown): void {
+  const addresses = isObject(grant) ? grant['addresses'] : undefined
+  if (!Array.isArray(addresses)) return
+  run.place.push('addresses', 0)
+  for (let i = 0; i < addresses.length; i++) {
+    run.place[run.place.length - 1] = i
+    const address: unknown = addresses[i]
+    if (typeof address === 'string' && !parseBlock(address)) {
+      report(run, 'Must be an address or a CIDR block such as 10.0.0.0/8 or 2001:db8::/32')
+    }
+  }
+  run.place.pop()
+  run.place.pop()
+}
+
+/** Fields that are stored and checked, but not acted upon by this version. */
+const PENDING = [
+  'limits',
+  'budgets',
+  'request',
+  'models',
+  'priority',
+  'cacheSalt',
+  'shadow',
+  'group',
+]
+
+/**
+ * Notices, not errors: the fields in use that this version stores and does not enforce, one notice
+ * for each, at its first use in the plans or the clients.
+ */
+export function notEnforcedYet(document: Clients, policy: Policy): Problem[] {
+  const pending = PENDING.slice()
+  const notices: Problem[] = []
+  noticeIn('plans', policy.plans || {}, pending, notices)
+  noticeIn('clients', document.clients, pending, notices)
+  return notices
+}
+
+/** Takes out of `pending` what it finds, so that 100,000 clients are cheap when all was found. */
+function noticeIn(root: string, grants: object, pending: string[], notices: Problem[]): void {
+  const entries = Object.keys(grants)
+  for (let i = 0; i < entries.length && pending.length > 0; i++) {
+    const name = entries[i] || ''
+    const grant = (grants as Fields)[name]
+    for (let j = pending.length - 1; isObject(grant) && j >= 0; j--) {
+      const field = pending[j] || ''
+      if (grant[field] === undefined) continue
+      pending.splice(j, 1)
+      notices.push({
+        path: formatPath([root, name, field]),
+        message: `The field ${field} is stored, but this version does not enforce it yet`,
+      })
+    }
+  }
+}

@@ -1,0 +1,26 @@
+import fs from 'fs'
+
+/** Times and sizes of both files: another stamp means that one of them has changed. */
+export function stampFiles(dir: string): string {
+  return `${stampFile(`${dir}/policy.json`)} ${stampFile(`${dir}/clients.json`)}`
+}
+
+function stampFile(path: string): string {
+  try {
+    const found = fs.statSync(path)
+    return `${found.mtimeMs}:${found.size}:${found.ino}`
+  } catch (_) {
+    return 'none'
+  }
+}
+
+/** Reads a JSON file whole. Throws when it cannot be read, or is no JSON. */
+export function readDocument(path: string): unknown {
+  return JSON.parse(fs.readFileSync(path, 'utf8'))
+}
+
+/** Writes a file whole or not at all, for readers that may come at any moment. */
+export function replaceFile(path: string, text: string): void {
+  fs.writeFileSync(`${path}.new`, text)
+  fs.renameSync(`${path}.new`, path)
+}

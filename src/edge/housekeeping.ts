@@ -1,0 +1,119 @@
+import { PROGRESS_ENTRY, STAMP_ENTRY, STATE_ENTRY } from '../core/record.ts'
+import type { Problem } from '../core/shapes.ts'
+import { replaceFile, stampFiles } from './files.ts'
+import { continueLoad, type Progress } from './load.ts'
+import { clientsZone } from './registry.ts'
+
+/** What the last look at the files came to, for people: in the zone, and in state.json. */
+export type LoadState = {
+  generation: number
+  /** When the running configuration was loaded. */
+  loaded: string | null
+  elapsedMs: number
+  clients: number
+  keys: number
+  /** Why the files as they are now are not in force; empty when they are. */
+  problems: Problem[]
+  /** What should be mended all the same. */
+  notices: Problem[]
+}
+
+/** What njs hands to a periodic handler. There is no request, so only maps have a value. */
+type Session = { variables: { [name: string]: string | undefined } }
+
+const PROBLEMS_LOGGED_MAX = 20
+
+/**
+ * js_periodic, every second in worker 0: brings policy.json and clients.json into the zone when they
+ * have changed. Files that do not validate change nothing: the last good state stays, and the error
+ * log says once what is wrong.
+ */
+export async function housekeep(session: Session): Promise<void> {
+  const zone = clientsZone()
+  const dir = session.variables['tollgate_dir'] || ''
+  const stamp = stampFiles(dir)
+  if (zone.get(STAMP_ENTRY) === stamp) return
+  const progress = progressOf(zone, stamp)
+  try {
+    await continueLoad(zone, dir, progress)
+  } catch (error) {
+    // A full zone: the keys that are in it go on working, the others are refused.
+    progress.problems.push({ path: 'tollgate_clients', message: (error as Error).message })
+    progress.phase = 'done'
+  }
+  if (progress.phase !== 'done') return
+  const state = nextState(zone, progress)
+  // The stamp is last: a load that was interrupted goes on at the next second.
+  zone.set(STATE_ENTRY, JSON.stringify(state))
+  zone.delete(PROGRESS_ENTRY)
+  zone.set(STAMP_ENTRY, stamp)
+  report(state)
+  writeState(`${session.variables['tollgate_state_dir']}/state.json`, state)
+}
+
+function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
+  const kept = zone.get(PROGRESS_ENTRY)
+  if (kept) {
+    const progress = JSON.parse(kept) as Progress
+    if (progress.stamp === stamp) return progress
+  }
+  return {
+    stamp,
+    phase: 'check',
+    offset: 0,
+    clients: 0,
+    keys: 0,
+    problems: [],
+    notices: [],
+    started: Date.now(),
+  }
+}
+
+function nextState(zone: NgxSharedDict<string>, progress: Progress): LoadState {
+  const kept = zone.get(STATE_ENTRY)
+  const state: LoadState = kept
+    ? (JSON.parse(kept) as LoadState)
+    : { generation: 0, loaded: null, elapsedMs: 0, clients: 0, keys: 0, problems: [], notices: [] }
+  if (progress.problems.length === 0) {
+    const nowMs = Date.now()
+    state.generation++
+    state.loaded = new Date(nowMs).toISOString()
+    state.elapsedMs = nowMs - progress.started
+    state.clients = progress.clients
+    state.keys = progress.keys
+  }
+  state.problems = progress.problems
+  state.notices = progress.notices
+  return state
+}
+
+function report(state: LoadState): void {
+  state.notices.forEach((notice) => {
+    ngx.log(ngx.WARN, `Tollgate found in ${notice.path}: ${notice.message}`)
+  })
+  if (state.problems.length === 0) {
+    const counts = `${state.clients} clients and ${state.keys} keys`
+    ngx.log(ngx.INFO, `Tollgate loaded ${counts} in ${state.elapsedMs} ms`)
+    return
+  }
+  const shown = state.problems.slice(0, PROBLEMS_LOGGED_MAX)
+  shown.forEach((problem) => {
+    ngx.log(ngx.ERR, `Tollgate cannot load ${problem.path}: ${problem.message}`)
+  })
+  const rest = state.problems.length - shown.length
+  if (rest > 0) ngx.log(ngx.ERR, `Tollgate found ${rest} more problems: run tollgate check`)
+  if (state.generation > 0) {
+    ngx.log(ngx.ERR, `Tollgate goes on with what it loaded at ${state.loaded}`)
+  } else {
+    ngx.log(ngx.ERR, 'Tollgate has never loaded a configuration: every request is refused')
+  }
+}
+
+/** For `tollgate doctor`, which cannot read the zone. */
+function writeState(path: string, state: LoadState): void {
+  try {
+    replaceFile(path, `${JSON.stringify(state, null, 2)}\n`)
+  } catch (error) {
+    ngx.log(ngx.WARN, `Tollgate cannot write ${path}: ${(error as Error).message}`)
+  }
+}

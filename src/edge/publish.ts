@@ -1,0 +1,56 @@
+import {
+  LOCKOUT_ENTRY,
+  PROGRESS_ENTRY,
+  ROUTES_ENTRY,
+  STAMP_ENTRY,
+  STATE_ENTRY,
+} from '../core/record.ts'
+import { packRoutes, resolveKey } from '../core/resolve.ts'
+import type { Client, Lockout, Policy } from '../core/shapes.ts'
+
+const BAD_KEYS_PER_MINUTE = 20
+const LOCKOUT_SECONDS = 300
+/** Keys are named by their SHA-256 in hexadecimal; no other entry is as long. */
+const HASH_LENGTH = 64
+
+/** Writes the records of one client, those that differ, and tells how many keys it has. */
+export function publishClient(
+  zone: NgxSharedDict<string>,
+  name: string,
+  client: Client,
+  policy: Policy,
+): number {
+  client.keys.forEach((key) => {
+    put(zone, key.sha256, resolveKey(name, client, key, policy))
+  })
+  return client.keys.length
+}
+
+/** Writes what the policy says beside the keys. With `routes` the first requests are admitted. */
+export function publishPolicy(zone: NgxSharedDict<string>, policy: Policy): void {
+  put(zone, LOCKOUT_ENTRY, JSON.stringify(lockoutRule(policy.lockout || {})))
+  put(zone, ROUTES_ENTRY, packRoutes(policy))
+}
+
+/** How many keys the zone holds, those that are in no file any more included. */
+export function countKeys(zone: NgxSharedDict<string>): number {
+  const entries = [LOCKOUT_ENTRY, PROGRESS_ENTRY, ROUTES_ENTRY, STAMP_ENTRY, STATE_ENTRY]
+  const others = entries.filter((entry) => zone.has(entry))
+  return zone.size() - others.length
+}
+
+/** The hashes of all keys in the zone. */
+export function listHashes(zone: NgxSharedDict<string>): string[] {
+  return zone.keys(zone.size()).filter((entry) => entry.length === HASH_LENGTH)
+}
+
+function lockoutRule(lockout: Lockout): object {
+  return {
+    badKeysPerMinute: lockout.badKeysPerMinute || BAD_KEYS_PER_MINUTE,
+    seconds: lockout.seconds || LOCKOUT_SECONDS,
+  }
+}
+
+function put(zone: NgxSharedDict<string>, entry: string, value: string): void {
+  if (zone.get(entry) !== value) zone.set(entry, value)
+}

@@ -1,0 +1,18 @@
+/** The door of dist/tollgate.js: the names that the files in nginx/tollgate/ call, in request order. */
+import { access, enter } from './edge/door.ts'
+import { meter } from './edge/meter.ts'
+import { refuse } from './edge/refusal.ts'
+import { client, key, ledger, outcome, route, verdict } from './edge/variables.ts'
+
+export default {
+  verdict,
+  access,
+  enter,
+  client,
+  key,
+  route,
+  meter,
+  refuse,
+  outcome,
+  ledger,
+}

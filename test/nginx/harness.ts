@@ -1,0 +1,221 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { layOut } from '../../src/cli/layout.ts'
+import { nginxConf, type Site } from '../../src/cli/site.ts'
+import type { Clients, Policy } from '../../src/core/shapes.ts'
+import { type Mock, startMock } from '../mock/server.ts'
+import { runNginx, type Setup } from './setups.ts'
+
+/** One request of the ledger, as any reader of the file sees it. */
+export type Line = Record<string, string | number>
+
+/** A running nginx with the gate, the mock behind it, and everything that is written by both. */
+export type Gate = {
+  url: string
+  port: number
+  mock: Mock
+  /** A key of client `app`, with the default scopes. */
+  key: string
+  keyId: string
+  configDir: string
+  stateDir: string
+  runDir: string
+  /** The master process of nginx. */
+  pid: number
+  call(path: string, init?: RequestInit & { key?: string | null }): Promise<Response>
+  /** Writes clients.json and waits until it is in force. */
+  setClients(clients: Clients): Promise<void>
+  setPolicy(policy: Policy): Promise<void>
+  writeConfig(file: 'clients.json' | 'policy.json', text: string): Promise<void>
+  state(): Promise<State>
+  waitForGeneration(generation: number): Promise<void>
+  ledger(count?: number): Promise<Line[]>
+  errorLog(): Promise<string>
+  accessLog(): Promise<string>
+  signal(name: NodeJS.Signals): void
+  stop(): Promise<void>
+}
+
+export type State = {
+  generation: number
+  loaded: string | null
+  clients: number
+  keys: number
+  problems: { path: string; message: string }[]
+}
+
+export type GateOptions = {
+  example?: Site['example']
+  clients?: Clients
+  policy?: Policy
+  workers?: number
+  mock?: Parameters<typeof startMock>[0]
+  /** Where requests go instead of the mock. */
+  upstreamServer?: string
+  serverExtra?: string
+  upstreamKey?: string
+  /** Do not wait for the first load. */
+  isEager?: boolean
+}
+
+/** A key and what clients.json knows of it. */
+export function makeKey(
+  secret = `tg_${randomBytes(4).toString('hex')}_${randomBytes(24).toString('hex')}`,
+) {
+  const id = randomBytes(4).toString('hex')
+  const sha256 = createHash('sha256').update(secret).digest('hex')
+  return { secret, record: { id, sha256, created: '2026-01-01T00:00:00Z' } }
+}
+
+/** Starts nginx with one of the example sites. The files are those that users install. */
+export async function startGate(setup: Setup, options: GateOptions = {}): Promise<Gate> {
+  const root = await mkdtemp(join(tmpdir(), 'tollgate-test-'))
+  const dirs = {
+    configDir: join(root, 'config'),
+    stateDir: join(root, 'state'),
+    runDir: join(root, 'run'),
+  }
+  for (const dir of Object.values(dirs)) await mkdir(dir)
+  const mock = await startMock(options.mock ?? { ttftMs: 0, itlMs: 0 })
+  const { secret, record } = makeKey()
+  const clients = options.clients ?? { version: 1, clients: {} }
+  clients.clients['app'] ??= { keys: [record] }
+  await writeFile(join(dirs.configDir, 'clients.json'), JSON.stringify(clients))
+  await writeFile(
+    join(dirs.configDir, 'policy.json'),
+    JSON.stringify(options.policy ?? { version: 1 }),
+  )
+  const [port, adminPort] = [await freePort(), await freePort()]
+  const layout = {
+    nginxDir: root,
+    ...dirs,
+    adminListen: `127.0.0.1:${adminPort}`,
+    engine: setup.nginx.engine,
+  }
+  await layOut(layout)
+  if (options.upstreamKey) await setUpstreamKey(root, options.upstreamKey)
+  const site: Site = {
+    layout,
+    nginx: setup.nginx,
+    example: options.example ?? setup.door,
+    listen: `127.0.0.1:${port}`,
+    upstreamServer: options.upstreamServer ?? `127.0.0.1:${mock.port}`,
+    upstreamScheme: 'http',
+    workers: options.workers ?? 1,
+    user: process.getuid?.() === 0 ? 'root' : null,
+    runDir: dirs.runDir,
+    serverExtra: `access_log ${dirs.runDir}/access.log tollgate;\n${options.serverExtra ?? ''}`,
+  }
+  await writeFile(join(root, 'nginx.conf'), await nginxConf(site))
+  const server = await runNginx(setup, root, dirs.runDir)
+  const gate = makeGate({ dirs, root, mock, port, server, secret, keyId: record.id })
+  if (!options.isEager) await gate.waitForGeneration(1)
+  return gate
+}
+
+type Parts = {
+  dirs: { configDir: string; stateDir: string; runDir: string }
+  root: string
+  mock: Mock
+  port: number
+  server: { pid: number; stop(): Promise<void> }
+  secret: string
+  keyId: string
+}
+
+function makeGate({ dirs, root, mock, port, server, secret, keyId }: Parts): Gate {
+  const url = `http://127.0.0.1:${port}`
+  const gate: Gate = {
+    ...dirs,
+    url,
+    port,
+    mock,
+    key: secret,
+    keyId,
+    pid: server.pid,
+    call(path, init = {}) {
+      const headers = new Headers(init.headers)
+      if (init.key !== null) headers.set('authorization', `Bearer ${init.key ?? secret}`)
+      if (init.body && !headers.has('content-type')) headers.set('content-type', 'application/json')
+      return fetch(url + path, { method: init.body ? 'POST' : 'GET', ...init, headers })
+    },
+    async writeConfig(file, text) {
+      await writeFile(join(dirs.configDir, `${file}.new`), text)
+      await rename(join(dirs.configDir, `${file}.new`), join(dirs.configDir, file))
+    },
+    async setClients(document) {
+      const { generation } = await gate.state()
+      await gate.writeConfig('clients.json', JSON.stringify(document))
+      await gate.waitForGeneration(generation + 1)
+    },
+    async setPolicy(document) {
+      const { generation } = await gate.state()
+      await gate.writeConfig('policy.json', JSON.stringify(document))
+      await gate.waitForGeneration(generation + 1)
+    },
+    async state() {
+      return JSON.parse(await readFile(join(dirs.stateDir, 'state.json'), 'utf8'))
+    },
+    async waitForGeneration(generation) {
+      await until(`generation ${generation}`, async () => {
+        if (!existsSync(join(dirs.stateDir, 'state.json'))) return false
+        return (await gate.state()).generation >= generation
+      })
+    },
+    async ledger(count = 0) {
+      let lines: string[] = []
+      await until(`${count} lines in the ledger`, async () => {
+        lines = (await read(join(dirs.stateDir, 'ledger.jsonl'))).split('\n').filter(Boolean)
+        return lines.length >= count
+      })
+      return lines.map((line) => JSON.parse(line))
+    },
+    errorLog: () => read(join(dirs.runDir, 'error.log')),
+    accessLog: () => read(join(dirs.runDir, 'access.log')),
+    signal: (name) => void process.kill(server.pid, name),
+    async stop() {
+      await server.stop()
+      await mock.close()
+      await rm(root, { recursive: true, force: true })
+    },
+  }
+  return gate
+}
+
+async function setUpstreamKey(root: string, upstreamKey: string): Promise<void> {
+  const path = join(root, 'tollgate', 'upstream-key.conf')
+  const text = await readFile(path, 'utf8')
+  await writeFile(path, text.replace('default ""', `default "Bearer ${upstreamKey}"`))
+}
+
+async function read(path: string): Promise<string> {
+  return existsSync(path) ? readFile(path, 'utf8') : ''
+}
+
+/** Polls until a condition holds; 10 s is failure. */
+export async function until(what: string, isDone: () => boolean | Promise<boolean>): Promise<void> {
+  const deadlineMs = Date.now() + 10_000
+  while (!(await isDone())) {
+    if (Date.now() > deadlineMs) throw new Error(`Waited 10 s in vain for ${what}`)
+    await sleep(10)
+  }
+}
+
+export function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms))
+}
+
+/** A port on which nothing listens right now. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  if (address === null || typeof address === 'string') throw new Error('No port was given')
+  return address.port
+}
