@@ -1,0 +1,111 @@
+import { type Answer, done, failure, json, stream } from './answer.ts'
+import { type Call, created, fingerprint } from './call.ts'
+import { llamaCompletionShape, llamaUsage, timings } from './llamacpp.ts'
+import { rustCompletionShape, rustUsage } from './rust.ts'
+import { sglangCompletionShape, sglangUsage } from './sglang.ts'
+import { planOf, type Shape } from './shape.ts'
+import { finalUsage, runningUsage } from './usage.ts'
+
+/** POST /v1/completions. A list of prompts multiplies the choices, as it does in vLLM. */
+export function answerCompletion(request: Call): Answer {
+  const prompts = request.body.prompt
+  const isMany = Array.isArray(prompts) && typeof prompts[0] !== 'number'
+  const call = isMany ? { ...request, choices: request.choices * prompts.length } : request
+  if (!call.isStream) return json(bodyOf(call), call.tokens)
+  // vLLM cannot stream a beam search: one event carries the whole object, usage beside filled choices.
+  if (call.body.use_beam_search === true && call.settings.dialect === 'vllm') {
+    return stream({
+      tokens: 0,
+      choices: 0,
+      head: [],
+      token: () => '',
+      tail: [`data: ${pythonBody(call)}\n\n`, done],
+      failure: [failure, done],
+      isAscii: call.isAscii,
+    })
+  }
+  return stream(planOf(shapeOf(call), call))
+}
+
+function shapeOf(call: Call): Shape {
+  switch (call.settings.dialect) {
+    case 'vllm':
+      return pythonShape(call)
+    case 'vllm-rust':
+      return rustCompletionShape(call)
+    case 'llamacpp':
+    case 'llamacpp-old':
+      return llamaCompletionShape(call)
+    case 'sglang':
+      return sglangCompletionShape(call)
+  }
+}
+
+function pythonShape(call: Call): Shape {
+  const id = JSON.stringify(`cmpl-${call.id}`)
+  const open = `data: {"id":${id},"object":"text_completion","created":${created},"model":${JSON.stringify(call.model)},"choices":[`
+  const stamp = call.includesUsage ? '' : `,"system_fingerprint":"${fingerprint}"`
+  const end = (reason: string): string =>
+    `","logprobs":null,"finish_reason":${reason},"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]`
+  return {
+    role: () => '',
+    before: (index) => `${open}{"index":${index},"text":"`,
+    after: (count) => `${end('null')}${runningUsage(call, count)}}\n\n`,
+    afterLast: (count) => `${end('"length"')}${runningUsage(call, count)}${stamp}}\n\n`,
+    finish: (index) =>
+      `${open}{"index":${index},"text":"${end(`"${call.reason}"`)}${runningUsage(call, call.tokens)}${stamp}}\n\n`,
+    closing: call.includesUsage
+      ? [
+          `${open}],"usage":${finalUsage(call, 'absent')},"system_fingerprint":"${fingerprint}"}\n\n`,
+        ]
+      : [],
+    done: [done],
+    failure: [failure, done],
+  }
+}
+
+function bodyOf(call: Call): string {
+  switch (call.settings.dialect) {
+    case 'vllm':
+      return pythonBody(call)
+    case 'vllm-rust':
+      return `${opening(call, `cmpl-${call.id}`)}${choicesOf(call, pythonChoice)}],"usage":${rustUsage(call, call.tokens * call.choices)},"system_fingerprint":null,"kv_transfer_params":null,"ec_transfer_params":null}`
+    case 'llamacpp':
+    case 'llamacpp-old':
+      return llamaBody(call)
+    case 'sglang':
+      return `${opening(call, call.id)}${choicesOf(call, sglangChoice)}],"usage":${sglangUsage(call, call.tokens * call.choices)},"metadata":{"weight_version":"default"}}`
+  }
+}
+
+type Choice = (call: Call, index: number, text: string) => string
+
+function choicesOf(call: Call, choice: Choice): string {
+  const text = JSON.stringify(call.text())
+  return Array.from({ length: call.choices }, (_, index) => choice(call, index, text)).join(',')
+}
+
+function opening(call: Call, id: string): string {
+  return `{"id":${JSON.stringify(id)},"object":"text_completion","created":${created},"model":${JSON.stringify(call.model)},"choices":[`
+}
+
+const pythonChoice: Choice = (call, index, text) =>
+  `{"index":${index},"text":${text},"logprobs":null,"finish_reason":"${call.reason}","stop_reason":null,"token_ids":null,"prompt_logprobs":null,"prompt_token_ids":null}`
+
+const sglangChoice: Choice = (call, index, text) =>
+  `{"index":${index},"text":${text},"logprobs":null,"finish_reason":"${call.reason}","matched_stop":${call.reason === 'stop' ? 151645 : 'null'}}`
+
+const llamaChoice: Choice = (call, index, text) =>
+  `{"text":${text},"index":${index},"logprobs":null,"finish_reason":"${call.reason}"}`
+
+function pythonBody(call: Call): string {
+  const usage = call.settings.usage === 'none' ? 'null' : finalUsage(call, 'null')
+  return `${opening(call, `cmpl-${call.id}`)}${choicesOf(call, pythonChoice)}],"service_tier":null,"system_fingerprint":"${fingerprint}","usage":${usage},"kv_transfer_params":null,"ec_transfer_params":null,"metrics":null}`
+}
+
+function llamaBody(call: Call): string {
+  const isOld = call.settings.dialect === 'llamacpp-old'
+  const stamp = isOld ? '' : ',"system_fingerprint":"b7123-1a2b3c4d"'
+  const last = isOld ? '' : `,"timings":${timings(call)}`
+  return `{"choices":[${choicesOf(call, llamaChoice)}],"created":${created},"model":${JSON.stringify(call.model)}${stamp},"object":"text_completion","usage":${llamaUsage(call)},"id":"chatcmpl-${call.id}"${last}}`
+}

@@ -1,0 +1,268 @@
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { bytes } from './bytes.ts'
+import { type Mock, startMock } from './server.ts'
+import { defaults, SettingsError, withSettings } from './settings.ts'
+
+let mock: Mock
+
+beforeAll(async () => {
+  mock = await startMock()
+})
+beforeEach(() => mock.reset())
+afterAll(() => mock.close())
+
+const messages = [{ role: 'user', content: 'one two three four' }]
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+
+function ask(settings: string, body: object = {}, signal?: AbortSignal): Promise<Response> {
+  return fetch(`${mock.url}/v1/chat/completions?mock=${settings}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ messages, stream: true, ...body }),
+    ...(signal ? { signal } : {}),
+  })
+}
+
+const eventsOf = async (settings: string, body: object = {}): Promise<string[]> =>
+  (await (await ask(settings, body)).text()).split(/(?<=\n\n)/)
+
+describe('withSettings', () => {
+  test('reads what it knows over what held before', () => {
+    expect(withSettings(defaults, 'tokens:3, itl:50,die:2,comments')).toEqual({
+      ...defaults,
+      tokens: 3,
+      itlMs: 50,
+      die: 2,
+      comments: true,
+    })
+  })
+
+  test.each([
+    ['an unknown name', 'token:3', 'Unknown mock setting "token"'],
+    ['a number that is none', 'tokens:x', 'Cannot read mock setting tokens:x'],
+    ['a moment that is none', 'die:never', 'it takes before, header, body'],
+  ])('%s is an error', (_, text, message) => {
+    expect(() => withSettings(defaults, text)).toThrow(message)
+    expect(() => withSettings(defaults, text)).toThrow(SettingsError)
+  })
+})
+
+describe('where settings come from', () => {
+  test('query, body, header, and the control endpoint for so many requests', async () => {
+    const next = await fetch(`${mock.url}/__mock/next`, {
+      method: 'POST',
+      body: JSON.stringify({ settings: 'tokens:1', times: 2 }),
+    })
+    expect(await next.json()).toEqual({ waiting: 2 })
+    const counts = [await eventsOf(''), await eventsOf('tokens:2'), await eventsOf('')]
+    expect(counts.map((events) => events.length)).toEqual([4, 5, 19])
+    expect(await eventsOf('', { mock: 'tokens:0' })).toHaveLength(3)
+    const byHeader = await fetch(`${mock.url}/health`, { headers: { 'x-mock': 'status:503' } })
+    expect([byHeader.status, await byHeader.text()]).toEqual([503, ''])
+  })
+
+  test('a typo is answered with what is known', async () => {
+    const response = await ask('token:3')
+    expect([response.status, await response.text()]).toEqual([
+      400,
+      expect.stringContaining('known are dialect, tokens'),
+    ])
+  })
+})
+
+describe('amount', () => {
+  test('the prompt is counted in words', async () => {
+    const body = await (await ask('tokens:2', { stream: false })).json()
+    expect(body).toMatchObject({
+      usage: { prompt_tokens: 4, completion_tokens: 2, total_tokens: 6 },
+    })
+  })
+
+  test.each(['max_tokens', 'max_completion_tokens', 'max_output_tokens'])(
+    '%s ends it',
+    async (at) => {
+      const events = await eventsOf('tokens:9', { [at]: 3 })
+      expect(events).toHaveLength(5)
+      expect(events.at(-2)).toContain('"content":" a"},"logprobs":null,"finish_reason":"length"')
+    },
+  )
+
+  test('ignore_eos goes to the limit', async () => {
+    expect(await eventsOf('tokens:1', { max_tokens: 7, ignore_eos: true })).toHaveLength(9)
+  })
+
+  test('n makes choices, each with its own running count, summed at the end', async () => {
+    const options = { include_usage: true, continuous_usage_stats: true }
+    const events = await eventsOf('tokens:3', { n: 2, stream_options: options })
+    expect(events).toHaveLength(2 + 2 * 3 + 2 + 2)
+    expect(events[7]).toContain('{"index":1,"delta":{"content":" a"}')
+    expect(events[7]).toContain('"completion_tokens":3,')
+    expect(events.at(-2)).toContain('"completion_tokens":6}')
+  })
+
+  test('bytes makes an answer at least that large', async () => {
+    const response = await fetch(`${mock.url}/v1/responses?mock=bytes:300000,tokens:2`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ input: 'hi', stream: true }),
+    })
+    const completed = (await response.text()).split('\n\n').at(-2) ?? ''
+    expect(completed.startsWith('event: response.completed\n')).toBe(true)
+    expect(completed.length).toBeGreaterThan(300_000)
+  })
+
+  test('words:utf8 has characters of two to four bytes, chunked right', async () => {
+    const events = await eventsOf('words:utf8,tokens:11')
+    const text = events
+      .slice(1, -2)
+      .map((event) => JSON.parse(event.slice(6)).choices[0].delta.content)
+      .join('')
+    expect(text).toBe(' hello 你好 from a mock — “naïve” tokens 🙂 über 測試.')
+  })
+})
+
+describe('pace', () => {
+  test('ttft, then tokens itl apart by the clock', async () => {
+    const startMs = performance.now()
+    const response = await ask('ttft:60,itl:20,tokens:6')
+    const headMs = performance.now() - startMs
+    const times: number[] = []
+    for await (const piece of response.body ?? []) {
+      const count = new TextDecoder().decode(piece).match(/"content":" /g)?.length ?? 0
+      for (let index = 0; index < count; index++) times.push(performance.now() - startMs)
+    }
+    expect(headMs).toBeLessThan(50)
+    expect(times).toHaveLength(6)
+    for (const [index, time] of times.entries()) {
+      expect(time).toBeGreaterThan(58 + index * 20)
+      expect(time).toBeLessThan(60 + index * 20 + 40)
+    }
+  })
+
+  test('without a stream the whole time passes before the answer', async () => {
+    const startMs = performance.now()
+    await ask('ttft:30,itl:10,tokens:4', { stream: false })
+    expect(performance.now() - startMs).toBeGreaterThan(59)
+  })
+
+  test.each([1, 7])('split:%i arrives in pieces of that size', async (size) => {
+    const pieces = await rawPieces(`/v1/completions?mock=tokens:1,split:${size}`)
+    const body = pieces.slice(1).join('')
+    expect(body.length).toBeGreaterThan(500)
+    // Each piece is one HTTP chunk; the kernel may join a few, but not many.
+    expect(pieces.length).toBeGreaterThan((body.match(/\r\n\w\r\n/g)?.length ?? 0) * 0.7)
+  })
+
+  test('comments stand between events and are not counted', async () => {
+    const events = await eventsOf('comments,tokens:2')
+    expect(events.filter((event) => event === ': keep-alive\n\n')).toHaveLength(4)
+    expect(mock.log()[0]?.eventsSent).toBe(5)
+  })
+})
+
+describe('faults', () => {
+  test('die:before closes without an answer', async () => {
+    await expect(ask('die:before')).rejects.toThrow()
+  })
+
+  test('die:header closes behind the head', async () => {
+    const response = await ask('die:header')
+    expect(response.status).toBe(200)
+    await expect(response.text()).rejects.toThrow()
+  })
+
+  test('die:3 closes after three events', async () => {
+    const pieces = await rawPieces('/v1/completions?mock=die:3,itl:5')
+    expect(pieces.join('').match(/data: /g)).toHaveLength(3)
+    await sleep(5)
+    expect(mock.log()[0]).toMatchObject({ eventsSent: 3, aborted: false, lastByteAt: null })
+  })
+
+  test.each([false, true])(
+    'die:body gives half of what was promised, stream %s',
+    async (stream) => {
+      const response = await ask('die:body', { stream })
+      await expect(response.text()).rejects.toThrow()
+    },
+  )
+
+  test('usage:null is on every chunk, usage:none on none, usage:force unasked on all', async () => {
+    const asked = { stream_options: { include_usage: true } }
+    const nulls = await eventsOf('usage:null,tokens:2')
+    expect(nulls.filter((event) => event.includes('"usage":null'))).toHaveLength(4)
+    const none = await eventsOf('usage:none,tokens:2', asked)
+    expect(none.join('')).not.toContain('usage')
+    const forced = await eventsOf('usage:force,tokens:2')
+    expect(forced.filter((event) => event.includes('"usage":{'))).toHaveLength(5)
+  })
+
+  test('hang answers nothing, and knows when the caller leaves', async () => {
+    await expect(ask('hang', {}, AbortSignal.timeout(40))).rejects.toThrow()
+    await sleep(20)
+    expect(mock.log()[0]).toMatchObject({ aborted: true, firstByteAt: null })
+  })
+
+  test('a caller that leaves mid-stream is noticed within 100 ms, and sent no more', async () => {
+    const control = new AbortController()
+    const response = await ask('itl:10,tokens:500', {}, control.signal)
+    await response.body?.getReader().read()
+    await sleep(100)
+    const abortedAt = performance.timeOrigin + performance.now()
+    control.abort()
+    await sleep(100)
+    const record = mock.log()[0]
+    expect(record?.aborted).toBe(true)
+    expect((record?.closedAt ?? 0) - abortedAt).toBeLessThan(100)
+    const sent = record?.eventsSent
+    await sleep(50)
+    expect(mock.log()[0]?.eventsSent).toBe(sent)
+    expect(sent).toBeLessThan(25)
+  })
+})
+
+test('the log tells what came and how it ended', async () => {
+  await eventsOf('tokens:2', { user: 'u' })
+  await sleep(5)
+  const text = await (await fetch(`${mock.url}/__mock/log`)).text()
+  const records = JSON.parse(text)
+  expect(records).toHaveLength(1)
+  const [record] = records
+  expect(record).toMatchObject({ method: 'POST', path: '/v1/chat/completions?mock=tokens:2' })
+  expect(JSON.parse(record.body)).toEqual({ messages, stream: true, user: 'u' })
+  expect(record).toMatchObject({ aborted: false, eventsSent: 5, bodyBytes: record.body.length })
+  expect(record.firstByteAt).toBeGreaterThanOrEqual(record.time)
+  expect(record.closedAt).toBeGreaterThanOrEqual(record.lastByteAt)
+})
+
+test('a UNIX socket serves as well', async () => {
+  const path = join(tmpdir(), `mock-test-${process.pid}.sock`)
+  const other = await startMock({ socket: path })
+  const text = await new Promise<string>((resolve) => {
+    const socket = connect(path, () =>
+      socket.write('GET /v1/nothing HTTP/1.1\r\nHost: m\r\nConnection: close\r\n\r\n'),
+    )
+    let got = ''
+    socket.on('data', (piece) => {
+      got += piece
+    })
+    socket.on('end', () => resolve(got))
+  })
+  expect(text.endsWith(bytes.unknownRoute)).toBe(true)
+  await other.close()
+})
+
+/** What a socket reads, piece by piece, until the server closes. */
+function rawPieces(path: string): Promise<string[]> {
+  const body = '{"prompt":"a","stream":true}'
+  const head = `POST ${path} HTTP/1.1\r\nHost: m\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
+  return new Promise((resolve, reject) => {
+    const pieces: string[] = []
+    const socket = connect(mock.port, '127.0.0.1', () => socket.write(head + body))
+    socket.on('data', (piece) => pieces.push(piece.toString()))
+    socket.on('close', () => resolve(pieces))
+    socket.on('error', reject)
+  })
+}
