@@ -3,8 +3,9 @@
 //   tollgate.js        the gate: what nginx loads where requests flow
 //   tollgate-admin.js  housekeeping: what nginx loads beside them
 //   tollgate-cli.mjs   the command, for Node, with its dependencies inside
+//   mock-vllm.mjs      the mock server by itself, for docker-compose.yml
 //   *.schema.json      the JSON Schemas of the configuration files, from src/core/schema.ts
-import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
@@ -78,14 +79,17 @@ async function buildBundle(source, name, options) {
   return Buffer.byteLength(text)
 }
 
-async function buildCommand() {
+/** Programs for Node take their dependencies with them, so that dist/ can be copied anywhere. */
+async function buildProgram(source, name) {
+  const outfile = `dist/${name}`
   await build({
-    entryPoints: ['src/cli/main.ts'],
-    outfile: 'dist/tollgate-cli.mjs',
+    entryPoints: [source],
+    outfile,
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node20',
+    mainFields: ['module', 'main'],
     legalComments: 'eof',
     banner: {
       js: [
@@ -95,7 +99,8 @@ async function buildCommand() {
       ].join('\n'),
     },
   })
-  return (await stat('dist/tollgate-cli.mjs')).size
+  await chmod(outfile, 0o755)
+  return (await stat(outfile)).size
 }
 
 async function buildSchemas() {
@@ -114,7 +119,8 @@ function print(schema) {
 await mkdir('dist', { recursive: true })
 const gateBytes = await buildBundle('src/gate.ts', 'tollgate.js')
 const adminBytes = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
-const commandBytes = await buildCommand()
+const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
+await buildProgram('test/mock/main.ts', 'mock-vllm.mjs')
 await buildSchemas()
 console.log(`dist/tollgate.js        ${gateBytes} bytes of at most ${GATE_BYTES_MAX}`)
 console.log(`dist/tollgate-admin.js  ${adminBytes} bytes`)

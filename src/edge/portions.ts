@@ -23,16 +23,20 @@ const LINE_BYTES_MAX = 1048576
 /** The largest file that is read whole, because an editor left it in another layout. */
 const WHOLE_BYTES_MAX = 262144
 
-const OPENING = '"clients":{\n'
+/**
+ * What is left of the file when the last clients are read: the closing braces must not come in a
+ * portion of their own, since the client before them has no comma at its end.
+ */
+const TAIL_BYTES = 256
 
 /** Reads the portion that begins at an offset: 0, or `next` of the one before. Throws what is wrong. */
 export function readPortion(path: string, offset: number): Portion {
   const size = fs.statSync(path).size
   if (offset > 0) return readLines(path, size, offset, null)
   const head = readText(path, 0, Math.min(size, 4096))
-  const at = head.indexOf(OPENING)
-  if (at < 0 || size <= WHOLE_BYTES_MAX) return readWhole(path, size)
-  const opening = head.slice(0, at + OPENING.length)
+  const found = /"clients"\s*:\s*\{[ \t]*\r?\n/.exec(head)
+  if (!found || size <= WHOLE_BYTES_MAX) return readWhole(path, size)
+  const opening = head.slice(0, found.index + found[0].length)
   return readLines(path, size, Buffer.byteLength(opening), JSON.parse(`${opening}}}`))
 }
 
@@ -57,7 +61,8 @@ function readLines(path: string, size: number, start: number, frame: unknown): P
     text = readText(path, start, Math.min(bytes, size - start))
     end = text.lastIndexOf('\n')
   }
-  const isLast = start + bytes >= size
+  const isLast = start + bytes + TAIL_BYTES >= size
+  if (isLast) text = readText(path, start, size - start)
   if (end < 0 && !isLast) throw new Error(`A client's line is longer than ${LINE_BYTES_MAX} bytes`)
   if (isLast) {
     // The tail closes both objects, and JSON.parse sees to it that it does nothing else.

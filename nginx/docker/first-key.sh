@@ -1,0 +1,13 @@
+#!/bin/sh
+# Runs in the service `key` of docker-compose.yml: makes client demo where there is no configuration,
+# and lets the workers of nginx, which run as user 101 in the official image, read and write.
+set -eu
+tollgate="node dist/tollgate-cli.mjs"
+nginx_group=101
+
+if ! $tollgate client show demo --dir /etc/tollgate > /dev/null 2>&1; then
+  $tollgate key create demo --dir /etc/tollgate
+fi
+chown -R root:$nginx_group /etc/tollgate
+chmod 750 /etc/tollgate
+chown -R $nginx_group:$nginx_group /var/lib/tollgate
