@@ -5,9 +5,10 @@ set -eu
 tollgate="node dist/tollgate-cli.mjs"
 nginx_group=101
 
+[ -e /etc/tollgate/policy.json ] || echo '{"version":1,"plans":{"standard":{}}}' > /etc/tollgate/policy.json
 if ! $tollgate client show demo --dir /etc/tollgate > /dev/null 2>&1; then
   $tollgate key create demo --dir /etc/tollgate
 fi
-chown -R root:$nginx_group /etc/tollgate
+chown -R 0:$nginx_group /etc/tollgate
 chmod 750 /etc/tollgate
 chown -R $nginx_group:$nginx_group /var/lib/tollgate
