@@ -3,6 +3,7 @@ import { describeUnknownField, hasOwn, isObject } from './interpret.ts'
 import { replace } from './replace.ts'
 import { clientSchema, policySchema, type Schema } from './schema.ts'
 import type { Client, Clients, Grant, Policy } from './shapes.ts'
+import { closest } from './suggest.ts'
 import { validateClients, validatePolicy } from './validate.ts'
 
 type Fields = { [name: string]: unknown }
@@ -115,20 +116,25 @@ function findField(schema: Schema, path: string): { schema: Schema } | Refused {
 
 function explainField(root: Schema, parent: Schema, name: string): string {
   if (!parent.properties) return 'Unknown field; the one before it has no fields of its own'
-  const nested = findNested(root, name)
+  const nested = parent === root ? findNested(root, name) : null
   return nested === null
     ? describeUnknownField(name, parent)
     : `Unknown field; did you mean ${nested}?`
 }
 
-/** Where a field stands that was named without its parent: requestsPerMinute. */
+/** Where a field stands that was named without its parent, or nearly: requestPerMinute. */
 function findNested(root: Schema, name: string): string | null {
   const properties = root.properties || {}
-  const parent = Object.keys(properties).find((key) => {
-    const inner = (properties[key] || {}).properties
-    return inner !== undefined && hasOwn(inner, name)
+  const parents: { [field: string]: string } = {}
+  Object.keys(properties).forEach((parent) => {
+    Object.keys((properties[parent] || {}).properties || {}).forEach((field) => {
+      parents[field] = parent
+    })
   })
-  return parent === undefined ? null : `${parent}.${name}`
+  // A mistyped field of the root is meant more likely than one further down.
+  if (closest(name, Object.keys(properties)) !== null) return null
+  const field = closest(name, Object.keys(parents))
+  return field === null ? null : `${parents[field]}.${field}`
 }
 
 function readValue(text: string, schema: Schema): unknown {

@@ -64,6 +64,11 @@ export function interpret(run: Run, schema: Schema, value: unknown): void {
   }
 }
 
+/** Reports a name that does not match, where the walk stands. */
+export function interpretName(run: Run, pattern: string, name: string): void {
+  if (!matches(run, pattern, name)) report(run, `Not a valid name: ${describePattern(pattern)}`)
+}
+
 /** What is said of a field that the schema does not know. */
 export function describeUnknownField(name: string, schema: Schema): string {
   const known = Object.keys(schema.properties || {})
@@ -88,9 +93,7 @@ function interpretObject(run: Run, schema: Schema, value: { [name: string]: unkn
     const name = names[i] || ''
     const child = properties && hasOwn(properties, name) ? properties[name] : rest
     run.place.push(name)
-    if (schema.propertyNames && !matches(run, schema.propertyNames.pattern, name)) {
-      report(run, `Not a valid name: ${describePattern(schema.propertyNames.pattern)}`)
-    }
+    if (schema.propertyNames) interpretName(run, schema.propertyNames.pattern, name)
     if (child === false) report(run, describeUnknownField(name, schema))
     else if (child) interpret(run, child, value[name])
     run.place.pop()

@@ -30,12 +30,33 @@ export function countBadKey(
 ): number {
   const until = counters.get(`l:${address}`) || 0
   if (until > nowMs) return Math.ceil((until - nowMs) / 1000)
+  try {
+    return count(counters, address, nowMs, rule)
+  } catch (_) {
+    // The zone is full, for instance of someone's many addresses. The key is refused all the same.
+    return 0
+  }
+}
+
+function count(counters: Counters, address: string, nowMs: number, rule: LockoutRule): number {
   const bucket = Math.floor(nowMs / BUCKET_MS)
-  let bad = counters.incr(`b:${address}:${bucket}`, 1, 0)
+  const counted = [bucketOf(address, bucket)]
+  let bad = counters.incr(bucketOf(address, bucket), 1, 0)
   for (let back = 1; back < BUCKETS; back++) {
-    bad += counters.get(`b:${address}:${bucket - back}`) || 0
+    const before = counters.get(bucketOf(address, bucket - back))
+    if (!before) continue
+    counted.push(bucketOf(address, bucket - back))
+    bad += before
   }
   if (bad <= rule.badKeysPerMinute) return 0
   counters.set(`l:${address}`, nowMs + rule.seconds * 1000)
+  // After its time the address begins anew: else a lock-out shorter than the minute would never end.
+  counted.forEach((entry) => {
+    counters.set(entry, 0)
+  })
   return rule.seconds
+}
+
+function bucketOf(address: string, bucket: number): string {
+  return `b:${address}:${bucket}`
 }

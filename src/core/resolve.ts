@@ -1,5 +1,6 @@
 import { defaultScopes, type KeyRecord } from './record.ts'
 import type { Client, Grant, Key, Policy, Scope } from './shapes.ts'
+import { parseTime } from './time.ts'
 
 /** The packed form of the policy's routes, see routeAccess(). Never empty. */
 export function packRoutes(policy: Policy): string {
@@ -19,7 +20,7 @@ export function resolveKey(name: string, client: Client, key: Key, policy: Polic
   const record: KeyRecord = { client: name, key: key.id }
   if (scopes && !isDefault(scopes)) record.scopes = scopes
   if (addresses) record.addresses = addresses
-  if (key.expires) record.expires = Date.parse(key.expires)
+  if (key.expires) record.expires = parseTime(key.expires) || 0
   if (key.revoked) record.revoked = true
   if (client.disabled) record.disabled = true
   return JSON.stringify(record)

@@ -55,6 +55,10 @@ export function outcomeOfStatus(status: number): Outcome {
       return 'body_too_large'
     case 499:
       return 'client_aborted'
+    // A Transfer-Encoding or a version of HTTP that nginx does not know.
+    case 501:
+    case 505:
+      return 'bad_request'
     case 502:
     case 503:
     case 504:

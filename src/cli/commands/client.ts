@@ -1,0 +1,149 @@
+import type { Command } from 'commander'
+import {
+  clientOf,
+  type Refused as EditRefused,
+  keyState,
+  refuseClient,
+  removeClient,
+  setDisabled,
+} from '../../core/edits.ts'
+import { type Assignment, parseAssignment, setClientFields } from '../../core/fields.ts'
+import type { Client } from '../../core/shapes.ts'
+import { notEnforcedYet } from '../../core/validate.ts'
+import { contextOf } from '../context.ts'
+import { count, formatTable, print, Refused, remark } from '../output.ts'
+import { editClients, load } from '../store.ts'
+import { describeKey } from './key.ts'
+
+/** Registers `tollgate client …`. */
+export function registerClient(program: Command): void {
+  const client = program.command('client').description('list, show, change and remove clients')
+  client.command('list').description('list all clients').action(listClients)
+  client.command('show <client>').description('show a client and its keys').action(showClient)
+  client
+    .command('set <client> <assignments...>')
+    .usage('<client> FIELD=VALUE...')
+    .description('set fields of a client; an empty value takes a field away')
+    .addHelpText('after', SET_HELP)
+    .action(setFields)
+  client
+    .command('disable <client>')
+    .description('refuse all keys of a client until it is enabled again')
+    .action((name, _options, command) => changeDisabled(name, true, command))
+  client
+    .command('enable <client>')
+    .description('take the keys of a disabled client again')
+    .action((name, _options, command) => changeDisabled(name, false, command))
+  client
+    .command('remove <client>')
+    .description('take a client and its keys out of the file; logs then call its keys unknown')
+    .action(remove)
+}
+
+/** How fields are written, for clients and plans alike. */
+export const SET_HELP = `
+FIELD is a dotted path into the record. VALUE is JSON or plain text; lists may be written a,b,c.
+  plan=gold  disabled=true  scopes=inference,models  addresses=10.0.0.0/8,2001:db8::/32
+  limits.requestsPerMinute=50  note="on call: Kim"  limits.requestsPerMinute=  (takes it away)`
+
+/** Reads FIELD=VALUE arguments, and refuses them all when one is wrong. */
+export function readAssignments(texts: string[], of: 'client' | 'plan'): Assignment[] {
+  return texts.map((text) => {
+    const assignment: Assignment | EditRefused = parseAssignment(text, of)
+    if ('refused' in assignment) throw new Refused(assignment.refused)
+    return assignment
+  })
+}
+
+async function setFields(
+  name: string,
+  texts: string[],
+  _options: object,
+  command: Command,
+): Promise<void> {
+  const { dir, isJson, nowMs } = contextOf(command)
+  const assignments = readAssignments(texts, 'client')
+  const { client } = await editClients(dir, (clients, policy) =>
+    setClientFields(clients, policy, name, assignments),
+  )
+  const set = { version: 1 as const, clients: { [name]: pick(client, assignments) } }
+  const notices = notEnforcedYet(set, { version: 1 })
+  for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
+  const result = { client: name, ...describeClient(client, nowMs), notices }
+  print(isJson, result, `Changed client "${name}".`)
+}
+
+/** The fields that were just set, as a client: an old field is no news. */
+function pick(client: Client, assignments: Assignment[]): Client {
+  const roots = assignments.map((assignment) => assignment.path.split('.')[0])
+  const fields = Object.entries(client).filter(([name]) => roots.includes(name))
+  return { keys: [], ...Object.fromEntries(fields) }
+}
+
+async function showClient(name: string, _options: object, command: Command): Promise<void> {
+  const { dir, isJson, nowMs } = contextOf(command)
+  const { clients } = await load(dir)
+  const client = clientOf(clients, name)
+  if (!client) throw new Refused(refuseClient(clients, name).refused)
+  const shown = { client: name, ...describeClient(client, nowMs) }
+  const { keys, ...fields } = shown
+  const rows = Object.entries(fields).map(([field, value]) => [
+    field,
+    typeof value === 'string' ? value : JSON.stringify(value),
+  ])
+  const keyRows = keys.map((key) => [key.id, key.state, key.created, key.expires ?? '-', key.note])
+  const table = formatTable(['KEY', 'STATE', 'CREATED', 'EXPIRES', 'NOTE'], keyRows)
+  print(isJson, shown, `${formatTable([], rows)}\n\n${keys.length > 0 ? table : 'No keys'}`)
+}
+
+async function listClients(_options: object, command: Command): Promise<void> {
+  const { dir, isJson, nowMs } = contextOf(command)
+  const loaded = await load(dir)
+  const clients = Object.entries(loaded.clients.clients).map(([name, client]) => ({
+    client: name,
+    plan: client.plan ?? null,
+    group: client.group ?? null,
+    disabled: client.disabled === true,
+    keys: client.keys.length,
+    liveKeys: client.keys.filter((key) => keyState(client, key, nowMs) === 'live').length,
+    note: client.note ?? '',
+  }))
+  const rows = clients.map((one) => [
+    one.client,
+    one.plan ?? '-',
+    one.disabled ? 'disabled' : 'enabled',
+    `${one.liveKeys}/${one.keys}`,
+    one.note,
+  ])
+  const table = formatTable(['CLIENT', 'PLAN', 'STATE', 'LIVE KEYS', 'NOTE'], rows)
+  print(isJson, { clients }, rows.length > 0 ? table : 'No clients yet: tollgate key create CLIENT')
+}
+
+async function changeDisabled(name: string, isDisabled: boolean, command: Command): Promise<void> {
+  const { dir, isJson } = contextOf(command)
+  await editClients(dir, (clients) => setDisabled(clients, name, isDisabled))
+  print(
+    isJson,
+    { client: name, disabled: isDisabled },
+    isDisabled
+      ? `Disabled client "${name}"; nginx refuses its keys within a second.`
+      : `Enabled client "${name}".`,
+  )
+}
+
+async function remove(name: string, _options: object, command: Command): Promise<void> {
+  const { dir, isJson } = contextOf(command)
+  const { client } = await editClients(dir, (clients) => removeClient(clients, name))
+  const keys = client.keys.length
+  print(
+    isJson,
+    { client: name, removedKeys: keys },
+    `Removed client "${name}" and ${count(keys, 'key')}.`,
+  )
+}
+
+/** A client as it is shown: its own fields as in the file, its keys without their hashes. */
+function describeClient(client: Client, nowMs: number) {
+  const { keys, ...fields } = client
+  return { ...fields, keys: keys.map((key) => describeKey(client, key, nowMs)) }
+}
