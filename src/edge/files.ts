@@ -21,6 +21,7 @@ export function readDocument(path: string): unknown {
 
 /** Writes a file whole or not at all, for readers that may come at any moment. */
 export function replaceFile(path: string, text: string): void {
-  fs.writeFileSync(`${path}.new`, text)
+  // nginx runs with a umask of 0.
+  fs.writeFileSync(`${path}.new`, text, { mode: 0o640 })
   fs.renameSync(`${path}.new`, path)
 }

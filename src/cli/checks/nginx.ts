@@ -1,0 +1,162 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { findAll } from '../directives.ts'
+import { isModuleLoaded } from '../install.ts'
+import { readAdminListen, testConfiguration } from '../installed.ts'
+import { gatherFiles, hash, LAYOUT_DEFAULTS, readManifest } from '../layout.ts'
+import { type Check, ok, problem, type Subject, warning } from './check.ts'
+
+/** The versions, the engine, the door, and nginx's own opinion of the configuration. */
+export async function checkNginx(subject: Subject): Promise<Check[]> {
+  const { nginx, configuration } = subject
+  const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'the njs engine'
+  const { isValid, message } = await testConfiguration(nginx.command, configuration)
+  return [
+    ok('nginx', `nginx ${nginx.nginxVersion} with njs ${nginx.njsVersion} and ${engine}`),
+    isValid
+      ? ok('configuration', `nginx accepts ${configuration}`)
+      : problem('configuration', `nginx refuses ${configuration}:\n${message}`),
+    checkModule(subject),
+    checkDoor(subject),
+    await checkEngine(subject),
+  ]
+}
+
+function checkModule({ directives, nginx }: Subject): Check {
+  if (isModuleLoaded(directives, nginx)) return ok('module', 'The njs module is loaded')
+  return problem(
+    'module',
+    `The njs module is not loaded: write at the top of nginx.conf: load_module ${nginx.loadModule};`,
+  )
+}
+
+function checkDoor({ site, nginx }: Subject): Check {
+  switch (site.admission) {
+    case null:
+      return problem(
+        'door',
+        'No location asks the gate: run tollgate install for the lines to add to your site',
+      )
+    case 'recipe':
+      return ok('door', 'Your own location tests $tollgate_verdict')
+    case 'access':
+      return nginx.door === 'access'
+        ? ok('door', 'Requests are admitted at the access door')
+        : problem(
+            'door',
+            `js_access is not safe here: it needs njs 1.0.1 or newer with QuickJS, this is ` +
+              `${nginx.njsVersion}. Use enter.conf and location @tollgate instead of gate.conf`,
+          )
+    case 'content':
+      return ok('door', 'Requests are admitted at the content door')
+  }
+}
+
+async function checkEngine({ nginxDir, nginx }: Subject): Promise<Check> {
+  const path = join(nginxDir, 'tollgate', 'engine.conf')
+  const text = await readFile(path, 'utf8').catch(() => '')
+  const engine = /^\s*js_engine\s+qjs\s*;/m.test(text) ? 'qjs' : 'njs'
+  if (engine === nginx.engine) return ok('engine', 'The engine is the best one of this njs')
+  const message =
+    engine === 'qjs'
+      ? `${path} asks for QuickJS, which is not safe or not there in njs ${nginx.njsVersion}`
+      : `${path} does not ask for QuickJS, which njs ${nginx.njsVersion} has`
+  return (engine === 'qjs' ? problem : warning)('engine', `${message}: run tollgate install again`)
+}
+
+/** Which includes the site has. */
+export function checkSite({ site, directives }: Subject): Check[] {
+  const has = (isThere: boolean, name: string, where: string, lack: string) =>
+    isThere
+      ? ok(name, `${name} is included`)
+      : problem(name, `${lack}: write in ${where}: include tollgate/${name};`)
+  const isRecipe = site.admission === 'recipe'
+  const checks = [
+    has(site.hasHttp, 'http.conf', 'http { }', 'Nothing of the gate is loaded'),
+    isRecipe && !site.hasServer
+      ? ok('server.conf', 'Not included: your site has its own log and error pages')
+      : has(
+          site.hasServer,
+          'server.conf',
+          'the server { } that faces the callers',
+          'There is no ledger, and errors are not in the dialect of the caller',
+        ),
+  ]
+  if (site.admission !== null && !isRecipe) checks.push(checkMeter(site.hasUpstream))
+  for (const bypass of site.bypasses) {
+    checks.push(
+      problem(
+        'bypass',
+        `Requests reach vLLM without a key by ${bypass}: remove this location, or include the ` +
+          'gate in it as well',
+      ),
+    )
+  }
+  checks.push(...checkRealIp(directives))
+  return checks
+}
+
+function checkMeter(hasUpstream: boolean): Check {
+  if (hasUpstream) return ok('upstream.conf', 'The meter stands beside proxy_pass')
+  return problem(
+    'upstream.conf',
+    'Credentials of callers reach vLLM and nothing is metered: write beside proxy_pass: include ' +
+      'tollgate/upstream.conf;',
+  )
+}
+
+// Whether a proxy stands in front cannot be seen from here.
+function checkRealIp(directives: Subject['directives']): Check[] {
+  const trusted = findAll(directives, 'set_real_ip_from').map(({ args }) => args[0] ?? '')
+  if (trusted.length === 0) return []
+  const all = trusted.find((block) => /\/0$/.test(block))
+  if (all === undefined) return [ok('realip', `Addresses come from ${trusted.join(', ')}`)]
+  return [
+    problem(
+      'realip',
+      `set_real_ip_from ${all} believes everybody: any caller can name its own address. Name the ` +
+        'proxy in front instead',
+    ),
+  ]
+}
+
+/** Whether what is installed is what this package would install. */
+export async function checkFiles(subject: Subject): Promise<Check[]> {
+  const target = join(subject.nginxDir, 'tollgate')
+  if (!existsSync(join(target, 'http.conf'))) {
+    return [problem('files', `Nothing is installed in ${target}: run tollgate install`)]
+  }
+  const { configDir, stateDir, nginxDir, nginx } = subject
+  const adminListen = (await readAdminListen(nginxDir)) ?? LAYOUT_DEFAULTS.adminListen
+  const manifest = await readManifest(target)
+  const expected = await gatherFiles({
+    ...{ nginxDir, configDir, stateDir, adminListen },
+    engine: nginx.engine,
+  })
+  const found: Check[] = []
+  for (const [name, text] of expected) {
+    const check = await checkFile(join(target, name), text, manifest[name])
+    if (check !== null) found.push(check)
+  }
+  return found.length > 0 ? found : [ok('files', `All files in ${target} are of this version`)]
+}
+
+async function checkFile(
+  path: string,
+  text: string,
+  installed: string | undefined,
+): Promise<Check | null> {
+  const there = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => error)
+  if (there instanceof Error) {
+    // Only root can read it, as it should be.
+    if (there.code === 'EACCES' && basename(path) === 'upstream-key.conf') return null
+    const cause = there.code === 'ENOENT' ? 'is missing' : `cannot be read (${there.code})`
+    return problem('files', `${path} ${cause}: run tollgate install`)
+  }
+  // This one is made to be edited, and engine.conf is looked at by itself.
+  if (there === text || ['upstream-key.conf', 'engine.conf'].includes(basename(path))) return null
+  return installed === hash(there)
+    ? warning('files', `${path} is of another version: run tollgate install, and reload nginx`)
+    : warning('files', `${path} was changed by hand: compare it with what tollgate install writes`)
+}

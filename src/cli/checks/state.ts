@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { notEnforcedYet } from '../../core/validate.ts'
+import { readState } from '../foreground.ts'
+import { listObstacles } from '../install.ts'
+import { count, formatProblem } from '../output.ts'
+import { inspect } from '../store.ts'
+import { type Check, ok, problem, type Subject, warning } from './check.ts'
+
+const FILES = ['policy.json', 'clients.json']
+/** Housekeeping looks every second, and a large file takes it some more. */
+const LOAD_DELAY_MS_MAX = 5_000
+
+/** Who can read and write what. */
+export async function checkPermissions(subject: Subject): Promise<Check[]> {
+  const { configDir, stateDir, nginxDir, workers } = subject
+  const checks = (await listObstacles({ configDir, stateDir }, workers)).map((message) =>
+    problem('permissions', message),
+  )
+  for (const name of FILES) {
+    const path = join(configDir, name)
+    if (await hasMode(path, 0o007)) {
+      checks.push(warning('permissions', `Everybody can read ${path}: chmod o= ${path}`))
+    }
+  }
+  const key = join(nginxDir, 'tollgate', 'upstream-key.conf')
+  if (await hasMode(key, 0o077)) {
+    checks.push(problem('permissions', `Others can read the key of vLLM: chmod 600 ${key}`))
+  }
+  if (!existsSync(stateDir)) {
+    checks.push(problem('permissions', `There is no ${stateDir}: run tollgate install`))
+  }
+  return checks.length > 0 ? checks : [ok('permissions', 'Owners and modes are as they should be')]
+}
+
+// Somebody else's files count only where that folder lets others in; the mode is told all the same.
+async function hasMode(path: string, bits: number): Promise<boolean> {
+  const found = await stat(path).catch(() => null)
+  return found !== null && (found.mode & bits) !== 0
+}
+
+/** policy.json and clients.json themselves. */
+export async function checkConfigurationFiles({ configDir }: Subject): Promise<Check[]> {
+  if (!existsSync(configDir)) {
+    return [problem('clients', `There is no ${configDir}: run tollgate install`)]
+  }
+  const { clients, policy, problems, missing } = await inspect(configDir)
+  const checks = [
+    ...missing.map((name) => problem('clients', `There is no ${name}: run tollgate install`)),
+    ...problems.map((found) => problem('clients', formatProblem(found))),
+  ]
+  if (checks.length > 0) return checks
+  const all = Object.values(clients.clients)
+  const keys = all.reduce((sum, client) => sum + client.keys.length, 0)
+  const summary = `${count(all.length, 'client')} with ${count(keys, 'key')}`
+  const notices = notEnforcedYet(clients, policy)
+  return [
+    keys > 0
+      ? ok('clients', `${summary} in ${configDir}`)
+      : warning('clients', `${configDir} has no key yet: tollgate key create app`),
+    ...notices.map(({ path, message }) => warning('clients', `${path}: ${message}`)),
+  ]
+}
+
+/** What the running gate has loaded, and whether that is what the files say now. */
+export async function checkLoad({ configDir, stateDir, nowMs }: Subject): Promise<Check> {
+  const path = join(stateDir, 'state.json')
+  const state = await readState(stateDir)
+  if (state === null) {
+    return warning('load', `No gate has written ${path} yet: start nginx, or reload it`)
+  }
+  if (state.problems.length > 0) {
+    const lines = state.problems.map((found) => `${found.path}: ${found.message}`)
+    const kept =
+      state.generation > 0 ? `generation ${state.generation} is still in force` : 'none is in force'
+    return problem('load', `The gate cannot load the files, ${kept}:\n${lines.join('\n')}`)
+  }
+  const loadedMs = Date.parse(state.loaded ?? '')
+  for (const name of FILES) {
+    const changedMs = (await stat(join(configDir, name)).catch(() => null))?.mtimeMs ?? 0
+    if (changedMs > loadedMs && nowMs - changedMs > LOAD_DELAY_MS_MAX) {
+      return problem(
+        'load',
+        `${name} has changed since the gate loaded it at ${state.loaded}: is nginx running, and ` +
+          'does its error log say why not?',
+      )
+    }
+  }
+  const keys = count(state.keys, 'key')
+  return ok('load', `Generation ${state.generation} with ${keys} is in force since ${state.loaded}`)
+}

@@ -1,0 +1,84 @@
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { addKey, clientOf, expiryOf, type Refused } from '../core/edits.ts'
+import type { Client, Clients, Policy } from '../core/shapes.ts'
+import { formatClients } from './clientsfile.ts'
+import { createSecret } from './secret.ts'
+import { editClients } from './store.ts'
+
+const DEMO = 'demo'
+const NOTE = 'made by tollgate serve'
+const EXPIRY_MS = 30 * 86_400_000
+/** Starts may come often, and a client has at most 1,000 keys. */
+const KEYS_KEPT_MAX = 100
+
+/** What a plan gives that was made by nobody: inference, and to see which models there are. */
+const POLICY = {
+  version: 1,
+  plans: { standard: { scopes: ['inference', 'embeddings', 'audio', 'models'] } },
+}
+
+/**
+ * Writes policy.json and clients.json where they are absent, and returns the paths of those it has
+ * written. `schemas` is the folder of the JSON Schemas, as seen from `dir`.
+ */
+export async function createConfiguration(dir: string, schemas: string): Promise<string[]> {
+  const policy = { $schema: `${schemas}/policy.schema.json`, ...POLICY }
+  const clients = { $schema: `${schemas}/clients.schema.json`, version: 1 as const, clients: {} }
+  const written = [
+    await createFile(join(dir, 'policy.json'), `${JSON.stringify(policy, null, 2)}\n`),
+    await createFile(join(dir, 'clients.json'), formatClients(clients)),
+  ]
+  return written.filter((path) => path !== null)
+}
+
+async function createFile(path: string, text: string): Promise<string | null> {
+  try {
+    await writeFile(path, text, { flag: 'wx', mode: 0o640 })
+    return path
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return null
+    throw error
+  }
+}
+
+/**
+ * Gives client `demo` a fresh key, because the ones before were shown once and are gone. The client
+ * is made when there is no other; null when the operator has removed or disabled it.
+ */
+export async function prepareDemo(dir: string, nowMs: number): Promise<string | null> {
+  const secret = createSecret()
+  const request = {
+    client: DEMO,
+    id: secret.id,
+    sha256: secret.sha256,
+    nowMs,
+    expiresMs: nowMs + EXPIRY_MS,
+    note: NOTE,
+  }
+  const edit = (clients: Clients, policy: Policy): DemoEdit | Refused => {
+    if (!isDemoWanted(clients)) return { document: clients, key: null }
+    const pruned = pruneDemo(clients, nowMs)
+    const added = addKey(pruned, policy, request, undefined)
+    return 'refused' in added ? added : { document: added.document, key: secret.key }
+  }
+  return (await editClients(dir, edit)).key
+}
+
+type DemoEdit = { document: Clients; key: string | null }
+
+function isDemoWanted(clients: Clients): boolean {
+  const demo = clientOf(clients, DEMO)
+  return demo ? demo.disabled !== true : Object.keys(clients.clients).length === 0
+}
+
+// Only keys that an earlier start has made: those of the operator stay.
+function pruneDemo(document: Clients, nowMs: number): Clients {
+  const demo = clientOf(document, DEMO)
+  if (!demo) return document
+  const live = demo.keys.filter((key) => key.note !== NOTE || expiryOf(key) > nowMs)
+  const ours = live.filter((key) => key.note === NOTE)
+  const surplus = new Set(ours.slice(0, Math.max(0, ours.length + 1 - KEYS_KEPT_MAX)))
+  const client: Client = { ...demo, keys: live.filter((key) => !surplus.has(key)) }
+  return { ...document, clients: { ...document.clients, [DEMO]: client } }
+}
