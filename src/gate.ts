@@ -1,7 +1,7 @@
 /** The door of dist/tollgate.js: the names that the files in nginx/tollgate/ call, in request order. */
 import { access, enter } from './edge/door.ts'
 import { meter } from './edge/meter.ts'
-import { refuse } from './edge/refusal.ts'
+import { refusal, refuse } from './edge/refusal.ts'
 import { client, key, ledger, outcome, route, verdict } from './edge/variables.ts'
 
 export default {
@@ -12,6 +12,7 @@ export default {
   key,
   route,
   meter,
+  refusal,
   refuse,
   outcome,
   ledger,

@@ -16,6 +16,11 @@ export type KeyRecord = {
   expires?: number
   revoked?: true
   disabled?: true
+  /**
+   * When the load began that wrote it, ms since 1970. A load writes all records, so that what has
+   * another value is in no file any more.
+   */
+  load?: number
 }
 
 /**

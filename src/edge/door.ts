@@ -1,4 +1,6 @@
+import { STAMP_ENTRY } from '../core/record.ts'
 import { sendRefusal } from './refusal.ts'
+import { clientsZone } from './registry.ts'
 import { type GateRequest, ticketFor } from './ticket.ts'
 
 /** How often, and how long, a request waits for the first load after a cold start. */
@@ -10,7 +12,7 @@ export function access(r: GateRequest): void | Promise<void> {
   const ticket = ticketFor(r)
   // Not an async function, which would cost every request a promise.
   if (ticket.loading) return waitUntilLoaded(r, LOAD_WAIT_MS_MAX)
-  if (ticket.outcome !== 'ok') sendRefusal(r, ticket, 0)
+  if (ticket.outcome !== 'ok') sendRefusal(r, ticket)
 }
 
 /** The content door: hands an admitted request to the location where proxy_pass stands. */
@@ -22,12 +24,12 @@ export function enter(r: GateRequest): void | Promise<void> {
     })
   }
   if (ticket.outcome === 'ok') r.internalRedirect('@tollgate')
-  else sendRefusal(r, ticket, 0)
+  else sendRefusal(r, ticket)
 }
 
 /**
- * Waits for housekeeping, which loads the files right after the start, and refuses what it then
- * still may not admit. Housekeeping alone reads and checks the files: nothing of that is in the
+ * Waits for housekeeping, which loads the files right after the start, and refuses what may not be
+ * admitted when it has, or has found that it cannot. Housekeeping alone reads and checks the files: nothing of that is in the
  * memory of a stream.
  */
 function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<void> {
@@ -35,10 +37,10 @@ function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<void> {
     setTimeout(resolve, LOAD_POLL_MS)
   }).then(() => {
     const ticket = ticketFor(r)
-    if (ticket.loading && leftMs > 0) return waitUntilLoaded(r, leftMs - LOAD_POLL_MS)
-    if (ticket.loading)
-      r.error('Tollgate has no policy and clients: see the errors above this line')
-    if (ticket.outcome !== 'ok') sendRefusal(r, ticket, 0)
+    // What housekeeping found wrong stands in the error log once, and not for every request.
+    const isOver = leftMs <= 0 || clientsZone().has(STAMP_ENTRY)
+    if (ticket.loading && !isOver) return waitUntilLoaded(r, leftMs - LOAD_POLL_MS)
+    if (ticket.outcome !== 'ok') sendRefusal(r, ticket)
     return undefined
   })
 }

@@ -24,9 +24,9 @@ type Session = { variables: { [name: string]: string | undefined } }
 const PROBLEMS_LOGGED_MAX = 20
 
 /**
- * js_periodic, every second in worker 0: brings policy.json and clients.json into the zone when they
- * have changed. Files that do not validate change nothing: the last good state stays, and the error
- * log says once what is wrong.
+ * js_periodic, twice a second in worker 0, so that a change is in force within one: brings
+ * policy.json and clients.json into the zone when they have changed. Files that do not validate
+ * change nothing: the last good state stays, and the error log says once what is wrong.
  */
 export async function housekeep(session: Session): Promise<void> {
   const zone = clientsZone()
@@ -43,7 +43,7 @@ export async function housekeep(session: Session): Promise<void> {
   }
   if (progress.phase !== 'done') return
   const state = nextState(zone, progress)
-  // The stamp is last: a load that was interrupted goes on at the next second.
+  // The stamp is last: a load that was interrupted goes on at the next turn.
   zone.set(STATE_ENTRY, JSON.stringify(state))
   zone.delete(PROGRESS_ENTRY)
   zone.set(STAMP_ENTRY, stamp)
@@ -63,6 +63,7 @@ function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
     offset: 0,
     clients: 0,
     keys: 0,
+    duplicates: 0,
     problems: [],
     notices: [],
     started: Date.now(),

@@ -6,9 +6,9 @@ import {
   validateMoreClients,
   validatePolicy,
 } from '../core/validate.ts'
-import { readDocument } from './files.ts'
+import { readDocument, stampFiles } from './files.ts'
 import { type Portion, readPortion } from './portions.ts'
-import { countKeys, listHashes, publishClient, publishPolicy } from './publish.ts'
+import { countKeys, listHashes, markOf, publishClient, publishPolicy } from './publish.ts'
 
 /**
  * A load of the files that may take several ticks: njs ends a periodic handler that still runs when
@@ -23,6 +23,8 @@ export type Progress = {
   offset: number
   clients: number
   keys: number
+  /** Keys that stand under two clients, which the check of a portion alone cannot see. */
+  duplicates: number
   problems: Problem[]
   /** What is wrong, but not with the files: they are in force. */
   notices: Problem[]
@@ -30,11 +32,17 @@ export type Progress = {
   started: number
 }
 
-/** Clients that are handled in one go, 2 to 5 ms, before the requests get their turn. */
-const SLICE_CLIENTS = 50
+/** Clients that are handled in one go, 4 to 10 ms, before the requests get their turn. */
+const SLICE_CLIENTS = 100
 
-/** How long one tick works; the rest of the second is for what takes longer than expected. */
-const TICK_MS_MAX = 700
+/** How long one tick works; the rest of the half second is for what takes longer. */
+const TICK_MS_MAX = 300
+
+/** The sweep is not divided: it waits for a tick that has done no more than this. */
+const SWEEP_AFTER_MS_MAX = 100
+
+/** Keys that are looked at in one go of the sweep, a few ms. */
+const SLICE_KEYS = 2000
 
 /** Goes on with a load as far as one tick reaches. Keeps its progress in the zone. */
 export async function continueLoad(
@@ -42,27 +50,40 @@ export async function continueLoad(
   dir: string,
   progress: Progress,
 ): Promise<void> {
-  const deadlineMs = Date.now() + TICK_MS_MAX
+  const beganMs = Date.now()
   const policy = readPolicy(dir, progress)
   if (!policy) return
   const validation = startClientsValidation({ version: 1, clients: {} }, policy)
-  while (progress.phase !== 'done' && progress.phase !== 'sweep' && Date.now() < deadlineMs) {
+  while (progress.phase !== 'done' && progress.phase !== 'sweep' && isEarly(beganMs, TICK_MS_MAX)) {
     const portion = readClients(dir, progress)
-    if (!portion) return
+    if (!portion || isOutdated(dir, progress)) return
     if (progress.phase === 'check') await checkPortion(portion, progress, validation, policy)
     else await writePortion(zone, portion, progress, policy)
     step(zone, progress, portion)
   }
-  if (progress.phase === 'sweep') {
-    await sweep(zone, dir, progress)
+  if (progress.phase === 'sweep' && isEarly(beganMs, SWEEP_AFTER_MS_MAX)) {
+    await sweep(zone, progress)
     publishPolicy(zone, policy)
     progress.phase = 'done'
   }
 }
 
+function isEarly(beganMs: number, spanMs: number): boolean {
+  return Date.now() - beganMs < spanMs
+}
+
+/**
+ * Whether a file has changed since the load began. What was read then is not what was checked, and
+ * must not be written; the next tick begins anew.
+ */
+function isOutdated(dir: string, progress: Progress): boolean {
+  return stampFiles(dir) !== progress.stamp
+}
+
 function readPolicy(dir: string, progress: Progress): Policy | null {
   try {
     const policy = readDocument(`${dir}/policy.json`)
+    if (isOutdated(dir, progress)) return null
     const problems = validatePolicy(policy)
     if (problems.length === 0) return policy as Policy
     problems.forEach((problem) => {
@@ -79,6 +100,7 @@ function readClients(dir: string, progress: Progress): Portion | null {
   try {
     return readPortion(`${dir}/clients.json`, progress.offset)
   } catch (error) {
+    if (isOutdated(dir, progress)) return null
     progress.problems.push({ path: 'clients.json', message: (error as Error).message })
     progress.phase = 'done'
     return null
@@ -92,7 +114,8 @@ async function checkPortion(
   policy: Policy,
 ): Promise<void> {
   let found: Problem[] = []
-  if (portion.frame !== null) found = startClientsValidation(portion.frame, policy).problems
+  // Not by the frame itself: that of a file which says `null` is null.
+  if (progress.offset === 0) found = startClientsValidation(portion.frame, policy).problems
   const names = Object.keys(portion.clients)
   for (let i = 0; i < names.length; i += SLICE_CLIENTS) {
     validateMoreClients(validation, portion.clients, names.slice(i, i + SLICE_CLIENTS))
@@ -112,9 +135,12 @@ async function writePortion(
   policy: Policy,
 ): Promise<void> {
   const names = Object.keys(portion.clients)
+  const mark = markOf(progress.started)
   for (let i = 0; i < names.length; i++) {
     const name = names[i] as string
-    progress.keys += publishClient(zone, name, portion.clients[name] as Client, policy)
+    const client = portion.clients[name] as Client
+    progress.keys += client.keys.length
+    progress.duplicates += publishClient(zone, name, client, policy, mark)
     if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
   }
   progress.clients += names.length
@@ -129,39 +155,28 @@ function step(zone: NgxSharedDict<string>, progress: Progress, portion: Portion)
 }
 
 /** Removes the keys that are in no file any more. Seldom: revoked keys stay in the file. */
-async function sweep(zone: NgxSharedDict<string>, dir: string, progress: Progress): Promise<void> {
-  const count = countKeys(zone)
-  if (count < progress.keys) {
-    const message = `${progress.keys - count} keys stand under two clients: run tollgate check`
+async function sweep(zone: NgxSharedDict<string>, progress: Progress): Promise<void> {
+  if (progress.duplicates > 0) {
+    const message = `${progress.duplicates} keys stand under two clients: run tollgate check`
     progress.notices.push({ path: 'clients.json', message })
   }
-  if (count === progress.keys) return
-  const known: { [hash: string]: boolean } = {}
-  let portion: Portion
-  let offset = 0
-  do {
-    portion = readPortion(`${dir}/clients.json`, offset)
-    noteHashes(portion, known)
-    offset = portion.next
-    await giveWay()
-  } while (!portion.isLast)
-  listHashes(zone).forEach((hash) => {
-    if (!known[hash]) zone.delete(hash)
-  })
+  if (countKeys(zone) === progress.keys - progress.duplicates) return
+  const mark = markOf(progress.started)
+  const hashes = listHashes(zone)
+  for (let i = 0; i < hashes.length; i++) {
+    const hash = hashes[i] as string
+    const record = zone.get(hash)
+    if (record !== undefined && !record.endsWith(mark)) zone.delete(hash)
+    if (i % SLICE_KEYS === SLICE_KEYS - 1) await giveWay()
+  }
 }
 
-function noteHashes(portion: Portion, known: { [hash: string]: boolean }): void {
-  Object.keys(portion.clients).forEach((name) => {
-    const client = portion.clients[name] as Client
-    client.keys.forEach((key) => {
-      known[key.sha256] = true
-    })
-  })
-}
-
-/** Lets the worker serve what waits. */
+/**
+ * Lets the worker serve what waits. Not with 0 ms: nginx runs timers that are due, also new ones, until
+ * none is left, and only then looks at its connections.
+ */
 function giveWay(): Promise<void> {
   return new Promise<void>((resolve) => {
-    setTimeout(resolve, 0)
+    setTimeout(resolve, 1)
   })
 }

@@ -11,11 +11,11 @@ export type Portion = {
 }
 
 /**
- * Bytes of one portion, about 400 clients. The tools write one client a line, so that a file with
+ * Bytes of one portion, about 200 clients. The tools write one client a line, so that a file with
  * 100,000 of them can be read in portions from any offset on: parsed whole it would block a worker
  * for a quarter of a second, and take 370 MB on the njs engine.
  */
-const PORTION_BYTES = 65536
+const PORTION_BYTES = 32768
 
 /** The longest line: a client with 1,000 keys has 250 KB. */
 const LINE_BYTES_MAX = 1048576
@@ -29,23 +29,35 @@ const WHOLE_BYTES_MAX = 262144
  */
 const TAIL_BYTES = 256
 
+/** The frame before the clients fits in here: it is a version and the address of a schema. */
+const HEAD_BYTES = 4096
+
+/** How the tools open the clients: the rest of that line is empty. */
+const OPENING = /"clients"\s*:\s*\{[ \t]*\r?\n/
+
 /** Reads the portion that begins at an offset: 0, or `next` of the one before. Throws what is wrong. */
 export function readPortion(path: string, offset: number): Portion {
   const size = fs.statSync(path).size
   if (offset > 0) return readLines(path, size, offset, null)
-  const head = readText(path, 0, Math.min(size, 4096))
-  const found = /"clients"\s*:\s*\{[ \t]*\r?\n/.exec(head)
-  if (!found || size <= WHOLE_BYTES_MAX) return readWhole(path, size)
-  const opening = head.slice(0, found.index + found[0].length)
-  return readLines(path, size, Buffer.byteLength(opening), JSON.parse(`${opening}}}`))
-}
-
-function readWhole(path: string, size: number): Portion {
-  if (size > WHOLE_BYTES_MAX) {
+  if (size <= WHOLE_BYTES_MAX) return readWhole(path, size)
+  const head = readText(path, 0, HEAD_BYTES)
+  const found = OPENING.exec(head)
+  const opening = found ? head.slice(0, found.index + found[0].length) : ''
+  if (!found || !hasClientInLine(head.slice(opening.length))) {
     throw new Error(
       `The file is large (${size} bytes) and not one client a line: run tollgate check --write`,
     )
   }
+  return readLines(path, size, Buffer.byteLength(opening), JSON.parse(`${opening}}}`))
+}
+
+/** Whether the first line ends as a client does; one that is longer than the head is taken for one. */
+function hasClientInLine(text: string): boolean {
+  const end = text.indexOf('\n')
+  return end < 0 || /\},?\s*$/.test(text.slice(0, end))
+}
+
+function readWhole(path: string, size: number): Portion {
   const frame = JSON.parse(fs.readFileSync(path, 'utf8'))
   const clients = frame && typeof frame.clients === 'object' ? frame.clients : null
   if (clients && !Array.isArray(clients)) frame.clients = {}
@@ -67,6 +79,9 @@ function readLines(path: string, size: number, start: number, frame: unknown): P
   if (isLast) {
     // The tail closes both objects, and JSON.parse sees to it that it does nothing else.
     const document = JSON.parse(`{"clients":{${text}`) as { clients: Portion['clients'] }
+    if (Object.keys(document).length > 1) {
+      throw new Error('Nothing may stand behind the clients of a large file: move it before them')
+    }
     return { frame, clients: document.clients, next: size, isLast }
   }
   const whole = text.slice(0, end)

@@ -13,17 +13,30 @@ const LOCKOUT_SECONDS = 300
 /** Keys are named by their SHA-256 in hexadecimal; no other entry is as long. */
 const HASH_LENGTH = 64
 
-/** Writes the records of one client, those that differ, and tells how many keys it has. */
+/** How the records of one load end, as JSON: what another load wrote ends otherwise. */
+export function markOf(startedMs: number): string {
+  return `,"load":${startedMs}}`
+}
+
+/**
+ * Writes the records of one client, and tells how many of its keys were written under another one by
+ * the same load.
+ */
 export function publishClient(
   zone: NgxSharedDict<string>,
   name: string,
   client: Client,
   policy: Policy,
+  mark: string,
 ): number {
+  let duplicates = 0
   client.keys.forEach((key) => {
-    put(zone, key.sha256, resolveKey(name, client, key, policy))
+    const record = resolveKey(name, client, key, policy).slice(0, -1) + mark
+    const written = zone.get(key.sha256)
+    if (written !== undefined && written !== record && written.endsWith(mark)) duplicates++
+    if (written !== record) zone.set(key.sha256, record)
   })
-  return client.keys.length
+  return duplicates
 }
 
 /** Writes what the policy says beside the keys. With `routes` the first requests are admitted. */

@@ -1,8 +1,13 @@
 import { admit, type Ticket } from '../core/admit.ts'
+import type { Answer } from '../core/answer.ts'
 import { openRegistry } from './registry.ts'
 
 /** What the gate keeps on `r`. It lasts until a redirect, which only the js_var survives. */
-export type GateRequest = NginxHTTPRequest & { ticket?: Ticket; sawLast?: boolean }
+export type GateRequest = NginxHTTPRequest & {
+  ticket?: Ticket
+  answer?: Answer
+  sawLast?: boolean
+}
 
 /** The ticket of this request, admitting it where that has not happened yet. */
 export function ticketFor(r: GateRequest): Ticket {

@@ -9,7 +9,8 @@ import { layOut } from '../../src/cli/layout.ts'
 import { nginxConf, type Site } from '../../src/cli/site.ts'
 import type { Clients, Policy } from '../../src/core/shapes.ts'
 import { type Mock, startMock } from '../mock/server.ts'
-import { runNginx, type Setup } from './setups.ts'
+import { keepLogs, noteGate } from './logs.ts'
+import { type Running, runNginx, type Setup } from './setups.ts'
 
 /** One request of the ledger, as any reader of the file sees it. */
 export type Line = Record<string, string | number>
@@ -37,7 +38,11 @@ export type Gate = {
   ledger(count?: number): Promise<Line[]>
   errorLog(): Promise<string>
   accessLog(): Promise<string>
+  /** Lines of the error log that this test provokes; watchLogs() fails on all others. */
+  expectErrors(...patterns: RegExp[]): void
   signal(name: NodeJS.Signals): void
+  /** Starts nginx again on the same folders. It is ended first, should it run. */
+  restart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -58,9 +63,13 @@ export type GateOptions = {
   /** Where requests go instead of the mock. */
   upstreamServer?: string
   serverExtra?: string
+  /** Parameters of `listen`, such as `reuseport`. */
+  listenExtra?: string
   upstreamKey?: string
   /** Do not wait for the first load. */
   isEager?: boolean
+  /** Changes files before nginx starts: nginx.conf and tollgate/ below `root`, and those of `config`. */
+  prepare?: (root: string, configDir: string) => Promise<void>
 }
 
 /** A key and what clients.json knows of it. */
@@ -103,7 +112,7 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
     layout,
     nginx: setup.nginx,
     example: options.example ?? setup.door,
-    listen: `127.0.0.1:${port}`,
+    listen: `127.0.0.1:${port} ${options.listenExtra ?? ''}`.trim(),
     upstreamServer: options.upstreamServer ?? `127.0.0.1:${mock.port}`,
     upstreamScheme: 'http',
     workers: options.workers ?? 1,
@@ -112,8 +121,11 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
     serverExtra: `access_log ${dirs.runDir}/access.log tollgate;\n${options.serverExtra ?? ''}`,
   }
   await writeFile(join(root, 'nginx.conf'), await nginxConf(site))
-  const server = await runNginx(setup, root, dirs.runDir)
-  const gate = makeGate({ dirs, root, mock, port, server, secret, keyId: record.id })
+  await options.prepare?.(root, dirs.configDir)
+  const start = () => runNginx(setup, root, dirs.runDir)
+  const server = await start()
+  const gate = makeGate({ dirs, root, mock, port, server, start, secret, keyId: record.id })
+  noteGate(gate)
   if (!options.isEager) await gate.waitForGeneration(1)
   return gate
 }
@@ -123,12 +135,15 @@ type Parts = {
   root: string
   mock: Mock
   port: number
-  server: { pid: number; stop(): Promise<void> }
+  server: Running
+  start(): Promise<Running>
   secret: string
   keyId: string
 }
 
-function makeGate({ dirs, root, mock, port, server, secret, keyId }: Parts): Gate {
+function makeGate({ dirs, root, mock, port, start, secret, keyId, ...parts }: Parts): Gate {
+  let server = parts.server
+  const expected: RegExp[] = []
   const url = `http://127.0.0.1:${port}`
   const gate: Gate = {
     ...dirs,
@@ -177,9 +192,17 @@ function makeGate({ dirs, root, mock, port, server, secret, keyId }: Parts): Gat
     },
     errorLog: () => read(join(dirs.runDir, 'error.log')),
     accessLog: () => read(join(dirs.runDir, 'access.log')),
+    expectErrors: (...patterns) => void expected.push(...patterns),
     signal: (name) => void process.kill(server.pid, name),
+    async restart() {
+      await server.stop()
+      await rm(join(dirs.runDir, 'nginx.pid'), { force: true })
+      server = await start()
+      gate.pid = server.pid
+    },
     async stop() {
       await server.stop()
+      await keepLogs(gate, expected)
       await mock.close()
       await rm(root, { recursive: true, force: true })
     },
@@ -197,11 +220,15 @@ async function read(path: string): Promise<string> {
   return existsSync(path) ? readFile(path, 'utf8') : ''
 }
 
-/** Polls until a condition holds; 10 s is failure. */
-export async function until(what: string, isDone: () => boolean | Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + 10_000
+/** Polls until a condition holds; 10 s is failure where nothing else is said. */
+export async function until(
+  what: string,
+  isDone: () => boolean | Promise<boolean>,
+  seconds = 10,
+): Promise<void> {
+  const deadlineMs = Date.now() + seconds * 1000
   while (!(await isDone())) {
-    if (Date.now() > deadlineMs) throw new Error(`Waited 10 s in vain for ${what}`)
+    if (Date.now() > deadlineMs) throw new Error(`Waited ${seconds} s in vain for ${what}`)
     await sleep(10)
   }
 }

@@ -4,11 +4,18 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Door, findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
+import { findContainer, runContained } from './container.ts'
 
 /** One combination of nginx and door in which every behaviour is tested. */
-export type Setup = { name: string; nginx: Nginx; door: Door }
+export type Setup = {
+  name: string
+  nginx: Nginx
+  door: Door
+  /** Where nginx runs in a container. */
+  image?: string
+}
 
-/** The combinations: both engines and, on QuickJS, both doors. */
+/** The combinations: both engines, on QuickJS both doors, and a container where there is an engine. */
 export async function findSetups(): Promise<Setup[]> {
   const say = (line: string) => process.stderr.write(`${line}\n`)
   const newest = await findNginx({ world: 'newest', say })
@@ -17,39 +24,42 @@ export async function findSetups(): Promise<Setup[]> {
     { name: 'newest, access door', nginx: newest, door: 'access' },
     { name: 'newest, content door', nginx: newest, door: 'content' },
     { name: 'debian13, content door', nginx: debian13, door: 'content' },
+    ...(await findContainer(say)),
   ]
 }
 
+/** An nginx that runs: `pid` is its master process. */
+export type Running = { pid: number; stop(): Promise<void> }
+
 /** Starts nginx in the foreground with `root`/nginx.conf, and waits until it has written its pid. */
-export async function runNginx(
-  setup: Setup,
-  root: string,
-  runDir: string,
-): Promise<{ pid: number; stop(): Promise<void> }> {
+export async function runNginx(setup: Setup, root: string, runDir: string): Promise<Running> {
+  const files = ['-p', root, '-c', join(root, 'nginx.conf'), '-e', join(runDir, 'error.log')]
+  const pidFile = join(runDir, 'nginx.pid')
+  if (setup.image) {
+    const running = await runContained(setup.image, root, files)
+    await waitForPid(pidFile, () => existsSync(`/proc/${running.pid}`))
+    return running
+  }
   const [program = '', ...rest] = setup.nginx.command
-  const args = [
-    ...rest,
-    '-p',
-    root,
-    '-c',
-    join(root, 'nginx.conf'),
-    '-e',
-    join(runDir, 'error.log'),
-  ]
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] })
+  const child = spawn(program, [...rest, ...files], { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr.on('data', (data) => {
     said += data
   })
   const exited = once(child, 'exit')
-  const pidFile = join(runDir, 'nginx.pid')
-  while (!existsSync(pidFile) || !(await readFile(pidFile, 'utf8')).trim()) {
-    if (child.exitCode !== null) throw new Error(`nginx did not start: ${said}`)
-    await new Promise((resolve) => setTimeout(resolve, 5))
-  }
+  await waitForPid(pidFile, () => child.exitCode === null).catch(() => {
+    throw new Error(`nginx did not start: ${said}`)
+  })
   const stop = async () => {
     if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM')
     await exited
   }
   return { pid: Number(await readFile(pidFile, 'utf8')), stop }
+}
+
+async function waitForPid(pidFile: string, isAlive: () => boolean): Promise<void> {
+  while (!existsSync(pidFile) || !(await readFile(pidFile, 'utf8')).trim()) {
+    if (!isAlive()) throw new Error('nginx did not start')
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
 }

@@ -1,0 +1,38 @@
+import { afterAll, afterEach, expect } from 'vitest'
+import type { Gate } from './harness.ts'
+
+const running = new Set<Gate>()
+const unexpected: string[] = []
+
+/**
+ * Call it once at the head of a file: a test that fails shows the logs of the gates that run, and
+ * when all have stopped, none may have logged an error that no test expected.
+ */
+export function watchLogs(): void {
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== 'fail') return
+    for (const gate of running) console.error(await describeLogs(gate))
+  })
+  afterAll(() => {
+    expect(unexpected, 'lines in the error logs').toEqual([])
+  })
+}
+
+/** Remembers a gate that runs. */
+export function noteGate(gate: Gate): void {
+  running.add(gate)
+}
+
+/** Keeps what is wrong in the error log of a gate that has stopped, before its folder goes. */
+export async function keepLogs(gate: Gate, expected: readonly RegExp[]): Promise<void> {
+  running.delete(gate)
+  const lines = (await gate.errorLog()).split('\n')
+  const severe = lines.filter((line) => /\[(error|crit|alert|emerg)\]/.test(line))
+  unexpected.push(...severe.filter((line) => !expected.some((pattern) => pattern.test(line))))
+}
+
+async function describeLogs(gate: Gate): Promise<string> {
+  const ledger = (await gate.ledger()).slice(-20).map((line) => JSON.stringify(line))
+  const errors = (await gate.errorLog()).split('\n').slice(-40)
+  return ['--- error.log', ...errors, '--- ledger.jsonl', ...ledger].join('\n')
+}
