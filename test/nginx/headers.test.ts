@@ -1,0 +1,144 @@
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { type Gate, startGate } from './harness.ts'
+import { watchLogs } from './logs.ts'
+import { exchange, message } from './raw.ts'
+import { findSetups } from './setups.ts'
+
+watchLogs()
+
+/** Everything a caller may try to be, to bring, or to steer with. */
+const HOSTILE = [
+  'x-api-key: KEY',
+  'api-key: KEY',
+  'X-API-Client: admin',
+  'X-Request-Id: chosen-by-caller',
+  'X-Vllm-Priority: -100',
+  'X-data-parallel-rank: 1',
+  'X-Session-ID: other',
+  'X-Cache-Salt: victim',
+  'endpoint-load-metrics-format: text',
+  'Cookie: session=1',
+  'Forwarded: for=1.2.3.4',
+  'X-Forwarded-For: 1.2.3.4',
+  'X-Forwarded-Host: evil',
+  'X-Forwarded-Proto: gopher',
+  'X-Real-IP: 1.2.3.4',
+  'X-Original-URL: /metrics',
+  'Proxy-Authorization: Basic eDp5',
+  'Proxy-Connection: keep-alive',
+  'Keep-Alive: timeout=99',
+  'TE: trailers',
+  'Trailer: X-Late',
+  'Upgrade: websocket',
+  'Connection: close, X-API-Client, X-Request-Id',
+  'Accept-Encoding: gzip',
+  'X-Anything: else',
+]
+
+describe.each(await findSetups())('$name: what reaches the server behind', (setup) => {
+  let gate: Gate
+  beforeAll(async () => {
+    gate = await startGate(setup, { upstreamKey: 'upstream-secret' })
+  })
+  afterAll(() => gate.stop())
+  beforeEach(() => gate.mock.reset())
+
+  test('only the headers of the list, and those that the gate sets itself', async () => {
+    const lines = HOSTILE.map((line) => line.replace('KEY', gate.key))
+    const allowed = [
+      'Accept: */*',
+      'User-Agent: test',
+      'traceparent: 00-1-2-3',
+      'anthropic-beta: b',
+    ]
+    await exchange(gate, message('GET', '/v1/models', [...lines, ...allowed]))
+    const [record] = gate.mock.log()
+    expect(record?.headers).toEqual({
+      accept: '*/*',
+      'user-agent': 'test',
+      traceparent: '00-1-2-3',
+      'anthropic-beta': 'b',
+      host: 'vllm',
+      'x-request-id': expect.stringMatching(/^[0-9a-f]{32}$/),
+      'x-api-client': 'app',
+      'x-forwarded-for': '127.0.0.1',
+      'x-forwarded-proto': 'http',
+      authorization: 'Bearer upstream-secret',
+    })
+  })
+
+  test('no identity and no credential on a public route', async () => {
+    await gate.call('/health')
+    expect(gate.mock.log()[0]?.headers).not.toHaveProperty('x-api-client')
+  })
+
+  test('the id of the answer is the id that the server and the ledger have', async () => {
+    const response = await gate.call('/v1/models', { headers: { 'x-request-id': 'mine' } })
+    const id = response.headers.get('x-request-id')
+    expect(gate.mock.log()[0]?.headers['x-request-id']).toBe(id)
+    expect((await gate.ledger()).at(-1)).toMatchObject({ id })
+  })
+
+  test('the query goes on as it was sent', async () => {
+    await gate.call('/v1/models?beta=true&x=%2f..%00')
+    expect(gate.mock.log()[0]?.path).toBe('/v1/models?beta=true&x=%2f..%00')
+  })
+
+  test.each([
+    [
+      'odd white space, big integers and unknown fields',
+      '{ "seed":12345678901234567890 ,\n"z" : [1.0,1e2] }',
+    ],
+    ['duplicate keys', '{"model":"a","model":"b"}'],
+    ['no JSON at all', 'not json \u0000 \u20ac'],
+  ])('a body with %s is passed on byte for byte', async (_, body) => {
+    await gate.call('/v1/embeddings', { body })
+    expect(gate.mock.log()[0]?.body).toBe(body)
+  })
+
+  test('a body of 5 MB is passed on whole', async () => {
+    const body = JSON.stringify({ input: 'x'.repeat(5_000_000) })
+    const response = await gate.call('/v1/embeddings', { body })
+    expect(response.status).toBe(200)
+    expect(gate.mock.log()[0]?.bodyBytes).toBe(body.length)
+  })
+
+  test('a chunked body arrives with its length', async () => {
+    const lines = [`x-api-key: ${gate.key}`, 'Content-Type: application/json', 'Connection: close']
+    const chunks = '2\r\n{"\r\n11\r\ninput":"hello"}  \r\n0\r\n\r\n'
+    const text = message('POST', '/v1/embeddings', [...lines, 'Transfer-Encoding: chunked'], chunks)
+    expect(await exchange(gate, text)).toContain('200 OK')
+    expect(gate.mock.log()[0]?.body).toBe('{"input":"hello"}  ')
+  })
+
+  test('an audio upload passes as it is', async () => {
+    const form = new FormData()
+    form.set('file', new Blob([new Uint8Array([0, 255, 13, 10])]), 'a.wav')
+    const headers = { authorization: `Bearer ${gate.key}` }
+    const url = `${gate.url}/v1/audio/transcriptions`
+    const response = await fetch(url, { method: 'POST', body: form, headers })
+    expect(response.status).toBe(200)
+    expect(gate.mock.log()[0]?.headers['content-type']).toContain('multipart/form-data')
+  })
+
+  test('errors of the server pass unchanged', async () => {
+    const body = { model: 'nope', messages: [{ role: 'user', content: 'x' }] }
+    const response = await gate.call('/v1/chat/completions', { body: JSON.stringify(body) })
+    expect(response.status).toBe(404)
+    const { error } = (await response.json()) as { error: object }
+    expect(error).toMatchObject({ type: 'NotFoundError', param: 'model', code: 404 })
+    expect((await gate.ledger()).at(-1)).toMatchObject({ outcome: 'ok', status: 404 })
+  })
+})
+
+describe.each(await findSetups())('$name: a server on a UNIX socket', (setup) => {
+  test('is reached', async () => {
+    const socket = join('/tmp', `tollgate-mock-${process.pid}-${Date.now()}.sock`)
+    const gate = await startGate(setup, { mock: { socket }, upstreamServer: `unix:${socket}` })
+    const response = await gate.call('/v1/models')
+    expect(response.status).toBe(200)
+    expect(gate.mock.log()[0]?.headers.host).toBe('vllm')
+    await gate.stop()
+  })
+})
