@@ -13,6 +13,7 @@ export type Call = {
   authorization: string | undefined
   xApiKey: string | undefined
   apiKey: string | undefined
+  hasBody: boolean
   address: string
   nowMs: number
 }
@@ -61,7 +62,9 @@ export function admit(call: Call, registry: Registry): Ticket {
     ticket.allow = route.method
     return refuse(ticket, 'unknown_route')
   }
-  return access === 'public' ? ticket : identify(call, route, ticket, registry)
+  if (access === 'key') return identify(call, route, ticket, registry)
+  // Public routes are GET. A body would be kept on the disk, for a caller that has no key.
+  return call.hasBody ? refuse(ticket, 'bad_request') : ticket
 }
 
 /**

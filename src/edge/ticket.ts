@@ -40,6 +40,7 @@ function admitAnew(r: GateRequest): Ticket {
       authorization: headers['Authorization'],
       xApiKey: headers['x-api-key'],
       apiKey: headers['api-key'],
+      hasBody: Number(headers['Content-Length']) > 0 || headers['Transfer-Encoding'] !== undefined,
       address: r.remoteAddress,
       nowMs: Date.now(),
     },

@@ -10,6 +10,7 @@ const usual: Call = {
   authorization: 'Bearer good',
   xApiKey: undefined,
   apiKey: undefined,
+  hasBody: false,
   address: '192.0.2.1',
   nowMs: now,
 }
@@ -93,6 +94,13 @@ describe('admit, the route', () => {
     const ticket = { outcome: 'ok', dialect: 'openai', route: 'health' }
     for (let i = 0; i < 5; i++) expect(admit(call, registry())).toEqual(ticket)
     expect(admit(get('/v1/models'), registry({}, ';models=public;')).client).toBeUndefined()
+  })
+
+  test('a public route takes no body, a route with a key does', () => {
+    const body = { hasBody: true }
+    expect(admit(get('/health', body), registry()).outcome).toBe('bad_request')
+    expect(admit(get('/v1/models', body), registry()).outcome).toBe('ok')
+    expect(admit({ ...usual, ...body }, registry()).outcome).toBe('ok')
   })
 
   test('before a policy is loaded nothing passes, not even what is public', () => {

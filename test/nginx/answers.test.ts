@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { readdirSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,31 +5,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Clients } from '../../src/core/shapes.ts'
 import { freePort, type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { ask, exchange, firstAnswer, message, open, type RawAnswer } from './raw.ts'
+import { ask, exchange, firstAnswer, firstOf, message, open, type RawAnswer } from './raw.ts'
+import { expectRefusal } from './refusals.ts'
 import { findSetups } from './setups.ts'
 
 const [chat, messages] = ['/v1/chat/completions', '/v1/messages']
 const bodyBytesMax = 65_536
 
 watchLogs()
-
-/** Words of both dialects: OpenAI's code and type, Anthropic's type. */
-const words: Record<string, [string, string, string]> = {
-  unknown_route: ['unknown_route', 'invalid_request_error', 'not_found_error'],
-  missing_key: ['missing_key', 'invalid_request_error', 'authentication_error'],
-  invalid_key: ['invalid_api_key', 'invalid_request_error', 'authentication_error'],
-  expired_key: ['invalid_api_key', 'invalid_request_error', 'authentication_error'],
-  revoked_key: ['invalid_api_key', 'invalid_request_error', 'authentication_error'],
-  ambiguous_key: ['ambiguous_key', 'invalid_request_error', 'authentication_error'],
-  client_disabled: ['client_disabled', 'invalid_request_error', 'permission_error'],
-  address_denied: ['address_denied', 'invalid_request_error', 'permission_error'],
-  scope_denied: ['scope_denied', 'invalid_request_error', 'permission_error'],
-  bad_request: ['bad_request', 'invalid_request_error', 'invalid_request_error'],
-  body_too_large: ['body_too_large', 'invalid_request_error', 'request_too_large'],
-  locked_out: ['locked_out', 'requests', 'rate_limit_error'],
-  upstream_unavailable: ['upstream_unavailable', 'server_error', 'api_error'],
-  gate_error: ['gate_error', 'server_error', 'api_error'],
-}
 
 /** Replaces settings in the installed files, so that tests need not wait for them. */
 function change(changes: [file: string, from: string, to: string][]) {
@@ -42,24 +24,6 @@ function change(changes: [file: string, from: string, to: string][]) {
       await writeFile(path, text.replace(from, to))
     }
   }
-}
-
-/** A refusal in the caller's dialect, with its id, and nothing of a key in it. */
-function expectRefusal(answer: RawAnswer, path: string, outcome: string): void {
-  const [code = '', type, anthropicType] = words[outcome] ?? []
-  const isAnthropic = path.startsWith(messages)
-  const id = answer.headers['x-request-id']
-  expect(id).toMatch(/^[0-9a-f]{32}$/)
-  expect(answer.headers['request-id']).toBe(isAnthropic ? id : undefined)
-  expect(answer.headers['content-type']).toBe('application/json')
-  const body: unknown = JSON.parse(answer.body)
-  const text = expect.stringMatching(/^[A-Z].{10,}$/)
-  if (isAnthropic) {
-    const error = { type: anthropicType, message: text }
-    expect(body).toEqual({ type: 'error', error, request_id: id })
-  } else expect(body).toEqual({ error: { message: text, type, param: null, code } })
-  expect(answer.headers['www-authenticate']).toBe(answer.status === 401 ? 'Bearer' : undefined)
-  expect(JSON.stringify(answer)).not.toContain('tg_')
 }
 
 describe.each(await findSetups())('$name', (setup) => {
@@ -169,7 +133,9 @@ describe.each(await findSetups())('$name', (setup) => {
 
     test('413 by Content-Length, at once; the largest body passes', async () => {
       const long = [good(), `Content-Length: ${bodyBytesMax + 1}`, 'Expect: 100-continue']
-      await expectRefused(path, long, [413, 'body_too_large'])
+      const answer = await firstOf(gate, message('POST', path, long))
+      expect(answer.status).toBe(413)
+      expectRefusal(answer, path, 'body_too_large')
       expect(gate.mock.log()).toHaveLength(0)
       await ask(
         gate,
@@ -208,16 +174,21 @@ describe.each(await findSetups())('$name', (setup) => {
     })
 
     test('a bad key is refused without waiting for the body', async () => {
-      const socket = await open(gate.port)
       const lines = ['x-api-key: tg_bad', 'Content-Length: 60000']
-      socket.write(`${message('POST', path, lines)}the first bytes of it`)
       const sentMs = Date.now()
-      const [piece] = await once(socket, 'data')
-      expect(firstAnswer(String(piece)).status).toBe(401)
+      const answer = await firstOf(gate, message('POST', path, lines, 'the first bytes of it'))
+      expect(answer.status).toBe(401)
       expect(Date.now() - sentMs).toBeLessThan(250)
-      socket.destroy()
       expect(readdirSync(join(gate.runDir, 'client_body_temp'), { recursive: true })).toEqual([])
     })
+  })
+
+  test('a public route takes no body from callers without a key', async () => {
+    const { status } = await firstOf(gate, message('GET', '/health', ['Content-Length: 60000']))
+    const chunked = message('GET', '/health', ['Transfer-Encoding: chunked'], '5\r\nhello')
+    expect([status, (await firstOf(gate, chunked)).status]).toEqual([400, 400])
+    expect((await ask(gate, 'GET', '/health', ['Content-Length: 0'])).status).toBe(200)
+    expect(gate.mock.log()).toHaveLength(1)
   })
 
   test('404 on a path that is none', async () => {

@@ -1,3 +1,7 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Gate, startGate } from './harness.ts'
@@ -68,6 +72,25 @@ describe.each(await findSetups())('$name: what reaches the server behind', (setu
     })
   })
 
+  test('a body brings its type and its length, and nothing else', async () => {
+    const lines = HOSTILE.map((line) => line.replace('KEY', gate.key))
+    const body = [
+      'Content-Type: application/json; charset=x',
+      'Content-Encoding: gzip',
+      'Expect: x',
+    ]
+    const more = ['Content-Language: de', 'Content-MD5: x', 'Range: bytes=0-1', 'If-Match: "x"']
+    const length = 'Content-Length: 2'
+    const text = message('POST', '/v1/embeddings', [...lines, ...body, ...more, length], '{}')
+    await exchange(gate, text)
+    const names = Object.keys(gate.mock.log()[0]?.headers ?? {}).sort()
+    expect(names).toEqual([
+      ...['authorization', 'content-length', 'content-type', 'host'],
+      ...['x-api-client', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id'],
+    ])
+    expect(gate.mock.log()[0]?.headers['content-type']).toBe('application/json; charset=x')
+  })
+
   test('no identity and no credential on a public route', async () => {
     await gate.call('/health')
     expect(gate.mock.log()[0]?.headers).not.toHaveProperty('x-api-client')
@@ -129,6 +152,78 @@ describe.each(await findSetups())('$name: what reaches the server behind', (setu
     const { error } = (await response.json()) as { error: object }
     expect(error).toMatchObject({ type: 'NotFoundError', param: 'model', code: 404 })
     expect((await gate.ledger()).at(-1)).toMatchObject({ outcome: 'ok', status: 404 })
+  })
+})
+
+describe.each(await findSetups())('$name: a server with answers of its own', (setup) => {
+  let gate: Gate
+  let server: Server
+  let answer: RequestListener = () => {}
+  beforeAll(async () => {
+    server = createServer((request, response) => answer(request, response))
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    gate = await startGate(setup, { upstreamServer: `127.0.0.1:${port}` })
+  })
+  afterAll(async () => {
+    await gate.stop()
+    server.close()
+  })
+
+  test('gets the bytes of a body as they are, and no Authorization without a key of its own', async () => {
+    const bytes = randomBytes(5_000_000)
+    const received: Buffer[] = []
+    let authorization: string | undefined
+    answer = (request, response) => {
+      authorization = request.headers.authorization
+      request.on('data', (piece) => received.push(piece))
+      request.on('end', () => response.end(Buffer.concat(received)))
+    }
+    const response = await gate.call('/v1/embeddings', { body: bytes })
+    expect(Buffer.from(await response.arrayBuffer()).equals(bytes)).toBe(true)
+    expect(Buffer.concat(received).equals(bytes)).toBe(true)
+    expect(authorization).toBeUndefined()
+  })
+
+  test('a redirect is passed on as it is, and not followed', async () => {
+    let requests = 0
+    answer = (_, response) => {
+      requests++
+      response.writeHead(307, { location: 'http://vllm/metrics' }).end()
+    }
+    const response = await gate.call('/v1/models', { redirect: 'manual' })
+    expect([response.status, response.headers.get('location')]).toEqual([
+      307,
+      'http://vllm/metrics',
+    ])
+    expect(requests).toBe(1)
+  })
+
+  test('no header of an answer moves nginx to another path', async () => {
+    const paths: (string | undefined)[] = []
+    for (const target of ['/metrics', '@tollgate', '/tollgate-error?200']) {
+      answer = (request, response) => {
+        paths.push(request.url)
+        response.writeHead(200, { 'x-accel-redirect': target }).end('mine')
+      }
+      const response = await gate.call('/v1/models')
+      expect([response.status, await response.text()]).toEqual([200, 'mine'])
+      expect(response.headers.has('x-accel-redirect')).toBe(false)
+    }
+    expect(paths).toEqual(['/v1/models', '/v1/models', '/v1/models'])
+  })
+
+  test('the ids are the gate’s, whatever it calls the request', async () => {
+    answer = (_, response) => {
+      response.writeHead(200, { 'x-request-id': 'its', 'request-id': 'its', server: 'uvicorn' })
+      response.end('{}')
+    }
+    const response = await gate.call('/v1/messages', { body: '{}' })
+    const id = response.headers.get('x-request-id')
+    expect(id).toMatch(/^[0-9a-f]{32}$/)
+    expect(response.headers.get('request-id')).toBe(id)
+    expect(response.headers.get('server')).toBe('nginx')
   })
 })
 

@@ -112,6 +112,47 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
     expect(await line()).toMatchObject({ outcome: 'bad_request', status: 400 })
   })
 
+  test('random bytes leave one line of JSON and one of text each, without a control byte', async () => {
+    // A fixed seed, so that a failure can be seen again.
+    let seed = 42
+    const random = (below: number) => {
+      seed = (seed * 1103515245 + 12345) % 2147483648
+      return Math.floor((seed / 2147483648) * below)
+    }
+    const noise = () => {
+      const codes = Array.from({ length: 1 + random(20) }, () => 1 + random(255))
+      return String.fromCharCode(...codes).replace(/[\r\n]/g, '"')
+    }
+    const count = 150
+    const texts = (await gate.accessLog()).split('\n').length
+    for (let i = 0; i < count; i++) {
+      const lines = [`Authorization: Bearer ${noise()}`, `X-${i}: ${noise()}`, 'Connection: close']
+      const target = `/${noise()}?${noise()}`
+      await exchange(gate, message(i % 3 ? 'GET' : 'POST', target, lines))
+    }
+    const lines = await gate.ledger(before + count)
+    expect(lines).toHaveLength(before + count)
+    for (const line of lines.slice(before)) {
+      expect(['bad_request', 'unknown_route']).toContain(line.outcome)
+    }
+    const text = await gate.accessLog()
+    expect(text.split('\n')).toHaveLength(texts + count)
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+    expect(text).not.toMatch(/[\x00-\x09\x0b-\x1f\x7f-\xff]/)
+    expect(gate.mock.log()).toHaveLength(0)
+  })
+
+  test.each([
+    ['an imported key', '/v1/sk-proj-0123456789abcdefghij'],
+    ['a UUID', '/3f8b1c1e-7a43-4a57-9f0e-2f2c6d7f6f5a'],
+    ['an encoded key', '/tg%5Fk7q2m9xa%5F003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf2xfpBv'],
+    ['the beginning of a key', '/tg_k7q2'],
+  ])('the text log hides %s in the path', async (_, path) => {
+    await exchange(gate, message('GET', `${path}?x=y`, ['Connection: close']))
+    await line()
+    expect((await gate.accessLog()).trim().split('\n').at(-1)).toContain('uri=[redacted] ')
+  })
+
   test('the text log has who, what and how, without the query and without keys in the path', async () => {
     await gate.call('/v1/models?secret=hush')
     await exchange(gate, message('GET', `/v1/${gate.key}/x`, ['Connection: close']))

@@ -46,6 +46,22 @@ export async function ask(
   return firstAnswer(await exchange(gate, text))
 }
 
+/** Sends bytes and takes the answer as soon as it is whole, also when nginx goes on reading. */
+export async function firstOf(gate: Pick<Gate, 'port'>, text: string): Promise<RawAnswer> {
+  const socket = await open(gate.port)
+  socket.on('error', () => {})
+  socket.write(Buffer.from(text, 'latin1'))
+  let got = ''
+  for await (const piece of socket) {
+    got += piece.toString('latin1')
+    if (!got.includes('\r\n\r\n')) continue
+    const { headers, body } = firstAnswer(got)
+    if (body.length === Number(headers['content-length'])) break
+  }
+  socket.destroy()
+  return firstAnswer(got)
+}
+
 export async function open(port: number, host = '127.0.0.1'): Promise<Socket> {
   const socket = connect(port, host)
   socket.setNoDelay(true)

@@ -1,134 +1,254 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type Gate, makeKey, startGate } from './harness.ts'
+import { freePort, type Gate, makeKey, sleep, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findSetups } from './setups.ts'
 
-watchLogs()
-
 const model = 'Qwen/Qwen3-8B'
 const messages = [{ role: 'user' as const, content: 'one two three' }]
+const TEXT = ' hello from a mock'
 
-describe.each(await findSetups())('$name: the official SDKs', (setup) => {
+watchLogs()
+
+describe.each(await findSetups())('$name', (setup) => {
+  const narrow = makeKey()
   let gate: Gate
-  const audio = makeKey()
+  let deaf: Gate
+
   beforeAll(async () => {
-    const clients = { audio: { scopes: ['audio' as const], keys: [audio.record] } }
-    gate = await startGate(setup, {
-      clients: { version: 1, clients },
-      policy: { version: 1, lockout: { badKeysPerMinute: 10, seconds: 1 } },
-      mock: { tokens: 4 },
-    })
+    const options = {
+      mock: { tokens: 4, apiKey: 'upstream' },
+      upstreamKey: 'upstream',
+      policy: { version: 1 as const, lockout: { badKeysPerMinute: 9, seconds: 1 } },
+      clients: {
+        version: 1 as const,
+        clients: { narrow: { scopes: ['models' as const], keys: [narrow.record] } },
+      },
+    }
+    gate = await startGate(setup, options)
+    deaf = await startGate(setup, { upstreamServer: `127.0.0.1:${await freePort()}` })
+    deaf.expectErrors(/connect\(\) failed/)
   })
-  afterAll(() => gate.stop())
+  afterAll(() => Promise.all([gate.stop(), deaf.stop()]))
   beforeEach(() => gate.mock.reset())
 
-  const openai = (apiKey = gate.key, options = {}) =>
-    new OpenAI({ apiKey, baseURL: `${gate.url}/v1`, maxRetries: 0, ...options })
-  const anthropic = (apiKey = gate.key, options = {}) =>
-    new Anthropic({ apiKey, baseURL: gate.url, maxRetries: 0, ...options })
-
-  /** What a call throws. A call that does not fails the test. */
-  async function failure(call: PromiseLike<unknown>): Promise<unknown> {
-    return call.then(
-      () => expect.unreachable('The call should have failed'),
-      (error: unknown) => error,
-    )
+  function openai(options: { key?: string; to?: Gate; maxRetries?: number } = {}): OpenAI {
+    const { to = gate, key = to.key, maxRetries = 2 } = options
+    return new OpenAI({ apiKey: key, baseURL: `${to.url}/v1`, maxRetries })
   }
 
-  test('openai lists models, chats and streams', async () => {
+  function anthropic(options: { key?: string; to?: Gate; maxRetries?: number } = {}): Anthropic {
+    const { to = gate, key = to.key, maxRetries = 2 } = options
+    return new Anthropic({ apiKey: key, baseURL: to.url, maxRetries })
+  }
+
+  /** The error of a call, and how many requests the gate has logged for it. */
+  async function fail(to: Gate, call: () => PromiseLike<unknown>) {
+    const before = (await to.ledger()).length
+    const error = await Promise.resolve(call()).then(
+      () => Promise.reject(new Error('The call did not fail')),
+      (reason: unknown) => reason,
+    )
+    // The line of a request is written when its answer has gone.
+    await to.ledger(before + 1)
+    await sleep(50)
+    const lines = (await to.ledger()).slice(before)
+    return { error, requests: lines.length, last: lines.at(-1) }
+  }
+
+  describe('openai', () => {
+    test('lists models', async () => {
+      expect((await openai().models.list()).data[0]?.id).toBe(model)
+    })
+
+    test('chats, whole and as a stream with usage', async () => {
+      const answer = await openai().chat.completions.create({ model, messages })
+      expect(answer.choices[0]?.message.content).toBe(TEXT)
+      expect(answer._request_id).toMatch(/^[0-9a-f]{32}$/)
+      const stream = await openai().chat.completions.create({
+        ...{ model, messages, stream: true },
+        stream_options: { include_usage: true },
+      })
+      let text = ''
+      let total = 0
+      for await (const chunk of stream) {
+        text += chunk.choices[0]?.delta.content ?? ''
+        total += chunk.usage?.total_tokens ?? 0
+      }
+      expect([text, total]).toEqual([TEXT, 7])
+    })
+
+    test('completes, whole and as a stream', async () => {
+      const { completions } = openai()
+      const answer = await completions.create({ model, prompt: 'one' })
+      expect(answer.choices[0]?.text).toBe(TEXT)
+      let text = ''
+      for await (const chunk of await completions.create({ model, prompt: 'one', stream: true })) {
+        text += chunk.choices[0]?.text ?? ''
+      }
+      expect(text).toBe(TEXT)
+    })
+
+    test('responds, whole and as a stream', async () => {
+      const { responses } = openai()
+      expect((await responses.create({ model, input: 'one' })).output_text).toBe(TEXT)
+      let text = ''
+      for await (const event of await responses.create({ model, input: 'one', stream: true })) {
+        if (event.type === 'response.output_text.delta') text += event.delta
+      }
+      expect(text).toBe(TEXT)
+    })
+
+    test('embeds, and transcribes a file', async () => {
+      const embedded = await openai().embeddings.create({ model, input: ['one', 'two'] })
+      expect(embedded.data.map(({ embedding }) => embedding.length)).toEqual([8, 8])
+      const file = new File([new Uint8Array(48_000)], 'a.wav')
+      const heard = await openai().audio.transcriptions.create({ model, file })
+      expect(heard.text).toBe(TEXT.trim())
+    })
+
+    test.each([
+      [
+        'a wrong key',
+        () => openai({ key: 'sk-wrong' }).models.list(),
+        OpenAI.AuthenticationError,
+        'invalid_api_key',
+      ],
+      [
+        'a missing scope',
+        () => openai({ key: narrow.secret }).embeddings.create({ model, input: 'x' }),
+        OpenAI.PermissionDeniedError,
+        'scope_denied',
+      ],
+      ['an unknown path', () => openai().get('/files'), OpenAI.NotFoundError, 'unknown_route'],
+      ['a method too many', () => openai().delete('/models'), OpenAI.APIError, 'unknown_route'],
+      [
+        'a body too large',
+        () => openai().embeddings.create({ model, input: 'x'.repeat(33 * 1024 * 1024) }),
+        OpenAI.APIError,
+        'body_too_large',
+      ],
+    ] as const)('%s is an error of its own, not tried again', async (_, call, Class, code) => {
+      gate.expectErrors(/client intended to send too large body/)
+      const { error, requests, last } = await fail(gate, () => call())
+      expect(error).toBeInstanceOf(Class)
+      expect(error).toMatchObject({ code, requestID: last?.['id'] })
+      expect([requests, gate.mock.log()]).toEqual([1, []])
+    })
+
+    test('refusals of the model server pass as they are', async () => {
+      const ask = (mock: string) => () =>
+        openai({ maxRetries: 1 }).chat.completions.create({ ...{ model, messages, mock } })
+      const bad = await fail(gate, ask('status:400'))
+      expect(bad.error).toBeInstanceOf(OpenAI.BadRequestError)
+      const busy = await fail(gate, ask('status:503'))
+      expect(busy.error).toBeInstanceOf(OpenAI.InternalServerError)
+      expect(busy.error).toMatchObject({ requestID: busy.last?.['id'] })
+      expect([bad.requests, busy.requests]).toEqual([1, 2])
+      const broken = openai().chat.completions.create({
+        ...{ model, messages, stream: true, mock: 'error:2' },
+      })
+      await expect(readAll(broken)).rejects.toBeInstanceOf(OpenAI.APIError)
+    })
+
+    test('a server that is down is tried again, and is an InternalServerError', async () => {
+      const client = openai({ to: deaf, maxRetries: 1 })
+      const { error, requests, last } = await fail(deaf, () => client.models.list())
+      expect(error).toBeInstanceOf(OpenAI.InternalServerError)
+      expect(error).toMatchObject({ code: 'upstream_unavailable', requestID: last?.['id'] })
+      expect(requests).toBe(2)
+    })
+  })
+
+  describe('anthropic', () => {
+    test('writes messages, whole and as a stream, and counts', async () => {
+      const client = anthropic()
+      const body = { model, max_tokens: 9, messages }
+      const answer = await client.messages.create(body)
+      expect(answer.content).toMatchObject([{ type: 'text', text: TEXT }])
+      expect(answer._request_id).toMatch(/^[0-9a-f]{32}$/)
+      expect(await client.messages.stream(body).finalText()).toBe(TEXT)
+      expect((await client.messages.countTokens({ model, messages })).input_tokens).toBe(3)
+    })
+
+    test('sends its key as a bearer token too', async () => {
+      const options = { apiKey: null, authToken: gate.key, baseURL: gate.url, maxRetries: 0 }
+      const { messages: api } = new Anthropic(options)
+      expect((await api.countTokens({ model, messages })).input_tokens).toBe(3)
+    })
+
+    const create = (client: Anthropic) => client.messages.create({ model, max_tokens: 9, messages })
+    test.each([
+      [
+        'a wrong key',
+        () => create(anthropic({ key: 'sk-ant-wrong' })),
+        Anthropic.AuthenticationError,
+        'authentication_error',
+      ],
+      [
+        'a missing scope',
+        () => create(anthropic({ key: narrow.secret })),
+        Anthropic.PermissionDeniedError,
+        'permission_error',
+      ],
+      [
+        'a body too large',
+        () =>
+          anthropic().messages.create({
+            model,
+            max_tokens: 9,
+            messages: [{ role: 'user', content: 'x'.repeat(33 * 1024 * 1024) }],
+          }),
+        Anthropic.APIError,
+        'request_too_large',
+      ],
+    ] as const)('%s is an error of its own, not tried again', async (_, call, Class, type) => {
+      const { error, requests, last } = await fail(gate, () => call())
+      expect(error).toBeInstanceOf(Class)
+      const id = last?.['id']
+      expect(error).toMatchObject({ requestID: id, error: { error: { type }, request_id: id } })
+      expect([requests, gate.mock.log()]).toEqual([1, []])
+    })
+
+    test('a server that is down is tried again, and is an InternalServerError', async () => {
+      const client = anthropic({ to: deaf, maxRetries: 1 })
+      const { error, requests } = await fail(deaf, () => create(client))
+      expect(error).toBeInstanceOf(Anthropic.InternalServerError)
+      expect(error).toMatchObject({ error: { error: { type: 'api_error' } } })
+      expect(requests).toBe(2)
+    })
+  })
+
+  // Last, because the address is locked out then; good keys from it go on.
+  test('too many wrong keys are a RateLimitError, tried again after the second that it says', async () => {
+    const tries = Array.from({ length: 12 }, () =>
+      fail(gate, () => openai({ key: 'sk-wrong', maxRetries: 0 }).models.list()),
+    )
+    await Promise.all(tries)
+    const { error } = await fail(gate, () =>
+      openai({ key: 'sk-wrong', maxRetries: 0 }).models.list(),
+    )
+    expect(error).toBeInstanceOf(OpenAI.RateLimitError)
+    expect(error).toMatchObject({ code: 'locked_out', type: 'requests' })
+    const other = await fail(gate, () =>
+      anthropic({ key: 'sk-wrong', maxRetries: 0 }).messages.countTokens({ model, messages }),
+    )
+    expect(other.error).toBeInstanceOf(Anthropic.RateLimitError)
+    expect(other.error).toMatchObject({ error: { error: { type: 'rate_limit_error' } } })
     expect((await openai().models.list()).data[0]?.id).toBe(model)
-    const answer = await openai().chat.completions.create({ model, messages })
-    expect(answer.choices[0]?.message.content).toBe(' hello from a mock')
-    const stream = await openai().chat.completions.create({ model, messages, stream: true })
-    let text = ''
-    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
-    expect(text).toBe(' hello from a mock')
-  })
-
-  test('openai completes, embeds and responds', async () => {
-    const completion = await openai().completions.create({ model, prompt: 'one' })
-    expect(completion.choices[0]?.text).toBe(' hello from a mock')
-    const embedding = await openai().embeddings.create({ model, input: 'one' })
-    expect(embedding.data[0]?.embedding.length).toBeGreaterThan(0)
-    const response = await openai().responses.create({ model, input: 'one' })
-    expect(response.output_text).toBe(' hello from a mock')
-  })
-
-  test('anthropic writes, streams and counts, with either header', async () => {
-    const ask = { model, max_tokens: 8, messages }
-    expect((await anthropic().messages.create(ask)).content[0]).toMatchObject({
-      text: ' hello from a mock',
-    })
-    const byToken = new Anthropic({ apiKey: null, authToken: gate.key, baseURL: gate.url })
-    const final = await byToken.messages.stream(ask).finalMessage()
-    expect(final.content[0]).toMatchObject({ text: ' hello from a mock' })
-    const count = await anthropic().messages.countTokens({ model, messages })
-    expect(count.input_tokens).toBe(3)
-  })
-
-  test('an unknown key is an AuthenticationError, and is not tried again', async () => {
-    const wrong = await failure(openai('wrong', { maxRetries: 2 }).models.list())
-    expect(wrong).toBeInstanceOf(OpenAI.AuthenticationError)
-    expect(wrong).toMatchObject({ status: 401, code: 'invalid_api_key', param: null })
-    expect((wrong as { requestID: string }).requestID).toMatch(/^[0-9a-f]{32}$/)
-    const call = anthropic('wrong', { maxRetries: 2 }).messages.create({
-      model,
-      max_tokens: 1,
-      messages,
-    })
-    const other = await failure(call)
-    expect(other).toBeInstanceOf(Anthropic.AuthenticationError)
-    expect(other).toMatchObject({ error: { error: { type: 'authentication_error' } } })
-    expect((other as { requestID: string }).requestID).toMatch(/^[0-9a-f]{32}$/)
-    expect(gate.mock.log()).toEqual([])
-  })
-
-  test('a route outside the scopes is a PermissionDeniedError', async () => {
-    const wrong = await failure(openai(audio.secret).chat.completions.create({ model, messages }))
-    expect(wrong).toBeInstanceOf(OpenAI.PermissionDeniedError)
-    expect(wrong).toMatchObject({ status: 403, code: 'scope_denied' })
-    const call = anthropic(audio.secret).messages.create({ model, max_tokens: 1, messages })
-    expect(await failure(call)).toBeInstanceOf(Anthropic.PermissionDeniedError)
-  })
-
-  test('an unknown route is a NotFoundError', async () => {
-    const wrong = await failure(openai().models.retrieve('x'))
-    expect(wrong).toBeInstanceOf(OpenAI.NotFoundError)
-    expect(wrong).toMatchObject({ status: 404, code: 'unknown_route' })
-  })
-
-  test("the server's own errors keep their class", async () => {
-    const wrong = await failure(openai().chat.completions.create({ model: 'nope', messages }))
-    expect(wrong).toBeInstanceOf(OpenAI.NotFoundError)
-    expect(wrong).toMatchObject({ code: 404, param: 'model' })
-  })
-
-  test('a locked-out address is a RateLimitError, retried after the time that it is told', async () => {
-    for (let i = 0; i < 12; i++) await failure(openai('guess').models.list())
-    const wrong = await failure(openai('guess').models.list())
-    expect(wrong).toBeInstanceOf(OpenAI.RateLimitError)
-    expect(wrong).toMatchObject({ status: 429, code: 'locked_out' })
-    expect((await openai().models.list()).data).not.toEqual([])
-    // The lock ends after a second; the SDK waits for it and then gets the plain refusal.
-    const retried = await failure(openai('guess', { maxRetries: 1 }).models.list())
-    expect(retried).toBeInstanceOf(OpenAI.AuthenticationError)
-  })
-
-  test('a server that is away is an InternalServerError, and is tried again', async () => {
-    gate.expectErrors(/upstream prematurely closed|Connection reset by peer/)
-    const body = { model, messages, mock: 'die:before' }
-    const wrong = await failure(openai(gate.key, { maxRetries: 1 }).chat.completions.create(body))
-    expect(wrong).toBeInstanceOf(OpenAI.InternalServerError)
-    expect(wrong).toMatchObject({ status: 502, code: 'upstream_unavailable' })
-    expect(gate.mock.log()).toHaveLength(2)
-    const call = anthropic().messages.create({
-      ...body,
-      max_tokens: 1,
-    } as Anthropic.MessageCreateParams)
-    const other = await failure(call)
-    expect(other).toBeInstanceOf(Anthropic.InternalServerError)
-    expect(other).toMatchObject({ error: { error: { type: 'api_error' } } })
+    const startMs = Date.now()
+    const client = openai({ key: 'sk-wrong', maxRetries: 2 })
+    const retried = await fail(gate, () => client.models.list())
+    // The lock-out has ended then, and 401 is not tried again.
+    expect(retried.error).toBeInstanceOf(OpenAI.AuthenticationError)
+    expect(retried.requests).toBe(2)
+    expect(Date.now() - startMs).toBeGreaterThan(500)
   })
 })
+
+async function readAll(stream: PromiseLike<AsyncIterable<unknown>>): Promise<void> {
+  for await (const _ of await stream) {
+    // Only the end counts.
+  }
+}

@@ -23,10 +23,12 @@ describe.each(await findSetups())('$name: secrets', (setup) => {
   const expired = makeKey()
   const revoked = makeKey()
   const unknown = makeKey()
+  const imported = makeKey('sk-imported-0123456789abcdefghij')
   beforeAll(async () => {
     const keys = [
       { ...expired.record, expires: '2026-01-02T00:00:00Z' },
       { ...revoked.record, revoked: '2026-01-02T00:00:00Z' },
+      imported.record,
     ]
     const policy = { version: 1 as const, lockout: { badKeysPerMinute: 3, seconds: 1 } }
     gate = await startGate(setup, { policy, clients: { version: 1, clients: { old: { keys } } } })
@@ -34,7 +36,7 @@ describe.each(await findSetups())('$name: secrets', (setup) => {
   afterAll(() => gate.stop())
 
   test('stand in no answer, no log, no state and no process', async () => {
-    const secrets = [gate.key, expired.secret, revoked.secret, unknown.secret]
+    const secrets = [gate.key, expired.secret, revoked.secret, unknown.secret, imported.secret]
     const texts = new Map<string, string>()
     for (const [i, secret] of secrets.entries()) {
       const bearer = `Authorization: Bearer ${secret}`

@@ -87,3 +87,54 @@ describe.each(await findSetups())('$name: connections to the server behind', (se
     expect(lines.at(-1)).toMatchObject({ outcome: 'upstream_aborted', status: 200 })
   })
 })
+
+describe.each(await findSetups())('$name: a server that dies', (setup) => {
+  let gate: Gate
+  beforeAll(async () => {
+    gate = await startGate(setup)
+    gate.expectErrors(/upstream prematurely closed connection/)
+  })
+  afterAll(() => gate.stop())
+
+  const ask = (mock: string, stream = true) =>
+    send(gate, '/v1/chat/completions', {
+      body: { model: 'Qwen/Qwen3-8B', messages: [], stream, mock },
+    }).answer
+
+  test('before the header: 502 that may be tried again', async () => {
+    const answer = await ask('die:before')
+    expect(answer.status).toBe(502)
+    expect(JSON.parse((await answer.body()).toString())).toMatchObject({
+      error: { type: 'server_error', code: 'upstream_unavailable' },
+    })
+  })
+
+  test.each([
+    ['after the header of a stream', 'die:header', true],
+    ['after some events', 'die:4', true],
+    ['in the middle of an event', 'die:body', true],
+    ['after the header of a body', 'die:header', false],
+    ['in the middle of a body', 'die:body', false],
+  ])('%s: the answer is cut, not ended', async (_, mock, stream) => {
+    const answer = await ask(mock, stream)
+    expect(answer.status).toBe(200)
+    await expect(answer.body()).rejects.toThrow()
+    const lines = await gate.ledger()
+    expect(lines.at(-1)).toMatchObject({ outcome: 'upstream_aborted', client: 'app' })
+  })
+
+  test('each request reached it once, and the gate goes on', async () => {
+    expect(gate.mock.log()).toHaveLength(6)
+    expect((await get(gate, '/v1/models')).status).toBe(200)
+  })
+})
+
+test.each(await findSetups())('$name: no server at all is 502', async (setup) => {
+  const gate = await startGate(setup, { upstreamServer: '127.0.0.1:1' })
+  gate.expectErrors(/connect\(\) failed/)
+  for (const path of ['/v1/models', '/health']) {
+    const { status, bytes } = await get(gate, path)
+    expect([status, JSON.parse(bytes.toString()).error.code]).toEqual([502, 'upstream_unavailable'])
+  }
+  await gate.stop()
+})
