@@ -29,8 +29,8 @@ export function enter(r: GateRequest): void | Promise<void> {
 
 /**
  * Waits for housekeeping, which loads the files right after the start, and refuses what may not be
- * admitted when it has, or has found that it cannot. Housekeeping alone reads and checks the files: nothing of that is in the
- * memory of a stream.
+ * admitted when it has, or has found that it cannot. Housekeeping alone reads and checks the files:
+ * nothing of that is in the memory of a stream.
  */
 function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<void> {
   return new Promise<void>((resolve) => {

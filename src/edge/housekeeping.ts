@@ -2,6 +2,7 @@ import { PROGRESS_ENTRY, STAMP_ENTRY, STATE_ENTRY } from '../core/record.ts'
 import type { Problem } from '../core/shapes.ts'
 import { replaceFile, stampFiles } from './files.ts'
 import { continueLoad, type Progress } from './load.ts'
+import { putFirst } from './publish.ts'
 import { clientsZone } from './registry.ts'
 
 /** What the last look at the files came to, for people: in the zone, and in state.json. */
@@ -37,16 +38,17 @@ export async function housekeep(session: Session): Promise<void> {
   try {
     await continueLoad(zone, dir, progress)
   } catch (error) {
-    // A full zone: the keys that are in it go on working, the others are refused.
-    progress.problems.push({ path: 'tollgate_clients', message: (error as Error).message })
+    // A full zone: the keys that are in it work, the others are refused.
+    const message = `The zone is full, make it larger in http.conf: ${error as Error}`
+    progress.problems.push({ path: 'tollgate_clients', message })
     progress.phase = 'done'
   }
   if (progress.phase !== 'done') return
   const state = nextState(zone, progress)
   // The stamp is last: a load that was interrupted goes on at the next turn.
-  zone.set(STATE_ENTRY, JSON.stringify(state))
   zone.delete(PROGRESS_ENTRY)
-  zone.set(STAMP_ENTRY, stamp)
+  putFirst(zone, STATE_ENTRY, JSON.stringify(state))
+  putFirst(zone, STAMP_ENTRY, stamp)
   report(state)
   writeState(`${session.variables['tollgate_state_dir']}/state.json`, state)
 }

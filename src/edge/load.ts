@@ -8,7 +8,7 @@ import {
 } from '../core/validate.ts'
 import { readDocument, stampFiles } from './files.ts'
 import { type Portion, readPortion } from './portions.ts'
-import { countKeys, listHashes, markOf, publishClient, publishPolicy } from './publish.ts'
+import { countKeys, markOf, publishClient, publishPolicy, removeStale } from './publish.ts'
 
 /**
  * A load of the files that may take several ticks: njs ends a periodic handler that still runs when
@@ -41,9 +41,6 @@ const TICK_MS_MAX = 300
 /** The sweep is not divided: it waits for a tick that has done no more than this. */
 const SWEEP_AFTER_MS_MAX = 100
 
-/** Keys that are looked at in one go of the sweep, a few ms. */
-const SLICE_KEYS = 2000
-
 /** Goes on with a load as far as one tick reaches. Keeps its progress in the zone. */
 export async function continueLoad(
   zone: NgxSharedDict<string>,
@@ -62,7 +59,7 @@ export async function continueLoad(
     step(zone, progress, portion)
   }
   if (progress.phase === 'sweep' && isEarly(beganMs, SWEEP_AFTER_MS_MAX)) {
-    await sweep(zone, progress)
+    sweep(zone, progress)
     publishPolicy(zone, policy)
     progress.phase = 'done'
   }
@@ -140,7 +137,14 @@ async function writePortion(
     const name = names[i] as string
     const client = portion.clients[name] as Client
     progress.keys += client.keys.length
-    progress.duplicates += publishClient(zone, name, client, policy, mark)
+    try {
+      progress.duplicates += publishClient(zone, name, client, policy, mark)
+    } catch (_) {
+      // The zone is full. What no file has any more goes now, and what the load comes to later comes
+      // in again; when that is not enough, the second failure ends the load.
+      removeStale(zone, mark)
+      progress.duplicates += publishClient(zone, name, client, policy, mark)
+    }
     if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
   }
   progress.clients += names.length
@@ -155,19 +159,13 @@ function step(zone: NgxSharedDict<string>, progress: Progress, portion: Portion)
 }
 
 /** Removes the keys that are in no file any more. Seldom: revoked keys stay in the file. */
-async function sweep(zone: NgxSharedDict<string>, progress: Progress): Promise<void> {
+function sweep(zone: NgxSharedDict<string>, progress: Progress): void {
   if (progress.duplicates > 0) {
     const message = `${progress.duplicates} keys stand under two clients: run tollgate check`
     progress.notices.push({ path: 'clients.json', message })
   }
-  if (countKeys(zone) === progress.keys - progress.duplicates) return
-  const mark = markOf(progress.started)
-  const hashes = listHashes(zone)
-  for (let i = 0; i < hashes.length; i++) {
-    const hash = hashes[i] as string
-    const record = zone.get(hash)
-    if (record !== undefined && !record.endsWith(mark)) zone.delete(hash)
-    if (i % SLICE_KEYS === SLICE_KEYS - 1) await giveWay()
+  if (countKeys(zone) !== progress.keys - progress.duplicates) {
+    removeStale(zone, markOf(progress.started))
   }
 }
 

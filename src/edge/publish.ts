@@ -13,6 +13,8 @@ const LOCKOUT_SECONDS = 300
 /** Keys are named by their SHA-256 in hexadecimal; no other entry is as long. */
 const HASH_LENGTH = 64
 
+const ENTRIES = [LOCKOUT_ENTRY, PROGRESS_ENTRY, ROUTES_ENTRY, STAMP_ENTRY, STATE_ENTRY]
+
 /** How the records of one load end, as JSON: what another load wrote ends otherwise. */
 export function markOf(startedMs: number): string {
   return `,"load":${startedMs}}`
@@ -47,14 +49,37 @@ export function publishPolicy(zone: NgxSharedDict<string>, policy: Policy): void
 
 /** How many keys the zone holds, those that are in no file any more included. */
 export function countKeys(zone: NgxSharedDict<string>): number {
-  const entries = [LOCKOUT_ENTRY, PROGRESS_ENTRY, ROUTES_ENTRY, STAMP_ENTRY, STATE_ENTRY]
-  const others = entries.filter((entry) => zone.has(entry))
+  const others = ENTRIES.filter((entry) => zone.has(entry))
   return zone.size() - others.length
 }
 
 /** The hashes of all keys in the zone. */
-export function listHashes(zone: NgxSharedDict<string>): string[] {
+function listHashes(zone: NgxSharedDict<string>): string[] {
   return zone.keys(zone.size()).filter((entry) => entry.length === HASH_LENGTH)
+}
+
+/** Removes the keys that another load wrote than the one with this mark. */
+export function removeStale(zone: NgxSharedDict<string>, mark: string): void {
+  listHashes(zone).forEach((hash) => {
+    const record = zone.get(hash)
+    if (record !== undefined && !record.endsWith(mark)) zone.delete(hash)
+  })
+}
+
+/**
+ * Writes an entry that has to be there, also into a full zone: then some keys more are refused than
+ * did not fit anyway.
+ */
+export function putFirst(zone: NgxSharedDict<string>, entry: string, value: string): void {
+  try {
+    zone.set(entry, value)
+  } catch (_) {
+    const hashes = listHashes(zone)
+    hashes.slice(0, 1 + hashes.length / 16).forEach((hash) => {
+      zone.delete(hash)
+    })
+    zone.set(entry, value)
+  }
 }
 
 function lockoutRule(lockout: Lockout): object {
