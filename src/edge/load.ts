@@ -8,7 +8,14 @@ import {
 } from '../core/validate.ts'
 import { readDocument, stampFiles } from './files.ts'
 import { type Portion, readPortion } from './portions.ts'
-import { countKeys, markOf, publishClient, publishPolicy, removeStale } from './publish.ts'
+import {
+  countKeys,
+  listHashes,
+  markOf,
+  publishClient,
+  publishPolicy,
+  removeStale,
+} from './publish.ts'
 
 /**
  * A load of the files that may take several ticks: njs ends a periodic handler that still runs when
@@ -38,8 +45,11 @@ const SLICE_CLIENTS = 100
 /** How long one tick works; the rest of the half second is for what takes longer. */
 const TICK_MS_MAX = 300
 
-/** The sweep is not divided: it waits for a tick that has done no more than this. */
+/** The sweep is not divided over ticks: it waits for a tick that has done no more than this. */
 const SWEEP_AFTER_MS_MAX = 100
+
+/** Keys that the sweep looks at in one go, a few ms. */
+const SLICE_KEYS = 2000
 
 /** Goes on with a load as far as one tick reaches. Keeps its progress in the zone. */
 export async function continueLoad(
@@ -59,7 +69,7 @@ export async function continueLoad(
     step(zone, progress, portion)
   }
   if (progress.phase === 'sweep' && isEarly(beganMs, SWEEP_AFTER_MS_MAX)) {
-    sweep(zone, progress)
+    await sweep(zone, progress)
     publishPolicy(zone, policy)
     progress.phase = 'done'
   }
@@ -142,7 +152,7 @@ async function writePortion(
     } catch (_) {
       // The zone is full. What no file has any more goes now, and what the load comes to later comes
       // in again; when that is not enough, the second failure ends the load.
-      removeStale(zone, mark)
+      await removeAllStale(zone, mark)
       progress.duplicates += publishClient(zone, name, client, policy, mark)
     }
     if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
@@ -159,13 +169,21 @@ function step(zone: NgxSharedDict<string>, progress: Progress, portion: Portion)
 }
 
 /** Removes the keys that are in no file any more. Seldom: revoked keys stay in the file. */
-function sweep(zone: NgxSharedDict<string>, progress: Progress): void {
+async function sweep(zone: NgxSharedDict<string>, progress: Progress): Promise<void> {
   if (progress.duplicates > 0) {
     const message = `${progress.duplicates} keys stand under two clients: run tollgate check`
     progress.notices.push({ path: 'clients.json', message })
   }
   if (countKeys(zone) !== progress.keys - progress.duplicates) {
-    removeStale(zone, markOf(progress.started))
+    await removeAllStale(zone, markOf(progress.started))
+  }
+}
+
+async function removeAllStale(zone: NgxSharedDict<string>, mark: string): Promise<void> {
+  const hashes = listHashes(zone)
+  for (let i = 0; i < hashes.length; i++) {
+    removeStale(zone, hashes[i] as string, mark)
+    if (i % SLICE_KEYS === SLICE_KEYS - 1) await giveWay()
   }
 }
 

@@ -54,16 +54,14 @@ export function countKeys(zone: NgxSharedDict<string>): number {
 }
 
 /** The hashes of all keys in the zone. */
-function listHashes(zone: NgxSharedDict<string>): string[] {
+export function listHashes(zone: NgxSharedDict<string>): string[] {
   return zone.keys(zone.size()).filter((entry) => entry.length === HASH_LENGTH)
 }
 
-/** Removes the keys that another load wrote than the one with this mark. */
-export function removeStale(zone: NgxSharedDict<string>, mark: string): void {
-  listHashes(zone).forEach((hash) => {
-    const record = zone.get(hash)
-    if (record !== undefined && !record.endsWith(mark)) zone.delete(hash)
-  })
+/** Removes a key that another load wrote than the one with this mark. */
+export function removeStale(zone: NgxSharedDict<string>, hash: string, mark: string): void {
+  const record = zone.get(hash)
+  if (record !== undefined && !record.endsWith(mark)) zone.delete(hash)
 }
 
 /**

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { freePort, type Gate, type GateOptions, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { workersOf } from './processes.ts'
-import { findSetups } from './setups.ts'
+import { findLocalSetups } from './setups.ts'
 import { get, oneConnection } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -20,7 +20,7 @@ async function edit(path: string, from: string | RegExp, to: string): Promise<vo
 
 watchLogs()
 
-describe.each(await findSetups())('$name', (setup) => {
+describe.each(await findLocalSetups())('$name', (setup) => {
   async function start(options: GateOptions = {}): Promise<Gate> {
     const gate = await startGate(setup, options)
     onTestFinished(() => gate.stop())

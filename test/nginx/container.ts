@@ -79,11 +79,18 @@ export async function runContained(image: string, root: string, args: string[]):
   const client = await getContainerRuntimeClient()
   const inspected = await client.container.getById(container.getId()).inspect()
   if (!inspected.State.Running) {
-    const logs = await container.logs()
-    throw new Error(`nginx did not start in ${image}: ${await new Response(logs).text()}`)
+    const said = await readAll(await container.logs())
+    await container.stop()
+    throw new Error(`nginx did not start in ${image}: ${said}`)
   }
   return {
     pid: inspected.State.Pid,
     stop: async () => void (await container.stop()),
   }
+}
+
+async function readAll(stream: AsyncIterable<Buffer | string>): Promise<string> {
+  let text = ''
+  for await (const piece of stream) text += piece
+  return text
 }

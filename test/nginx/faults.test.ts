@@ -6,7 +6,7 @@ import type { Clients } from '../../src/core/shapes.ts'
 import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
-import { findSetups } from './setups.ts'
+import { findLocalSetups } from './setups.ts'
 import { eventsOf, get, nowMs, oneConnection, send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -27,7 +27,7 @@ async function edit(path: string, from: string | RegExp, to: string): Promise<vo
 
 watchLogs()
 
-describe.each(await findSetups())('$name', (setup) => {
+describe.each(await findLocalSetups())('$name', (setup) => {
   async function start(options: GateOptions = {}): Promise<Gate> {
     const gate = await startGate(setup, options)
     onTestFinished(() => gate.stop())

@@ -4,13 +4,13 @@ import { formatClients } from '../../src/cli/clientsfile.ts'
 import type { Clients } from '../../src/core/shapes.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findSetups } from './setups.ts'
+import { findLocalSetups } from './setups.ts'
 import { get, nowMs, oneConnection } from './wire.ts'
 
 /** What one portion of the file has, see src/edge/portions.ts. */
 const PORTION_BYTES = 32768
 
-const setups = await findSetups()
+const setups = await findLocalSetups()
 const engines = ['qjs', 'njs'] as const
 
 watchLogs()
@@ -132,7 +132,7 @@ describe.each(engines)('100,000 keys on the engine %s', (engine) => {
   const COUNT = 100_000
   let gate: Gate
   beforeAll(async () => {
-    const setup = setups.find(({ nginx, image }) => nginx.engine === engine && !image)
+    const setup = setups.find(({ nginx }) => nginx.engine === engine)
     if (!setup) throw new Error(`There is no nginx with the engine ${engine}`)
     gate = await startGate(setup)
   })

@@ -9,6 +9,11 @@ export function workersOf(gate: Gate): number[] {
   })
 }
 
+/** The number of a process as it sees it itself, which is another one in a container. */
+export function ownPidOf(pid: number): number {
+  return Number(/^NSpid:.*\s(\d+)$/m.exec(readProc(pid, 'status'))?.[1])
+}
+
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0)

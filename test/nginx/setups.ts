@@ -28,6 +28,14 @@ export async function findSetups(): Promise<Setup[]> {
   ]
 }
 
+/**
+ * The combinations without the container: for files that take long, or that are about processes and
+ * files of this machine, which are the same in there.
+ */
+export async function findLocalSetups(): Promise<Setup[]> {
+  return (await findSetups()).filter(({ image }) => image === undefined)
+}
+
 /** An nginx that runs: `pid` is its master process. */
 export type Running = { pid: number; stop(): Promise<void> }
 
@@ -37,7 +45,12 @@ export async function runNginx(setup: Setup, root: string, runDir: string): Prom
   const pidFile = join(runDir, 'nginx.pid')
   if (setup.image) {
     const running = await runContained(setup.image, root, files)
-    await waitForPid(pidFile, () => existsSync(`/proc/${running.pid}`))
+    try {
+      await waitForPid(pidFile, () => existsSync(`/proc/${running.pid}`))
+    } catch (error) {
+      await running.stop()
+      throw error
+    }
     return running
   }
   const [program = '', ...rest] = setup.nginx.command

@@ -6,8 +6,8 @@ import { formatClients } from '../../src/cli/clientsfile.ts'
 import type { Client, Clients } from '../../src/core/shapes.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { workersOf } from './processes.ts'
-import { findSetups } from './setups.ts'
+import { ownPidOf, workersOf } from './processes.ts'
+import { findLocalSetups } from './setups.ts'
 import { eventsOf, get, nowMs, oneConnection, send } from './wire.ts'
 
 const WORKERS = 4
@@ -21,7 +21,7 @@ const POLICY = { version: 1 as const, lockout: { badKeysPerMinute: 1_000_000 } }
 
 watchLogs()
 
-describe.each(await findSetups())('$name', (setup) => {
+describe.each(await findLocalSetups())('$name', (setup) => {
   const app = makeKey()
   const other = makeKey()
   let gate: Gate
@@ -56,7 +56,8 @@ describe.each(await findSetups())('$name', (setup) => {
       if (agents.has(pid)) agent.destroy()
       else agents.set(pid, agent)
     }
-    expect([...agents.keys()].map(Number).sort()).toEqual(workersOf(gate).sort())
+    const workers = workersOf(gate).map((pid) => String(ownPidOf(pid)))
+    expect([...agents.keys()].sort()).toEqual(workers.sort())
     return agents
   }
 
@@ -188,7 +189,7 @@ describe.each(await findSetups())('$name', (setup) => {
         expect([await statusOf(app.secret), await statusOf(other.secret)]).toEqual([200, 401])
       }
       const told = await countLoadErrors()
-      await sleep(2100)
+      await sleep(1200)
       expect(await countLoadErrors()).toEqual(told)
       await gate.writeConfig('policy.json', JSON.stringify(POLICY))
       await until('the good files', async () => (await statusOf(other.secret)) === 200)
