@@ -181,7 +181,8 @@ function checkUnique(
     return
   }
   const at = indexOfKey(state.clients[owner], field, value)
-  const first = formatPath(['clients', owner, 'keys', at])
+  // A client of an earlier portion is not at hand any more.
+  const first = formatPath(at < 0 ? ['clients', owner] : ['clients', owner, 'keys', at])
   state.run.place.push(field)
   report(
     state.run,
@@ -194,7 +195,7 @@ function checkUnique(
 
 function indexOfKey(client: unknown, field: string, value: string): number {
   const keys = isObject(client) ? client['keys'] : []
-  if (!Array.isArray(keys)) return 0
+  if (!Array.isArray(keys)) return -1
   return keys.findIndex((key) => isObject(key) && key[field] === value)
 }
 

@@ -7,6 +7,7 @@ import {
   notEnforcedYet,
   startClientsValidation,
   validateClients,
+  validateMoreClients,
   validateNextClients,
   validatePolicy,
 } from '../../src/core/validate.ts'
@@ -259,6 +260,25 @@ describe('parseTime', () => {
     ['an empty text', '', null],
   ])('reads %s', (_name, text, ms) => {
     expect(parseTime(text)).toBe(ms)
+  })
+})
+
+describe('validateMoreClients', () => {
+  test('finds a key again that stood in an earlier portion, and names its client', () => {
+    const state = startClientsValidation({ version: 1, clients: {} }, { version: 1 })
+    const key = { id: 'abcd1234', sha256: 'a'.repeat(64), created: '2026-01-01T00:00:00Z' }
+    validateMoreClients(state, { one: { keys: [key] } }, ['one'])
+    validateMoreClients(state, { two: { keys: [key] } }, ['two'])
+    expect(state.problems).toEqual([
+      {
+        path: 'clients.two.keys[0].id',
+        message: 'The id is also that of clients.one; ids are unique',
+      },
+      {
+        path: 'clients.two.keys[0].sha256',
+        message: 'The same key stands at clients.one already; remove one of the two',
+      },
+    ])
   })
 })
 
