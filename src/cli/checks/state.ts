@@ -9,7 +9,7 @@ import { inspect } from '../store.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
 
 const FILES = ['policy.json', 'clients.json']
-/** Housekeeping looks every second, and a large file takes it some more. */
+/** Housekeeping looks twice a second, and a large file takes it some more. */
 const LOAD_DELAY_MS_MAX = 5_000
 
 /** Who can read and write what. */
