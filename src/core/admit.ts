@@ -13,7 +13,8 @@ export type Call = {
   authorization: string | undefined
   xApiKey: string | undefined
   apiKey: string | undefined
-  hasBody: boolean
+  /** Asked for public routes only, so that other requests do not pay for it. */
+  hasBody(): boolean
   address: string
   nowMs: number
 }
@@ -64,7 +65,7 @@ export function admit(call: Call, registry: Registry): Ticket {
   }
   if (access === 'key') return identify(call, route, ticket, registry)
   // Public routes are GET. A body would be kept on the disk, for a caller that has no key.
-  return call.hasBody ? refuse(ticket, 'bad_request') : ticket
+  return call.hasBody() ? refuse(ticket, 'bad_request') : ticket
 }
 
 /**

@@ -40,7 +40,7 @@ function admitAnew(r: GateRequest): Ticket {
       authorization: headers['Authorization'],
       xApiKey: headers['x-api-key'],
       apiKey: headers['api-key'],
-      hasBody: Number(headers['Content-Length']) > 0 || headers['Transfer-Encoding'] !== undefined,
+      hasBody: () => hasBody(headers),
       address: r.remoteAddress,
       nowMs: Date.now(),
     },
@@ -48,4 +48,8 @@ function admitAnew(r: GateRequest): Ticket {
   )
   keepTicket(r, ticket)
   return ticket
+}
+
+function hasBody(headers: NginxHeadersIn): boolean {
+  return Number(headers['Content-Length']) > 0 || headers['Transfer-Encoding'] !== undefined
 }

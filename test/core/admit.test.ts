@@ -10,7 +10,7 @@ const usual: Call = {
   authorization: 'Bearer good',
   xApiKey: undefined,
   apiKey: undefined,
-  hasBody: false,
+  hasBody: () => false,
   address: '192.0.2.1',
   nowMs: now,
 }
@@ -97,7 +97,7 @@ describe('admit, the route', () => {
   })
 
   test('a public route takes no body, a route with a key does', () => {
-    const body = { hasBody: true }
+    const body = { hasBody: () => true }
     expect(admit(get('/health', body), registry()).outcome).toBe('bad_request')
     expect(admit(get('/v1/models', body), registry()).outcome).toBe('ok')
     expect(admit({ ...usual, ...body }, registry()).outcome).toBe('ok')
