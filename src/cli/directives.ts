@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, isAbsolute, join, sep } from 'node:path'
+import { splitDirectives } from '../core/directives.ts'
 
 /** A line or block of nginx's configuration. `block` is null when it ends with a semicolon. */
 export type Directive = { name: string; args: string[]; block: Directive[] | null; file: string }
@@ -77,31 +78,22 @@ async function match(folder: string, part: string): Promise<string[]> {
     .map((name) => join(folder, name))
 }
 
-/** Reads directives out of a text. It never throws: nginx itself tells what is wrong in it. */
+/**
+ * Reads directives out of a text. It never throws, and ends at the first mistake: nginx itself tells what
+ * is wrong there.
+ */
 export function parseDirectives(text: string, file: string): Directive[] {
   const root: Directive[] = []
   const open: Directive[][] = [root]
-  let words: string[] = []
-  for (const token of tokenise(text)) {
-    const current = open.at(-1) ?? root
-    if (token === ';' || token === '{') {
-      const [name = '', ...args] = words
-      const block = token === '{' ? [] : null
-      current.push({ name, args, block, file })
-      if (block) open.push(block)
-      words = []
-    } else if (token === '}') {
+  for (const { words, end } of splitDirectives(text)) {
+    if (end === 'close') {
       if (open.length > 1) open.pop()
-      words = []
-    } else {
-      words.push(token.replace(/^(["'])([\s\S]*)\1$/, '$2'))
+      continue
     }
+    const [name = '', ...args] = words.map((word) => word.text)
+    const block = end === 'open' ? [] : null
+    if (end !== 'broken') open.at(-1)?.push({ name, args, block, file })
+    if (block) open.push(block)
   }
   return root
-}
-
-// Words in quotes keep them here, so that a quoted ";" is no end. "${name}" is part of a word.
-function tokenise(text: string): string[] {
-  const pattern = /#[^\n]*|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|[;{}]|(?:\\.|\$\{\w+\}|[^\s;{}\\])+/g
-  return [...text.matchAll(pattern)].map(([token]) => token).filter((token) => token[0] !== '#')
 }
