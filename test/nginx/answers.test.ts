@@ -1,8 +1,8 @@
 import { readdirSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Clients } from '../../src/core/shapes.ts'
+import { edit } from './edit.ts'
 import { freePort, type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask, exchange, firstAnswer, firstOf, message, open, type RawAnswer } from './raw.ts'
@@ -17,12 +17,7 @@ watchLogs()
 /** Replaces settings in the installed files, so that tests need not wait for them. */
 function change(changes: [file: string, from: string, to: string][]) {
   return async (root: string) => {
-    for (const [file, from, to] of changes) {
-      const path = join(root, 'tollgate', file)
-      const text = await readFile(path, 'utf8')
-      expect(text).toContain(from)
-      await writeFile(path, text.replace(from, to))
-    }
+    for (const [file, from, to] of changes) await edit(join(root, 'tollgate', file), from, to)
   }
 }
 

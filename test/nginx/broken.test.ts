@@ -1,6 +1,7 @@
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { edit } from './edit.ts'
 import { freePort, type Gate, type GateOptions, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { workersOf } from './processes.ts'
@@ -9,14 +10,6 @@ import { get, oneConnection } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
 const CHAT_BODY = { model: 'Qwen/Qwen3-8B', messages: [{ role: 'user', content: 'x' }] }
-
-/** Replaces a text in a file that must hold it. */
-async function edit(path: string, from: string | RegExp, to: string): Promise<void> {
-  const text = await readFile(path, 'utf8')
-  const edited = text.replace(from, () => to)
-  if (edited === text) throw new Error(`There is no ${from} in ${path}`)
-  await writeFile(path, edited)
-}
 
 watchLogs()
 

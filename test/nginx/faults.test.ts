@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { formatClients } from '../../src/cli/clientsfile.ts'
 import type { Clients } from '../../src/core/shapes.ts'
+import { edit } from './edit.ts'
 import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
@@ -15,14 +16,6 @@ const LOAD_ERRORS = [/Tollgate cannot load/, /Tollgate has never loaded/, /Tollg
 
 function streamOf(mock: string) {
   return { model: MODEL, stream: true, messages: [], mock }
-}
-
-/** Replaces a text in a file that must hold it. */
-async function edit(path: string, from: string | RegExp, to: string): Promise<void> {
-  const text = await readFile(path, 'utf8')
-  const edited = text.replace(from, to)
-  if (edited === text) throw new Error(`There is no ${from} in ${path}`)
-  await writeFile(path, edited)
 }
 
 watchLogs()
