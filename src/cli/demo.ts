@@ -4,7 +4,7 @@ import { addKey, clientOf, expiryOf, type Refused } from '../core/edits.ts'
 import type { Client, Clients, Policy } from '../core/shapes.ts'
 import { formatClients } from './clientsfile.ts'
 import { createSecret } from './secret.ts'
-import { editClients } from './store.ts'
+import { editClients, FIRST_POLICY } from './store.ts'
 
 const DEMO = 'demo'
 const NOTE = 'made by tollgate serve'
@@ -12,18 +12,12 @@ const EXPIRY_MS = 30 * 86_400_000
 /** Starts may come often, and a client has at most 1,000 keys. */
 const KEYS_KEPT_MAX = 100
 
-/** What a plan gives that was made by nobody: inference, and to see which models there are. */
-const POLICY = {
-  version: 1,
-  plans: { standard: { scopes: ['inference', 'embeddings', 'audio', 'models'] } },
-}
-
 /**
  * Writes policy.json and clients.json where they are absent, and returns the paths of those it has
  * written. `schemas` is the folder of the JSON Schemas, as seen from `dir`.
  */
 export async function createConfiguration(dir: string, schemas: string): Promise<string[]> {
-  const policy = { $schema: `${schemas}/policy.schema.json`, ...POLICY }
+  const policy = { $schema: `${schemas}/policy.schema.json`, ...FIRST_POLICY }
   const clients = { $schema: `${schemas}/clients.schema.json`, version: 1 as const, clients: {} }
   const written = [
     await createFile(join(dir, 'policy.json'), `${JSON.stringify(policy, null, 2)}\n`),

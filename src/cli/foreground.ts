@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { open, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { LoadState } from '../core/record.ts'
 import type { Problem } from '../core/shapes.ts'
 import { run } from './nginx/child.ts'
 import { Refused } from './output.ts'
@@ -162,19 +163,10 @@ function problemsError(problems: Problem[]): Error {
   return new Error(['The gate cannot load its configuration:', ...lines].join('\n'))
 }
 
-/** What the running gate has written about its last load. */
-export type State = {
-  generation: number
-  loaded: string | null
-  clients: number
-  keys: number
-  problems: Problem[]
-}
-
 /** Reads state.json; null when there is none that can be read. */
-export async function readState(stateDir: string): Promise<State | null> {
+export async function readState(stateDir: string): Promise<LoadState | null> {
   try {
-    return JSON.parse(await readFile(join(stateDir, 'state.json'), 'utf8')) as State
+    return JSON.parse(await readFile(join(stateDir, 'state.json'), 'utf8')) as LoadState
   } catch {
     return null
   }

@@ -13,7 +13,7 @@ import {
   testConfiguration,
 } from './installed.ts'
 import { invocation, quote } from './invocation.ts'
-import { checkPath, LAYOUT_DEFAULTS, layOut, type Placed } from './layout.ts'
+import { ADMIN_PORT, checkPath, LAYOUT_DEFAULTS, layOut, type Placed } from './layout.ts'
 import { pickAdminPort } from './listen.ts'
 import type { Door, Nginx } from './nginx/find.ts'
 import { print } from './output.ts'
@@ -48,8 +48,6 @@ type Report = {
   warnings: string[]
   test: { isValid: boolean; message: string }
 }
-
-const ADMIN_PORT = 9180
 
 /** Registers `tollgate install`. */
 export function registerInstall(program: Command): void {

@@ -24,11 +24,14 @@ export type Layout = {
 /** What became of one file. `kept`: a person changed it, ours stands beside it as NAME.new. */
 export type Placed = { path: string; how: 'written' | 'unchanged' | 'kept' }
 
+/** The port of the housekeeping's listener, where it is free. */
+export const ADMIN_PORT = 9180
+
 export const LAYOUT_DEFAULTS = {
   nginxDir: '/etc/nginx',
   configDir: '/etc/nginx/tollgate',
   stateDir: '/var/lib/tollgate',
-  adminListen: '127.0.0.1:9180',
+  adminListen: `127.0.0.1:${ADMIN_PORT}`,
 }
 
 /** Contexts that each worker keeps for QuickJS; a request beyond them costs 0.4 ms of CPU. */

@@ -13,7 +13,7 @@ import {
   type Start,
   startNginx,
 } from './foreground.ts'
-import { checkPath, hasOnlyKeyCharacters, layOut, quotePath } from './layout.ts'
+import { ADMIN_PORT, checkPath, hasOnlyKeyCharacters, layOut, quotePath } from './layout.ts'
 import {
   claim,
   type Listen,
@@ -50,7 +50,6 @@ type Plan = {
 /** What the demo's mock answers like: an 8B model on one GPU. */
 const DEMO_LATENCY = { ttftMs: 100, itlMs: 20, tokens: 40 }
 const WORKERS_MAX = 8
-const ADMIN_PORT = 9180
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const CERTIFICATE_FILES = [
   '/etc/ssl/certs/ca-certificates.crt',

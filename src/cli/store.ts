@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path'
 import { applyEdits, modify } from 'jsonc-parser'
 import type { Refused as EditRefused } from '../core/edits.ts'
 import { isObject } from '../core/interpret.ts'
+import { defaultScopes } from '../core/record.ts'
 import type { Clients, Policy, Problem } from '../core/shapes.ts'
 import { validateClients, validatePolicy } from '../core/validate.ts'
 import { writeAtomically } from './atomic.ts'
@@ -16,9 +17,9 @@ const CLIENTS_FILE = 'clients.json'
 const POLICY_FILE = 'policy.json'
 
 /** What a folder starts with: one plan, with the scopes that every client has anyway. */
-const FIRST_POLICY: Policy = {
+export const FIRST_POLICY: Policy = {
   version: 1,
-  plans: { standard: { scopes: ['inference', 'embeddings', 'audio', 'models'] } },
+  plans: { standard: { scopes: defaultScopes() } },
 }
 
 /** Both files of a folder as they are, with all that is wrong in them. */

@@ -1,9 +1,9 @@
-import type { RouteAccess, Scope } from './shapes.ts'
+import type { Problem, RouteAccess, Scope } from './shapes.ts'
 
 /**
  * What admission knows of a key: plan and client already merged. It stands as JSON in the zone
- * `tollgate_clients` under the SHA-256 of the secret, in hexadecimal, and is as short as it can be, since there may be
- * 100,000 of them: what is at its default is left out.
+ * `tollgate_clients` under the SHA-256 of the secret, in hexadecimal, and is as short as it can be,
+ * since there may be 100,000 of them: what is at its default is left out.
  */
 export type KeyRecord = {
   client: string
@@ -37,6 +37,20 @@ export const LOCKOUT_ENTRY = 'lockout'
 export const STAMP_ENTRY = 'stamp'
 export const PROGRESS_ENTRY = 'progress'
 export const STATE_ENTRY = 'state'
+
+/** What the last look at the files came to, for people: in the zone, and in state.json. */
+export type LoadState = {
+  generation: number
+  /** When the running configuration was loaded. */
+  loaded: string | null
+  elapsedMs: number
+  clients: number
+  keys: number
+  /** Why the files as they are now are not in force; empty when they are. */
+  problems: Problem[]
+  /** What should be mended all the same. */
+  notices: Problem[]
+}
 
 /** What a client may call when neither it nor its plan says. */
 export function defaultScopes(): Scope[] {

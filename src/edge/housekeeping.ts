@@ -1,23 +1,8 @@
-import { PROGRESS_ENTRY, STAMP_ENTRY, STATE_ENTRY } from '../core/record.ts'
-import type { Problem } from '../core/shapes.ts'
+import { type LoadState, PROGRESS_ENTRY, STAMP_ENTRY, STATE_ENTRY } from '../core/record.ts'
 import { replaceFile, stampFiles } from './files.ts'
 import { continueLoad, type Progress } from './load.ts'
 import { putFirst } from './publish.ts'
 import { clientsZone } from './registry.ts'
-
-/** What the last look at the files came to, for people: in the zone, and in state.json. */
-export type LoadState = {
-  generation: number
-  /** When the running configuration was loaded. */
-  loaded: string | null
-  elapsedMs: number
-  clients: number
-  keys: number
-  /** Why the files as they are now are not in force; empty when they are. */
-  problems: Problem[]
-  /** What should be mended all the same. */
-  notices: Problem[]
-}
 
 /** What njs hands to a periodic handler. There is no request, so only maps have a value. */
 type Session = { variables: { [name: string]: string | undefined } }

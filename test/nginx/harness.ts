@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { layOut } from '../../src/cli/layout.ts'
 import { nginxConf, type Site } from '../../src/cli/site.ts'
+import type { LoadState } from '../../src/core/record.ts'
 import type { Clients, Policy } from '../../src/core/shapes.ts'
 import { type Mock, startMock } from '../mock/server.ts'
 import { keepLogs, noteGate } from './logs.ts'
@@ -33,7 +34,7 @@ export type Gate = {
   setClients(clients: Clients): Promise<void>
   setPolicy(policy: Policy): Promise<void>
   writeConfig(file: 'clients.json' | 'policy.json', text: string): Promise<void>
-  state(): Promise<State>
+  state(): Promise<LoadState>
   waitForGeneration(generation: number): Promise<void>
   ledger(count?: number): Promise<Line[]>
   errorLog(): Promise<string>
@@ -44,14 +45,6 @@ export type Gate = {
   /** Starts nginx again on the same folders. It is ended first, should it run. */
   restart(): Promise<void>
   stop(): Promise<void>
-}
-
-export type State = {
-  generation: number
-  loaded: string | null
-  clients: number
-  keys: number
-  problems: { path: string; message: string }[]
 }
 
 export type GateOptions = {

@@ -66,18 +66,18 @@ async function setFields(
   const { client } = await editClients(dir, (clients, policy) =>
     setClientFields(clients, policy, name, assignments),
   )
-  const set = { version: 1 as const, clients: { [name]: pick(client, assignments) } }
+  const assigned = { keys: [], ...pickAssigned(client, assignments) }
+  const set = { version: 1 as const, clients: { [name]: assigned } }
   const notices = notEnforcedYet(set, { version: 1 })
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const result = { client: name, ...describeClient(client, nowMs), notices }
   print(isJson, result, `Changed client "${name}".`)
 }
 
-/** The fields that were just set, as a client: an old field is no news. */
-function pick(client: Client, assignments: Assignment[]): Client {
+/** The fields that were just set: notices are about these, an old field is no news. */
+export function pickAssigned(record: object, assignments: Assignment[]): object {
   const roots = assignments.map((assignment) => assignment.path.split('.')[0])
-  const fields = Object.entries(client).filter(([name]) => roots.includes(name))
-  return { keys: [], ...Object.fromEntries(fields) }
+  return Object.fromEntries(Object.entries(record).filter(([name]) => roots.includes(name)))
 }
 
 async function showClient(name: string, _options: object, command: Command): Promise<void> {

@@ -4,7 +4,7 @@ import { notEnforcedYet } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { formatTable, print, remark } from '../output.ts'
 import { editPlan, load } from '../store.ts'
-import { readAssignments, SET_HELP } from './client.ts'
+import { pickAssigned, readAssignments, SET_HELP } from './client.ts'
 
 /** Registers `tollgate plan …`. */
 export function registerPlan(program: Command): void {
@@ -29,8 +29,7 @@ async function setFields(
   const { plan, isNewPlan } = await editPlan(dir, name, (policy) =>
     setPlanFields(policy, name, assignments),
   )
-  const roots = assignments.map((assignment) => assignment.path.split('.')[0])
-  const set = Object.fromEntries(Object.entries(plan).filter(([field]) => roots.includes(field)))
+  const set = pickAssigned(plan, assignments)
   const notices = notEnforcedYet(
     { version: 1, clients: {} },
     { version: 1, plans: { [name]: set } },
