@@ -40,7 +40,7 @@ export function setPlanFields(
   const changed = applyAll(plans[name] && !isNewPlan ? plans[name] : {}, planSchema(), assignments)
   if ('refused' in changed) return changed
   const plan = changed.fields as Grant
-  const refused = refuseProblems(validatePolicy({ version: 1, plans: { [name]: plan } }))
+  const refused = refuseProblems(validatePolicy(replace(policy, { plans: { [name]: plan } })))
   if (refused) return refused
   plans[name] = plan
   return { policy: replace(policy, { plans }), plan, isNewPlan }

@@ -1,4 +1,12 @@
-import type { Problem, RouteAccess, Scope } from './shapes.ts'
+import type {
+  Budgets,
+  Limits,
+  Metering,
+  Problem,
+  RequestCeilings,
+  RouteAccess,
+  Scope,
+} from './shapes.ts'
 
 /**
  * What admission knows of a key: plan and client already merged. It stands as JSON in the zone
@@ -16,6 +24,16 @@ export type KeyRecord = {
   expires?: number
   revoked?: true
   disabled?: true
+  models?: string[]
+  request?: RequestCeilings
+  group?: string
+  /** Whose limits and budgets hold for this key: its client's, its own, its group's. */
+  limited?: Limited[]
+  /** Limits are evaluated and told, never enforced. */
+  shadow?: true
+  priority?: number
+  /** The cache salt of the client, 43 characters of base64url. */
+  salt?: string
   /**
    * When the load began that wrote it, ms since 1970. A load writes all records, so that what has
    * another value is in no file any more.
@@ -23,17 +41,38 @@ export type KeyRecord = {
   load?: number
 }
 
+/** One client, key or group with limits or budgets of its own. Cost is in nano-units, see cost.ts. */
+export type Limited = {
+  of: 'client' | 'key' | 'group'
+  /** Ten characters that name it in the counters, see counters.ts. */
+  id: string
+  limits?: Limits
+  budgets?: Budgets
+}
+
+/** What policy.json says of every request, in the entry `rules`; defaults are left out. */
+export type Rules = {
+  metering?: Metering
+  defaultModel?: string
+  defaultOutputTokens?: number
+  maxInFlight?: number
+}
+
 /**
  * Names of the other entries of that zone. None has the 64 characters of a hash.
  *
  * - `routes`: packRoutes() of policy.json; its presence says that a policy is loaded
  * - `lockout`: JSON of LockoutRule
+ * - `rules`: JSON of Rules; empty where everything is at its default
+ * - `prices`: JSON of Policy.prices; empty where there are none
  * - `stamp`: times and sizes of the files that were last looked at
  * - `progress`: JSON of Progress, while a load of many clients is under way
  * - `state`: JSON of LoadState, for people
  */
 export const ROUTES_ENTRY = 'routes'
 export const LOCKOUT_ENTRY = 'lockout'
+export const RULES_ENTRY = 'rules'
+export const PRICES_ENTRY = 'prices'
 export const STAMP_ENTRY = 'stamp'
 export const PROGRESS_ENTRY = 'progress'
 export const STATE_ENTRY = 'state'
@@ -50,6 +89,23 @@ export type LoadState = {
   problems: Problem[]
   /** What should be mended all the same. */
   notices: Problem[]
+  /** How far the ledger is in the sums that the budgets are taken from. */
+  ledger?: LedgerState
+}
+
+export type LedgerState = {
+  /** Bytes of ledger.jsonl that are in the sums, and those of the file being read that are not yet. */
+  offset: number
+  behindBytes: number
+  lines: number
+  /** Lines that could not be read. */
+  skipped: number
+  /** How often a counter could not be kept, because tollgate_counters is full. */
+  countersFull: number
+  /** What happened to the sums, such as that they were made anew. */
+  notice: string | null
+  /** Why the ledger cannot be read, or balance.json not be written; null when all is well. */
+  problem: string | null
 }
 
 /** What a client may call when neither it nor its plan says. */

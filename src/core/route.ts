@@ -3,6 +3,9 @@ import type { RouteAccess, Scope } from './shapes.ts'
 /** A family of wire formats: what an error looks like, and where usage stands. */
 export type Dialect = 'openai' | 'anthropic'
 
+/** What a route takes: JSON that the gate reads, or something that passes unread. */
+export type BodyKind = 'json' | 'other'
+
 /** A known endpoint of the server behind the gate. */
 export type Route = {
   name: string
@@ -10,6 +13,7 @@ export type Route = {
   path: string
   dialect: Dialect
   scope: Scope
+  body: BodyKind
   /** How it is opened when policy.json does not say. */
   access: RouteAccess
 }
@@ -46,9 +50,9 @@ export function findRoute(path: string): Route | null {
     case '/v2/embed':
       return post('embed_v2', path, 'embeddings', 'key')
     case '/v1/audio/transcriptions':
-      return post('transcriptions', path, 'audio', 'key')
+      return form('transcriptions', path, 'audio', 'key')
     case '/v1/audio/translations':
-      return post('translations', path, 'audio', 'key')
+      return form('translations', path, 'audio', 'key')
     default:
       return findClosedRoute(path)
   }
@@ -82,22 +86,28 @@ function findClosedRoute(path: string): Route | null {
     case '/metrics':
       return get('metrics', path, 'admin', 'off')
     case '/v1/load_lora_adapter':
-      return post('lora_load', path, 'admin', 'off')
+      return form('lora_load', path, 'admin', 'off')
     case '/v1/unload_lora_adapter':
-      return post('lora_unload', path, 'admin', 'off')
+      return form('lora_unload', path, 'admin', 'off')
     default:
       return null
   }
 }
 
 function get(name: string, path: string, scope: Scope, access: RouteAccess): Route {
-  return { name, method: 'GET', path, dialect: 'openai', scope, access }
+  return { name, method: 'GET', path, dialect: 'openai', scope, access, body: 'other' }
 }
 
 function post(name: string, path: string, scope: Scope, access: RouteAccess): Route {
-  return { name, method: 'POST', path, dialect: 'openai', scope, access }
+  return { name, method: 'POST', path, dialect: 'openai', scope, access, body: 'json' }
+}
+
+/** A route whose body the gate does not read: multipart, or for administrators. */
+function form(name: string, path: string, scope: Scope, access: RouteAccess): Route {
+  return { name, method: 'POST', path, dialect: 'openai', scope, access, body: 'other' }
 }
 
 function messages(name: string, path: string): Route {
-  return { name, method: 'POST', path, dialect: 'anthropic', scope: 'inference', access: 'key' }
+  const dialect = 'anthropic'
+  return { name, method: 'POST', path, dialect, scope: 'inference', access: 'key', body: 'json' }
 }

@@ -28,14 +28,33 @@ export type Schema = {
 /** Names of clients, plans and groups: they stand in headers and logs, so plain ASCII, no spaces. */
 export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}$'
 export const KEY_ID_PATTERN = '^[a-z0-9]{8}$'
+const MODEL_PATTERN = '^[^\\u0000-\\u001f]{1,256}$'
 export const SCOPES = ['inference', 'embeddings', 'audio', 'models', 'tokenize', 'admin']
+
+const GUARDED = [
+  'background',
+  'store',
+  'previous_response_id',
+  'bytes_only',
+  'request_id',
+  'kv_transfer_params',
+  'ec_transfer_params',
+  'vllm_xargs',
+  'use_beam_search',
+]
 
 /** The largest count a limit may name: 2^53 - 1, what a double and a shared zone hold exactly. */
 const COUNT_MAX = 9007199254740991
+/** The largest price or cost, so that sums in nano-units stay exact (cost.ts). */
+const AMOUNT_MAX = 1000000
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
 
 function count(description: string): Schema {
   return { type: 'integer', minimum: 0, maximum: COUNT_MAX, description }
+}
+
+function amount(description: string): Schema {
+  return { type: 'number', minimum: 0, maximum: AMOUNT_MAX, description }
 }
 
 function grantProperties(): { [name: string]: Schema } {
@@ -48,7 +67,7 @@ function grantProperties(): { [name: string]: Schema } {
     },
     models: {
       type: 'array',
-      items: { type: 'string', pattern: '^[^\\u0000-\\u001f]{1,256}$' },
+      items: { type: 'string', pattern: MODEL_PATTERN },
       maxItems: 256,
       description: 'Model names that may be asked for; * stands for any characters',
     },
@@ -58,41 +77,90 @@ function grantProperties(): { [name: string]: Schema } {
       maxItems: 256,
       description: 'Addresses that may call, as CIDR blocks or single addresses, IPv4 and IPv6',
     },
-    limits: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        requestsPerMinute: count('Requests in a sliding minute'),
-        tokensPerMinute: count('Prompt and completion tokens together, in a sliding minute'),
-        inputTokensPerMinute: count('Prompt tokens in a sliding minute'),
-        outputTokensPerMinute: count('Completion tokens in a sliding minute'),
-        concurrency: count('Requests in flight'),
-      },
-    },
-    budgets: {
-      type: 'object',
-      additionalProperties: false,
-      properties: {
-        tokensPerDay: count('Tokens in a calendar day, UTC'),
-        tokensPerMonth: count('Tokens in a calendar month, UTC'),
-        costPerDay: { type: 'number', minimum: 0, description: 'Cost in a calendar day, UTC' },
-        costPerMonth: { type: 'number', minimum: 0, description: 'Cost in a calendar month, UTC' },
-        hard: { type: 'boolean', description: 'Cut running streams when the budget is spent' },
-      },
-    },
+    limits: limitsSchema(),
+    budgets: budgetsSchema(),
     request: {
       type: 'object',
       additionalProperties: false,
       properties: {
         maxOutputTokens: count('Completion tokens of one request'),
-        maxInputTokens: count('Prompt tokens of one request'),
-        n: count('Choices of one request'),
+        maxInputTokens: count('Prompt tokens of one request, as estimated when it comes'),
+        n: count('Choices of one request; 16 where nothing is said'),
+        bestOf: count('Candidates of one completion; 16 where nothing is said'),
+        topLogprobs: count('Alternatives told per token; 20 where nothing is said'),
+        promptLogprobs: count('Alternatives told per prompt token; 5 where nothing is said'),
+        inputs: count('Prompts, inputs or documents of one request; 2048 where nothing is said'),
+        excess: {
+          type: 'string',
+          enum: ['clamp', 'refuse'],
+          description: 'What becomes of a number above its ceiling: clamp, unless refuse is said',
+        },
+        allow: {
+          type: 'array',
+          items: { type: 'string', enum: GUARDED },
+          maxItems: 9,
+          description: 'Parameters that are refused unless they stand here',
+        },
       },
     },
     priority: { type: 'integer', minimum: -1000000, maximum: 1000000 },
     cacheSalt: { type: 'boolean', description: 'Keep the prefix cache apart from other clients' },
     shadow: { type: 'boolean', description: 'Evaluate limits, never enforce them' },
     note: { type: 'string', maxLength: 1024 },
+  }
+}
+
+function limitsSchema(): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      requestsPerMinute: count('Requests in a sliding minute'),
+      tokensPerMinute: count('Prompt and completion tokens together, in a sliding minute'),
+      inputTokensPerMinute: count('Prompt tokens in a sliding minute'),
+      outputTokensPerMinute: count('Completion tokens in a sliding minute'),
+      concurrency: count('Requests in flight'),
+    },
+  }
+}
+
+function budgetsSchema(): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      tokensPerDay: count('Tokens in a calendar day, UTC'),
+      tokensPerMonth: count('Tokens in a calendar month, UTC'),
+      costPerDay: amount('Cost in a calendar day, UTC, in the unit of the prices'),
+      costPerMonth: amount('Cost in a calendar month, UTC, in the unit of the prices'),
+      hard: { type: 'boolean', description: 'Cut running streams when the budget is spent' },
+    },
+  }
+}
+
+function groupSchema(): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    properties: {
+      limits: limitsSchema(),
+      budgets: budgetsSchema(),
+      note: { type: 'string', maxLength: 1024 },
+    },
+  }
+}
+
+function priceSchema(): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    required: ['input', 'output'],
+    properties: {
+      input: amount('A million prompt tokens'),
+      cachedInput: amount('A million prompt tokens from the prefix cache; as input when left out'),
+      output: amount('A million completion tokens'),
+      audioSecond: amount('A second of audio'),
+    },
   }
 }
 
@@ -107,6 +175,8 @@ function keySchema(): Schema {
       created: { type: 'string', format: 'date-time' },
       expires: { type: ['string', 'null'], format: 'date-time' },
       revoked: { type: ['string', 'null'], format: 'date-time' },
+      limits: limitsSchema(),
+      budgets: budgetsSchema(),
       note: { type: 'string', maxLength: 1024 },
     },
   }
@@ -170,6 +240,43 @@ export function policySchema(): Schema {
           additionalProperties: false,
           properties: grantProperties(),
         },
+      },
+      groups: {
+        type: 'object',
+        propertyNames: { pattern: NAME_PATTERN },
+        additionalProperties: groupSchema(),
+        description: 'Limits and budgets that all clients of a group share',
+      },
+      metering: {
+        type: 'string',
+        enum: ['exact', 'final', 'off'],
+        description:
+          'What is asked of the server for streams: running and final counts, the final ones, nothing',
+      },
+      prices: {
+        type: 'object',
+        propertyNames: { pattern: MODEL_PATTERN },
+        additionalProperties: priceSchema(),
+        description: 'By the name of a model, or a pattern such as llama-*',
+      },
+      defaultModel: { type: 'string', pattern: MODEL_PATTERN },
+      defaultOutputTokens: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1000000,
+        default: 1024,
+        description: 'Reserved where a request names no maximum',
+      },
+      maxInFlight: {
+        type: 'integer',
+        minimum: 1,
+        maximum: 1000000,
+        description: 'Requests in flight of all clients; beyond it those above their share wait',
+      },
+      cacheSaltSecret: {
+        type: 'string',
+        pattern: '^.{16,256}$',
+        description: 'Any random text; the cache salts of the clients are made with it',
       },
       routes: {
         type: 'object',

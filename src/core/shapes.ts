@@ -16,6 +16,9 @@ export type Key = {
   created: string
   expires?: string | null
   revoked?: string | null
+  /** Tighter than those of its client, which hold as well. */
+  limits?: Limits
+  budgets?: Budgets
   note?: string
 }
 
@@ -37,8 +40,32 @@ export type Budgets = {
   hard?: boolean
 }
 
+/** Parameters that are refused unless `request.allow` names them. */
+export type GuardedParameter =
+  | 'background'
+  | 'store'
+  | 'previous_response_id'
+  | 'bytes_only'
+  | 'request_id'
+  | 'kv_transfer_params'
+  | 'ec_transfer_params'
+  | 'vllm_xargs'
+  | 'use_beam_search'
+
 /** Ceilings of one request. */
-export type RequestCeilings = { maxOutputTokens?: number; maxInputTokens?: number; n?: number }
+export type RequestCeilings = {
+  maxOutputTokens?: number
+  maxInputTokens?: number
+  n?: number
+  bestOf?: number
+  topLogprobs?: number
+  promptLogprobs?: number
+  /** Prompts of a completion, inputs of an embedding, documents of a rerank. */
+  inputs?: number
+  /** What becomes of a number above its ceiling; where nothing can be clamped it is refused. */
+  excess?: 'clamp' | 'refuse'
+  allow?: GuardedParameter[]
+}
 
 /** What a plan gives, and what a client may override field by field. */
 export type Grant = {
@@ -71,12 +98,43 @@ export type RouteAccess = 'off' | 'key' | 'public'
 /** When an address that keeps sending bad keys is locked out. */
 export type Lockout = { badKeysPerMinute?: number; seconds?: number }
 
+/**
+ * Where token counts come from: the engine's running and final counts, asked for in the body
+ * (`exact`); the final one alone, for servers that refuse `continuous_usage_stats` (`final`); only
+ * what the server tells unasked, with nothing put into the body (`off`).
+ */
+export type Metering = 'exact' | 'final' | 'off'
+
+/** Prices in the unit of the cost budgets, per million tokens, and per second of audio. */
+export type Price = {
+  input: number
+  /** Prompt tokens from the prefix cache; left out: as `input`. */
+  cachedInput?: number
+  output: number
+  audioSecond?: number
+}
+
+/** What the clients of a group share. */
+export type Group = { limits?: Limits; budgets?: Budgets; note?: string }
+
 /** policy.json: written by people. */
 export type Policy = {
   version: 1
   plans?: { [name: string]: Grant }
+  groups?: { [name: string]: Group }
   routes?: { [name: string]: RouteAccess }
   lockout?: Lockout
+  metering?: Metering
+  /** By the name of a model, or a pattern such as `llama-*`; the longest that fits holds. */
+  prices?: { [model: string]: Price }
+  /** The model that the server takes where a request names none. */
+  defaultModel?: string
+  /** Output tokens that are reserved where a request names no maximum. */
+  defaultOutputTokens?: number
+  /** Requests in flight of all clients together; beyond it those above their share are refused. */
+  maxInFlight?: number
+  /** Makes the cache salts; clients whose `cacheSalt` is on need it. */
+  cacheSaltSecret?: string
 }
 
 /** One thing wrong in a file: where (`clients.app.keys[0].sha256`), and what, with the fix. */

@@ -11,7 +11,7 @@ import {
 } from './interpret.ts'
 import { formatPath } from './path.ts'
 import { clientSchema, clientsSchema, NAME_PATTERN, policySchema, type Schema } from './schema.ts'
-import type { Clients, Policy, Problem } from './shapes.ts'
+import type { Client, Clients, Grant, Policy, Problem } from './shapes.ts'
 import { closest } from './suggest.ts'
 
 type Fields = { [name: string]: unknown }
@@ -30,6 +30,8 @@ export type ClientsValidation = {
   next: number
   /** null when no policy could be read: then plans are not looked up. */
   plans: Fields | null
+  /** Whether cache salts can be made; taken for granted where no policy could be read. */
+  hasSecret: boolean
   idOwners: Owners
   hashOwners: Owners
 }
@@ -39,11 +41,13 @@ export function validatePolicy(document: unknown): Problem[] {
   const run = startRun()
   interpret(run, policySchema(), document)
   const plans = isObject(document) ? document['plans'] : undefined
+  const hasSecret = isObject(document) && document['cacheSaltSecret'] !== undefined
   if (isObject(plans)) {
     run.place.push('plans')
     Object.keys(plans).forEach((name) => {
       run.place.push(name)
       checkAddresses(run, plans[name])
+      checkSalt(run, plans[name], hasSecret)
       run.place.pop()
     })
   }
@@ -76,6 +80,7 @@ export function startClientsValidation(
     names: Object.keys(clients),
     next: 0,
     plans: policy ? plans : null,
+    hasSecret: !policy || policy.cacheSaltSecret !== undefined,
     idOwners: {},
     hashOwners: {},
   }
@@ -129,6 +134,7 @@ function checkClient(state: ClientsValidation, name: string, client: unknown): v
   interpret(run, state.schema, client)
   if (!isObject(client)) return
   if (client['addresses'] !== undefined) checkAddresses(run, client)
+  checkSalt(run, client, state.hasSecret)
   if (client['plan'] !== undefined) checkPlan(state, client['plan'])
   const keys = client['keys']
   if (!Array.isArray(keys)) return
@@ -214,44 +220,47 @@ function checkAddresses(run: Run, grant: unknown): void {
   run.place.pop()
 }
 
-/** Fields that are stored and checked, but not acted upon by this version. */
-const PENDING = [
-  'limits',
-  'budgets',
-  'request',
-  'models',
-  'priority',
-  'cacheSalt',
-  'shadow',
-  'group',
-]
+/** Reports a salt that could not be made: without it the prefix cache would not be apart. */
+function checkSalt(run: Run, grant: unknown, hasSecret: boolean): void {
+  if (hasSecret || !isObject(grant) || grant['cacheSalt'] !== true) return
+  run.place.push('cacheSalt')
+  report(run, 'Needs cacheSaltSecret in policy.json: any random text of 16 characters or more')
+  run.place.pop()
+}
 
 /**
- * Notices, not errors: the fields in use that this version stores and does not enforce, one notice
- * for each, at its first use in the plans or the clients.
+ * What is allowed and does less than it seems to: cost budgets while no model has a price, and groups
+ * that the policy does not know while it knows others. One notice of a kind.
  */
-export function notEnforcedYet(document: Clients, policy: Policy): Problem[] {
-  const pending = PENDING.slice()
+export function findNotices(document: Clients, policy: Policy): Problem[] {
+  const groups = policy.groups || {}
   const notices: Problem[] = []
-  noticeIn('plans', policy.plans || {}, pending, notices)
-  noticeIn('clients', document.clients, pending, notices)
+  const grants: [string[], Grant][] = []
+  const plans = policy.plans || {}
+  Object.keys(plans).forEach((name) => {
+    grants.push([['plans', name], plans[name] as Grant])
+  })
+  Object.keys(document.clients).forEach((name) => {
+    grants.push([['clients', name], document.clients[name] as Grant])
+  })
+  const costly = policy.prices ? undefined : grants.find((entry) => hasCostBudget(entry[1]))
+  if (costly) {
+    const path = formatPath(costly[0].concat(['budgets']))
+    notices.push({ path, message: 'No model has a price in policy.json: nothing costs anything' })
+  }
+  const lost = grants.find((entry) => isUnknownGroup((entry[1] as Client).group, groups))
+  if (lost && Object.keys(groups).length > 0) {
+    const path = formatPath(lost[0].concat(['group']))
+    notices.push({ path, message: 'The group is not in policy.json: it is a name in the log only' })
+  }
   return notices
 }
 
-/** Takes out of `pending` what it finds, so that 100,000 clients are cheap when all was found. */
-function noticeIn(root: string, grants: object, pending: string[], notices: Problem[]): void {
-  const entries = Object.keys(grants)
-  for (let i = 0; i < entries.length && pending.length > 0; i++) {
-    const name = entries[i] || ''
-    const grant = (grants as Fields)[name]
-    for (let j = pending.length - 1; isObject(grant) && j >= 0; j--) {
-      const field = pending[j] || ''
-      if (grant[field] === undefined) continue
-      pending.splice(j, 1)
-      notices.push({
-        path: formatPath([root, name, field]),
-        message: `The field ${field} is stored, but this version does not enforce it yet`,
-      })
-    }
-  }
+function hasCostBudget(grant: Grant): boolean {
+  const budgets = grant.budgets || {}
+  return budgets.costPerDay !== undefined || budgets.costPerMonth !== undefined
+}
+
+function isUnknownGroup(group: string | undefined, groups: object): boolean {
+  return group !== undefined && !hasOwn(groups, group)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { routeAccess } from '../../src/core/record.ts'
-import { packRoutes, planOf, resolveKey } from '../../src/core/resolve.ts'
+import { packRoutes, packRules, planOf, resolveKey } from '../../src/core/resolve.ts'
 import type { Client, Key, Policy } from '../../src/core/shapes.ts'
 
 const key: Key = { id: 'aaaaaaaa', sha256: '0'.repeat(64), created: '2026-01-01T00:00:00Z' }
@@ -9,8 +9,13 @@ const policy: Policy = {
   plans: { small: { scopes: ['models'], addresses: ['10.0.0.0/8'] } },
 }
 
+const hashes = {
+  subjectId: (of: string, name: string) => `<${of} ${name}>`,
+  salt: (secret: string, client: string) => `${secret} ${client}`,
+}
+
 function resolved(client: Omit<Client, 'keys'>, of: Key = key): unknown {
-  return JSON.parse(resolveKey('app', { ...client, keys: [of] }, of, policy))
+  return JSON.parse(resolveKey('app', { ...client, keys: [of] }, of, policy, hashes))
 }
 
 describe('resolveKey', () => {
@@ -58,8 +63,101 @@ describe('resolveKey', () => {
   })
 
   test('a client with a name that every object has', () => {
-    const record = resolveKey('constructor', { keys: [key] }, key, policy)
+    const record = resolveKey('constructor', { keys: [key] }, key, policy, hashes)
     expect(JSON.parse(record)).toEqual({ client: 'constructor', key: 'aaaaaaaa' })
+  })
+})
+
+describe('limits in the record', () => {
+  const rich: Policy = {
+    version: 1,
+    cacheSaltSecret: 'secret',
+    groups: { web: { budgets: { costPerMonth: 1.5 } } },
+    plans: {
+      standard: {
+        limits: { requestsPerMinute: 60, concurrency: 4 },
+        budgets: { tokensPerDay: 1000, hard: true },
+        request: { n: 2, maxOutputTokens: 100 },
+        shadow: true,
+        cacheSalt: true,
+        priority: 5,
+        models: ['llama-*'],
+      },
+    },
+  }
+  const client = (fields: object): Record<string, unknown> => {
+    const app = { plan: 'standard', keys: [key], ...fields }
+    return JSON.parse(resolveKey('app', app, key, rich, hashes))
+  }
+
+  test('a client has what its plan says', () => {
+    expect(client({})).toEqual({
+      client: 'app',
+      key: 'aaaaaaaa',
+      models: ['llama-*'],
+      request: { n: 2, maxOutputTokens: 100 },
+      limited: [
+        {
+          of: 'client',
+          id: '<client app>',
+          limits: { requestsPerMinute: 60, concurrency: 4 },
+          budgets: { tokensPerDay: 1000, hard: true },
+        },
+      ],
+      shadow: true,
+      priority: 5,
+      salt: 'secret app',
+    })
+  })
+
+  test.each([
+    [
+      'overrides single limits',
+      { limits: { concurrency: 9 } },
+      { limits: { requestsPerMinute: 60, concurrency: 9 } },
+    ],
+    [
+      'overrides single budgets',
+      { budgets: { hard: false } },
+      { budgets: { tokensPerDay: 1000, hard: false } },
+    ],
+  ])('a client %s', (_, fields, expected) => {
+    expect(client(fields)['limited']).toMatchObject([expected])
+  })
+
+  test('a client switches off what its plan has on', () => {
+    const record = client({ shadow: false, cacheSalt: false, priority: 0 })
+    expect(record).not.toHaveProperty('shadow')
+    expect(record).not.toHaveProperty('salt')
+    expect(record['priority']).toBe(0)
+  })
+
+  test('a group and a key add limits of their own, cost in nano-units', () => {
+    const tight: Key = { ...key, limits: { requestsPerMinute: 1 } }
+    const record = resolveKey('app', { group: 'web', keys: [tight] }, tight, rich, hashes)
+    expect(JSON.parse(record)).toMatchObject({
+      group: 'web',
+      limited: [
+        { of: 'key', id: '<key aaaaaaaa>', limits: { requestsPerMinute: 1 } },
+        { of: 'group', id: '<group web>', budgets: { costPerMonth: 1.5e9 } },
+      ],
+    })
+  })
+
+  test('a group that the policy does not know is a name only', () => {
+    const record = resolveKey('app', { group: 'toString', keys: [key] }, key, rich, hashes)
+    expect(JSON.parse(record)).toEqual({ client: 'app', key: 'aaaaaaaa', group: 'toString' })
+  })
+})
+
+describe('packRules', () => {
+  test('is empty at the defaults', () => {
+    expect(packRules({ version: 1, metering: 'exact' })).toBe('')
+  })
+
+  test('holds what differs', () => {
+    const rules = { metering: 'off', defaultModel: 'm', defaultOutputTokens: 9, maxInFlight: 8 }
+    expect(JSON.parse(packRules({ version: 1, ...rules } as Policy))).toEqual(rules)
   })
 })
 

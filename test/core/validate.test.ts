@@ -4,7 +4,7 @@ import { clientsSchema, policySchema } from '../../src/core/schema.ts'
 import type { Policy } from '../../src/core/shapes.ts'
 import { parseTime } from '../../src/core/time.ts'
 import {
-  notEnforcedYet,
+  findNotices,
   startClientsValidation,
   validateClients,
   validateMoreClients,
@@ -282,12 +282,54 @@ describe('validateMoreClients', () => {
   })
 })
 
-describe('notEnforcedYet', () => {
-  test('names each field once, at its first use', () => {
-    const keys: [] = []
-    const clients = { a: { keys, group: 'x' }, b: { keys, group: 'y', limits: {}, plan: 'gold' } }
-    const plans = { gold: { limits: { concurrency: 1 }, scopes: [] } }
-    const notices = notEnforcedYet({ version: 1, clients }, { version: 1, plans })
-    expect(notices.map((notice) => notice.path)).toEqual(['plans.gold.limits', 'clients.a.group'])
+describe('findNotices', () => {
+  const keys: [] = []
+  const prices = { '*': { input: 1, output: 2 } }
+
+  test.each([
+    ['nothing to say', { a: { keys, group: 'x' } }, {}, []],
+    [
+      'a cost budget while nothing has a price, once',
+      { a: { keys, budgets: { costPerDay: 1 } }, b: { keys, budgets: { costPerMonth: 1 } } },
+      {},
+      ['clients.a.budgets'],
+    ],
+    ['a cost budget with prices', { a: { keys, budgets: { costPerDay: 1 } } }, { prices }, []],
+    ['a token budget', { a: { keys, budgets: { tokensPerDay: 1 } } }, {}, []],
+    [
+      'a cost budget of a plan',
+      {},
+      { plans: { gold: { budgets: { costPerDay: 1 } } } },
+      ['plans.gold.budgets'],
+    ],
+    [
+      'a group that the policy does not know while it knows others',
+      { a: { keys, group: 'wed' } },
+      { groups: { web: {} } },
+      ['clients.a.group'],
+    ],
+    ['a group that it knows', { a: { keys, group: 'web' } }, { groups: { web: {} } }, []],
+  ])('%s', (_, clients, fields, expected) => {
+    const notices = findNotices({ version: 1, clients }, { version: 1, ...fields })
+    expect(notices.map((notice) => notice.path)).toEqual(expected)
+  })
+})
+
+describe('cacheSalt', () => {
+  const salted = { keys: [], cacheSalt: true }
+  const secret = { version: 1, cacheSaltSecret: 'sixteen-or-more!' } as const
+
+  test('needs the secret that salts are made with', () => {
+    const problems = validateClients(withApp(salted), policy)
+    expect(problems.map((problem) => problem.path)).toEqual(['clients.app.cacheSalt'])
+    expect(validateClients(withApp(salted), secret)).toEqual([])
+    expect(validateClients(withApp({ keys: [], cacheSalt: false }), policy)).toEqual([])
+  })
+
+  test('in a plan as well', () => {
+    const plans = { gold: { cacheSalt: true } }
+    const problems = validatePolicy({ version: 1, plans })
+    expect(problems.map((problem) => problem.path)).toEqual(['plans.gold.cacheSalt'])
+    expect(validatePolicy({ ...secret, plans })).toEqual([])
   })
 })

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { notEnforcedYet } from '../../core/validate.ts'
+import { findNotices } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { count, formatProblem, print } from '../output.ts'
 import type { FileProblem } from '../source.ts'
@@ -48,7 +48,7 @@ function describeMissing({ missing }: Inspection): FileProblem[] {
 /** Only of good files: in others any field may be of any type. */
 function listNotices({ clients, policy, problems }: Inspection): FileProblem[] {
   if (problems.length > 0) return []
-  return notEnforcedYet(clients, policy).map((notice) => ({
+  return findNotices(clients, policy).map((notice) => ({
     file: notice.path.startsWith('plans') ? 'policy.json' : 'clients.json',
     ...notice,
   }))

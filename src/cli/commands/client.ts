@@ -9,7 +9,7 @@ import {
 } from '../../core/edits.ts'
 import { type Assignment, parseAssignment, setClientFields } from '../../core/fields.ts'
 import type { Client } from '../../core/shapes.ts'
-import { notEnforcedYet } from '../../core/validate.ts'
+import { findNotices } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { count, formatTable, print, Refused, remark } from '../output.ts'
 import { editClients, load } from '../store.ts'
@@ -68,7 +68,7 @@ async function setFields(
   )
   const assigned = { keys: [], ...pickAssigned(client, assignments) }
   const set = { version: 1 as const, clients: { [name]: assigned } }
-  const notices = notEnforcedYet(set, { version: 1 })
+  const notices = findNotices(set, { ...(await load(dir)).policy, plans: {} })
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const result = { client: name, ...describeClient(client, nowMs), notices }
   print(isJson, result, `Changed client "${name}".`)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { setPlanFields } from '../../core/fields.ts'
-import { notEnforcedYet } from '../../core/validate.ts'
+import { findNotices } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { formatTable, print, remark } from '../output.ts'
 import { editPlan, load } from '../store.ts'
@@ -30,9 +30,9 @@ async function setFields(
     setPlanFields(policy, name, assignments),
   )
   const set = pickAssigned(plan, assignments)
-  const notices = notEnforcedYet(
+  const notices = findNotices(
     { version: 1, clients: {} },
-    { version: 1, plans: { [name]: set } },
+    { ...(await load(dir)).policy, plans: { [name]: set } },
   )
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const text = `${isNewPlan ? 'Made' : 'Changed'} plan "${name}".`

@@ -1,0 +1,88 @@
+/**
+ * The names of all counters in shared memory. They are short because an entry whose name has at most
+ * 16 bytes takes half the memory of a longer one (njs.md, section 3), and windows stand in the name,
+ * because `incr` does not heed an expiry.
+ *
+ * A subject is a client, key or group; its id has ten characters, see subjectName() and resolve.ts.
+ *
+ * Zone `tollgate_windows`, left to its timeout of three minutes:
+ * - `q<id><minute>` requests admitted in a minute
+ * - `t<id><minute>`, `i<id><minute>`, `o<id><minute>` tokens: all, of prompts, of answers; what runs
+ *   is in there as reserved, what has ended as used
+ *
+ * Zone `tollgate_counters`, for good, but for days and months that are over:
+ * - `d<id><day>`, `m<id><month>` tokens used, by the time of the ledger's line
+ * - `D<id><day>`, `M<id><month>` the same in cost, nano-units
+ * - `f<id>` requests in flight
+ * - `a<client>` requests in flight of a client by its name, kept where `maxInFlight` is set; `f*` those of all,
+ *   and `a` how many clients have any: it moves with `a<client>`, see shift() in hold.ts
+ * - `r<id>`, `R<id>` tokens and cost that are reserved by what is in flight
+ * - `p<bucket>` learned prompt tokens per byte of text
+ * - `birth`, `epoch`, ... see the constants
+ *
+ * Zone `tollgate_slots`, what each worker holds, so that it goes back when the worker dies:
+ * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<client>` its part of the counter of that name
+ * - `<pid>` present as long as anything of that worker may be in there
+ */
+export type CounterKind = 'q' | 't' | 'i' | 'o' | 'd' | 'm' | 'D' | 'M'
+export type HeldKind = 'a' | 'f' | 'r' | 'R'
+
+const MINUTE_MS = 60000
+const DAY_MS = 86400000
+
+/** Characters of pidName(). */
+export const PID_LENGTH = 5
+
+/**
+ * When this zone was filled, ms since 1970. Absent: the balances are not in yet, and who has a budget
+ * waits. A hold of another birth is not given back: its counters are gone.
+ */
+export const BIRTH_COUNTER = 'birth'
+
+/** Moves on whenever a running stream should look whether its key still holds. */
+export const EPOCH_COUNTER = 'epoch'
+
+/** How often a counter could not be kept because its zone is full. */
+export const FULL_COUNTER = 'full'
+
+/** The subject that stands for all clients together, for `maxInFlight`. */
+export const EVERYBODY = '*'
+
+/** The minute of a time, as it stands in names. Takes ms since 1970. */
+export function minuteOf(timeMs: number): number {
+  return Math.floor(timeMs / MINUTE_MS)
+}
+
+/** The day of a time in UTC, counted from 1970. */
+export function dayOf(timeMs: number): number {
+  return Math.floor(timeMs / DAY_MS)
+}
+
+/** The month of a time in UTC, counted from January 1970. */
+export function monthOf(timeMs: number): number {
+  const date = new Date(timeMs)
+  return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth()
+}
+
+/** The counter of a subject in a window: `q` + id + minute in base 36, for instance `qAbCdEfGhIjhqk3f`. */
+export function counterName(kind: CounterKind, id: string, window: number): string {
+  return kind + id + window.toString(36)
+}
+
+/**
+ * A worker in the names of its slots: its process id in base 36, always five characters, so that what
+ * follows can be told from it. The largest that Linux gives has five.
+ */
+export function pidName(pid: number): string {
+  return pid.toString(36).padStart(PID_LENGTH, '0')
+}
+
+/** The part of `f`, `r`, `R` or `a` that one worker holds; `pid` as by pidName(). */
+export function slotName(pid: string, kind: HeldKind, id: string): string {
+  return pid + kind + id
+}
+
+/** What a subject's id is the hash of: `client:app`, `key:k7q2m9xa`, `group:web`. */
+export function subjectName(of: 'client' | 'key' | 'group', name: string): string {
+  return `${of}:${name}`
+}
