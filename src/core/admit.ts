@@ -1,5 +1,7 @@
 import { guesserOf, isInside } from './address.ts'
+import type { Edit, Taken } from './body.ts'
 import { findCredential } from './credential.ts'
+import type { Hold } from './limits.ts'
 import { type Counters, countBadKey, type LockoutRule } from './lockout.ts'
 import type { Outcome } from './outcome.ts'
 import { defaultScopes, type KeyRecord, routeAccess } from './record.ts'
@@ -27,6 +29,8 @@ export type Registry = {
   find(secret: string): string | undefined
   lockoutRule(): LockoutRule
   badKeys: Counters
+  /** Takes note of who was admitted under a key, for claim(). */
+  admitted(route: Route, record: KeyRecord): void
 }
 
 /**
@@ -41,7 +45,36 @@ export type Ticket = {
   key?: string
   /** The method that would have been right, for 405. */
   allow?: string
-  retryAfterSeconds?: number
+  retryAfterMs?: number
+  /** The parameter of the body that is at fault. */
+  param?: string
+  /** What the caller reads instead of the usual text of the outcome. */
+  message?: string
+  /** Which limit or budget refused or, with `shadow`, would have: `requestsPerMinute of client`. */
+  limit?: string
+  /** The outcome that was not enforced. */
+  shadow?: Outcome
+  group?: string
+  /** The model that was asked for. */
+  model?: string
+  isStream?: true
+  /** What the gate changes in the body, in the order of their places. */
+  edits?: Edit[]
+  taken?: Taken
+  /** The caller asked for the final usage of a stream itself. */
+  wantsUsage?: true
+  /** What GET /v1/models may show. */
+  models?: string[]
+  /** Choices of the answer, where more than one. */
+  choices?: number
+  /** Bytes of text in the prompt, to learn from; absent where there is something else in it. */
+  textBytes?: number
+  /** What the request holds of limits and budgets. */
+  hold?: Hold
+  /** When it was admitted, ms since 1970. */
+  atMs?: number
+  /** SHA-256 of the key, to look whether it still holds while a stream runs. Never logged. */
+  hash?: string
   /** No policy is loaded yet: ask again in a moment. */
   loading?: true
 }
@@ -99,7 +132,10 @@ function identify(call: Call, route: Route, ticket: Ticket, registry: Registry):
     return refuse(ticket, 'address_denied')
   }
   const scopes = record.scopes || defaultScopes()
-  return scopes.includes(route.scope) ? ticket : refuse(ticket, 'scope_denied')
+  if (!scopes.includes(route.scope)) return refuse(ticket, 'scope_denied')
+  if (record.group !== undefined) ticket.group = record.group
+  registry.admitted(route, record)
+  return ticket
 }
 
 function refuse(ticket: Ticket, outcome: Outcome): Ticket {
@@ -119,6 +155,6 @@ function refuseKey(call: Call, ticket: Ticket, registry: Registry, outcome: Outc
     registry.lockoutRule(),
   )
   if (seconds === 0) return refuse(ticket, outcome)
-  ticket.retryAfterSeconds = seconds
+  ticket.retryAfterMs = seconds * 1000
   return refuse(ticket, 'locked_out')
 }

@@ -8,7 +8,7 @@ export type Answer = { status: number; headers: { [name: string]: string }; body
  * The longest wait a caller is told. One official SDK sleeps as long as it is told to, another one
  * gives up above 60 s (sdk-contract.md).
  */
-const RETRY_SECONDS_MAX = 60
+const RETRY_MS_MAX = 60000
 
 /**
  * The answer to a refused request, in the caller's dialect.
@@ -18,29 +18,32 @@ const RETRY_SECONDS_MAX = 60
 export function answerRefusal(ticket: Ticket, status: number, requestId: string): Answer {
   const told = tell(ticket.outcome as Refusal)
   const headers: { [name: string]: string } = { 'content-type': 'application/json' }
-  let message = told.message
+  let message = ticket.message || told.message
   if (ticket.allow) {
     headers['allow'] = ticket.allow
     message = `Method not allowed: this route takes ${ticket.allow}`
     status = 405
   }
   if (told.status === 401) headers['www-authenticate'] = 'Bearer'
-  if (ticket.retryAfterSeconds !== undefined) {
-    const seconds = Math.min(ticket.retryAfterSeconds, RETRY_SECONDS_MAX)
-    headers['retry-after'] = `${seconds}`
-    headers['retry-after-ms'] = `${seconds * 1000}`
+  if (ticket.retryAfterMs !== undefined) {
+    const ms = Math.min(ticket.retryAfterMs, RETRY_MS_MAX)
+    headers['retry-after'] = `${Math.ceil(ms / 1000)}`
+    headers['retry-after-ms'] = `${ms}`
   }
+  // A spent budget is not there again in a minute: SDKs would only ask in vain.
+  if (ticket.outcome === 'budget_spent') headers['x-should-retry'] = 'false'
   const body = ticket.dialect === 'anthropic' ? anthropic : openai
   return {
     status: status || told.status,
     headers,
-    body: JSON.stringify(body(told, message, requestId)),
+    body: JSON.stringify(body(told, message, requestId, ticket.param)),
   }
 }
 
 /** OpenAI's error object: all four fields, `code` and `param` may be null. */
-function openai(told: Told, message: string): object {
-  return { error: { message, type: told.type, param: null, code: told.code } }
+function openai(told: Told, message: string, _id: string, param: string | undefined): object {
+  const at = param === undefined ? null : param
+  return { error: { message, type: told.type, param: at, code: told.code } }
 }
 
 /** Anthropic's error object. */

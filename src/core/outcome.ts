@@ -10,16 +10,26 @@ export type Outcome =
   | 'client_disabled'
   | 'address_denied'
   | 'scope_denied'
+  | 'model_denied'
+  | 'invalid_body'
+  | 'parameter_denied'
   | 'bad_request'
   | 'body_too_large'
   | 'locked_out'
+  | 'rate_limited'
+  | 'budget_spent'
+  | 'cut_revoked'
+  | 'cut_budget'
   | 'client_aborted'
   | 'upstream_aborted'
   | 'upstream_unavailable'
   | 'gate_error'
 
 /** Outcomes that answer the caller with an error of the gate's own. */
-export type Refusal = Exclude<Outcome, 'ok' | 'client_aborted' | 'upstream_aborted'>
+export type Refusal = Exclude<
+  Outcome,
+  'ok' | 'cut_revoked' | 'cut_budget' | 'client_aborted' | 'upstream_aborted'
+>
 
 /** What the caller is told: the status, and the words of both dialects. */
 export type Told = {
@@ -70,12 +80,27 @@ export function tell(refusal: Refusal): Told {
       return told(403, refusal, 'permission_error', 'This key may not be used from your address')
     case 'scope_denied':
       return told(403, refusal, 'permission_error', 'This key may not use this route')
+    case 'model_denied':
+      return told(403, refusal, 'permission_error', 'This key may not use the model')
+    case 'invalid_body':
+      return told(400, refusal, 'invalid_request_error', 'The request body is not valid')
+    case 'parameter_denied':
+      return told(
+        400,
+        refusal,
+        'invalid_request_error',
+        'A parameter of the request is not allowed',
+      )
     case 'bad_request':
       return told(400, refusal, 'invalid_request_error', 'The request could not be read')
     case 'body_too_large':
       return told(413, refusal, 'request_too_large', 'The request body is too large')
     case 'locked_out':
       return told(429, refusal, 'rate_limit_error', 'Too many incorrect API keys: wait, then retry')
+    case 'rate_limited':
+      return told(429, 'rate_limit_exceeded', 'rate_limit_error', 'Rate limit reached: retry later')
+    case 'budget_spent':
+      return told(429, 'insufficient_quota', 'rate_limit_error', 'The budget is spent')
     case 'upstream_unavailable':
       return told(503, refusal, 'api_error', 'The model server cannot be reached: retry later')
     case 'gate_error':

@@ -12,15 +12,43 @@ export type Ending = {
   sawLast: boolean
 }
 
-/** One line of the ledger. Absent means unknown; times are RFC 3339, UTC. */
+/**
+ * One line of the ledger. Absent means unknown, 0 means none; times are RFC 3339, UTC. The schema is
+ * docs/ledger.md.
+ */
 export type LedgerLine = {
+  version: 1
   time: string
   id: string
   client?: string
   key?: string
+  group?: string
   route?: string
   outcome: Outcome
+  /** The outcome that a limit in shadow would have had. */
+  shadow?: Outcome
+  /** Which limit or budget it was: `requestsPerMinute of client`. */
+  limit?: string
   status: number
+  /** The model that was asked for, and the one that answered. */
+  model?: string
+  served?: string
+  stream?: boolean
+  promptTokens?: number
+  cachedTokens?: number
+  completionTokens?: number
+  reasoningTokens?: number
+  audioSeconds?: number
+  /** In the unit of the policy's prices. */
+  cost?: number
+  /** The tokens are not the engine's own count. */
+  estimated?: true
+  reservedTokens?: number
+  ttftMs?: number
+  tokensPerSecond?: number
+  finishReason?: string
+  upstream?: string
+  upstreamStatus?: number
   durationMs: number
   bytesIn: number
   bytesOut: number

@@ -1,7 +1,11 @@
-import { STAMP_ENTRY } from '../core/record.ts'
+import type { Ticket } from '../core/admit.ts'
+import { claim, needsBody } from '../core/claim.ts'
+import { BIRTH_COUNTER } from '../core/counters.ts'
+import { limitHeaders } from '../core/limits.ts'
+import { type Rules, STAMP_ENTRY } from '../core/record.ts'
 import { sendRefusal } from './refusal.ts'
-import { clientsZone } from './registry.ts'
-import { type GateRequest, ticketFor } from './ticket.ts'
+import { clientsZone, countersZone, openTill, readRules } from './registry.ts'
+import { type GateRequest, keepTicket, ticketFor } from './ticket.ts'
 
 /** How often, and how long, a request waits for the first load after a cold start. */
 const LOAD_POLL_MS = 20
@@ -11,36 +15,78 @@ const LOAD_WAIT_MS_MAX = 30000
 export function access(r: GateRequest): void | Promise<void> {
   const ticket = ticketFor(r)
   // Not an async function, which would cost every request a promise.
-  if (ticket.loading) return waitUntilLoaded(r, LOAD_WAIT_MS_MAX)
-  if (ticket.outcome !== 'ok') sendRefusal(r, ticket)
+  if (!ticket.loading) return readAndCharge(r, ticket)
+  return waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => readAndCharge(r, loaded))
 }
 
 /** The content door: hands an admitted request to the location where proxy_pass stands. */
 export function enter(r: GateRequest): void | Promise<void> {
   const ticket = ticketFor(r)
-  if (ticket.loading) {
-    return waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then(() => {
-      if (ticketFor(r).outcome === 'ok') r.internalRedirect('@tollgate')
-    })
-  }
+  if (!ticket.loading) return chargeAndPass(r, ticket)
+  return waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => chargeAndPass(r, loaded))
+}
+
+/** In the access door the gate reads the body itself. */
+function readAndCharge(r: GateRequest, ticket: Ticket): void | Promise<void> {
+  const rules = readRules()
+  if (ticket.outcome !== 'ok' || !isRead(r, rules)) return charge(r, ticket, null, rules)
+  return r.readRequestArrayBuffer().then((bytes) => {
+    const body = Buffer.from(bytes)
+    charge(r, ticket, body, rules)
+    // A stream that runs for minutes does not keep what it was asked.
+    if (ticket.edits) r.body = body
+  })
+}
+
+/** In the content door nginx has read the body before the handler runs. */
+function chargeAndPass(r: GateRequest, ticket: Ticket): void {
+  const rules = readRules()
+  const body = ticket.outcome === 'ok' && isRead(r, rules) ? bodyOf(r) : null
+  charge(r, ticket, body, rules)
   if (ticket.outcome === 'ok') r.internalRedirect('@tollgate')
-  else sendRefusal(r, ticket)
+}
+
+/** What the gate has or gets of the body; empty where there is none. */
+function bodyOf(r: GateRequest): Buffer {
+  // njs before 0.8.10 throws for a body that nginx has put into a file.
+  return r.variables['request_body_file'] ? Buffer.alloc(0) : r.requestBuffer || Buffer.alloc(0)
+}
+
+function isRead(r: GateRequest, rules: Rules): boolean {
+  return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, rules)
+}
+
+/** The second half of admission: body, limits, budgets. Answers what is refused. */
+function charge(r: GateRequest, ticket: Ticket, body: Buffer | null, rules: Rules): void {
+  const nowMs = Date.now()
+  let headers = {}
+  if (ticket.outcome === 'ok' && r.route && r.record) {
+    // In a file it would not reach vLLM, see server.conf; the buffer there is as large as the limit.
+    if (r.variables['request_body_file']) ticket.outcome = 'body_too_large'
+    else {
+      const refusal = claim(ticket, r.route, r.record, body, openTill(rules), nowMs)
+      if (refusal) headers = limitHeaders(refusal, ticket.dialect, nowMs)
+    }
+    if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
+    if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
+    keepTicket(r, ticket)
+  }
+  if (ticket.outcome !== 'ok') sendRefusal(r, ticket, headers)
 }
 
 /**
- * Waits for housekeeping, which loads the files right after the start, and refuses what may not be
- * admitted when it has, or has found that it cannot. Housekeeping alone reads and checks the files:
- * nothing of that is in the memory of a stream.
+ * Waits for housekeeping, which loads the files right after the start and adds up the ledger. When it
+ * has, or has found that it cannot, the request is judged. Housekeeping alone reads and checks the
+ * files: nothing of that is in the memory of a stream.
  */
-function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<void> {
+function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<Ticket> {
   return new Promise<void>((resolve) => {
     setTimeout(resolve, LOAD_POLL_MS)
   }).then(() => {
     const ticket = ticketFor(r)
     // What housekeeping found wrong stands in the error log once, and not for every request.
-    const isOver = leftMs <= 0 || clientsZone().has(STAMP_ENTRY)
-    if (ticket.loading && !isOver) return waitUntilLoaded(r, leftMs - LOAD_POLL_MS)
-    if (ticket.outcome !== 'ok') sendRefusal(r, ticket)
-    return undefined
+    const hasLooked = clientsZone().has(STAMP_ENTRY) && countersZone().has(BIRTH_COUNTER)
+    const isOver = leftMs <= 0 || hasLooked
+    return ticket.loading && !isOver ? waitUntilLoaded(r, leftMs - LOAD_POLL_MS) : ticket
   })
 }

@@ -1,11 +1,136 @@
-import type { GateRequest } from './ticket.ts'
+import type { Ticket } from '../core/admit.ts'
+import { costOf, priceOf } from '../core/cost.ts'
+import { EPOCH_COUNTER } from '../core/counters.ts'
+import { extendHold, type Hold, limitHeaders } from '../core/limits.ts'
+import { canCut, endStream, feed, type Meter, type MeterPlan, startMeter } from '../core/meter.ts'
+import { filterModels } from '../core/models.ts'
+import type { KeyRecord } from '../core/record.ts'
+import { setHeaders } from './refusal.ts'
+import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
+import { type GateRequest, heldTicket, type Metering } from './ticket.ts'
+
+/** The largest list of models that is filtered; a larger one is shown to nobody. */
+const LIST_BYTES_MAX = 1048576
+
+/** What a stream takes of a hard budget at a time. */
+const STEP_TOKENS = 16
+
+/** js_header_filter: what the limits say, and a length that is still true. */
+export function head(r: GateRequest): void {
+  const ticket = heldTicket(r)
+  if (!ticket) return
+  if (ticket.models) delete r.headersOut['Content-Length']
+  if (ticket.hold) setHeaders(r, limitHeaders(ticket.hold, ticket.dialect, Date.now()))
+}
 
 /**
- * The body filter of an answer. It sends first and without flags: njs on QuickJS drops the flush of
- * `sendBuffer(data, flags)`, which holds a stream back until its end (njs.md, section 2.4). The
- * last piece is often empty and must be passed on too.
+ * js_body_filter with buffer_type=buffer. Sends first and reads afterwards, unless something may have
+ * to be taken out. It must not throw: nginx would cut the answer.
  */
-export function meter(r: GateRequest, data: Buffer, flags: NginxHTTPSendBufferOptions): void {
-  r.sendBuffer(data)
+export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
   if (flags.last) r.sawLast = true
+  let isSent = false
+  try {
+    const state = r.metering || begin(r)
+    const active = state.meter
+    if (state.isCut) return
+    if (state.list) filterList(r, state.list, data, flags.last)
+    else if (!active || !active.takesOut) r.sendBuffer(data)
+    isSent = !active || !active.takesOut
+    if (!active) return
+    // The first call may bring nothing: it is that of the header.
+    if (data.length > 0) state.lastMs = Date.now()
+    if (state.firstMs === 0) state.firstMs = state.lastMs
+    const pieces = feed(active, data, flags.last)
+    if (!isSent) {
+      isSent = true
+      if (pieces === null) r.sendBuffer(data)
+      // With the last piece it is one buffer. Joining others would cost 1 KB an event on the njs engine.
+      else for (let i = 0; i < pieces.length; i++) r.sendBuffer(pieces[i] as Buffer)
+    }
+    if (active.isSpent) cut(r, active, state, 'budget')
+    else if (!flags.last && isRevoked(r.ticket as Ticket, state) && canCut(active)) {
+      cut(r, active, state, 'revoked')
+    }
+  } catch (error) {
+    if (r.metering) r.metering.meter = null
+    if (!isSent) r.sendBuffer(data)
+    ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
+  }
+}
+
+function begin(r: GateRequest): Metering {
+  const ticket = heldTicket(r)
+  const state: Metering = {
+    meter: null,
+    list: null,
+    isRevoked: false,
+    isCut: false,
+    epoch: 0,
+    firstMs: 0,
+    lastMs: 0,
+  }
+  r.metering = state
+  if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
+    return state
+  if (ticket.models) state.list = []
+  if (!ticket.route || ticket.models) return state
+  const hold = ticket.hold
+  state.epoch = countersZone().get(EPOCH_COUNTER) || 0
+  state.meter = startMeter({
+    isEvents: `${r.headersOut['Content-Type']}`.startsWith('text/event-stream'),
+    route: ticket.route,
+    taken: ticket.taken || 'nothing',
+    choices: ticket.choices || 1,
+    wantsUsage: ticket.wantsUsage === true,
+    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
+  })
+  return state
+}
+
+/** Lets a stream with a hard budget go on as long as there is room for what it has used. */
+function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
+  const price = priceOf(ticket.model || '', readPrices())
+  const zones = openZones()
+  return (prompt, completion) => {
+    const promptTokens = prompt === null ? hold.amounts.i : prompt
+    const cost = price ? costOf({ promptTokens, completionTokens: completion }, price) : 0
+    const tokens = promptTokens + completion
+    const nowMs = Date.now()
+    // Some more than that, so that not every event has to ask.
+    return (
+      extendHold(zones, hold, tokens + STEP_TOKENS, Math.ceil(cost * 1.1), nowMs) ||
+      extendHold(zones, hold, tokens, cost, nowMs)
+    )
+  }
+}
+
+/** Whether the key holds no more. It looks when housekeeping says that something has changed. */
+function isRevoked(ticket: Ticket, state: Metering): boolean {
+  const epoch = countersZone().get(EPOCH_COUNTER) || 0
+  if (epoch === state.epoch || !ticket.hash) return state.isRevoked
+  state.epoch = epoch
+  const found = clientsZone().get(ticket.hash)
+  const record: Partial<KeyRecord> = found === undefined ? { revoked: true } : JSON.parse(found)
+  state.isRevoked = record.revoked === true || record.disabled === true
+  return state.isRevoked
+}
+
+/** Ends a running stream. nginx closes the connection to the server at once, and the engine stops. */
+function cut(r: GateRequest, active: Meter, state: Metering, why: 'revoked' | 'budget'): void {
+  const ticket = r.ticket as Ticket
+  ticket.outcome = why === 'revoked' ? 'cut_revoked' : 'cut_budget'
+  r.sendBuffer(endStream(active, why), { last: true, flush: true })
+  // Not r.done(): after it nginx would pass on what still comes.
+  state.isCut = true
+}
+
+/** Gathers the list of models and sends the part of it that the client may see. */
+function filterList(r: GateRequest, list: Buffer[], data: Buffer, isLast: boolean): void {
+  const bytes = list.reduce((sum, piece) => sum + piece.length, 0)
+  if (bytes + data.length <= LIST_BYTES_MAX) list.push(data)
+  if (!isLast) return
+  const ticket = r.ticket as Ticket
+  const text = Buffer.concat(list).toString('utf8')
+  r.sendBuffer(Buffer.from(filterModels(text, ticket.models || [])))
 }

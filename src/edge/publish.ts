@@ -1,19 +1,30 @@
 import {
   LOCKOUT_ENTRY,
+  PRICES_ENTRY,
   PROGRESS_ENTRY,
   ROUTES_ENTRY,
+  RULES_ENTRY,
   STAMP_ENTRY,
   STATE_ENTRY,
 } from '../core/record.ts'
-import { packRoutes, resolveKey } from '../core/resolve.ts'
+import { packRoutes, packRules, resolveKey } from '../core/resolve.ts'
 import type { Client, Lockout, Policy } from '../core/shapes.ts'
+import { cacheSalt, subjectId } from './subject.ts'
 
 const BAD_KEYS_PER_MINUTE = 20
 const LOCKOUT_SECONDS = 300
 /** Keys are named by their SHA-256 in hexadecimal; no other entry is as long. */
 const HASH_LENGTH = 64
 
-const ENTRIES = [LOCKOUT_ENTRY, PROGRESS_ENTRY, ROUTES_ENTRY, STAMP_ENTRY, STATE_ENTRY]
+const ENTRIES = [
+  LOCKOUT_ENTRY,
+  PRICES_ENTRY,
+  PROGRESS_ENTRY,
+  ROUTES_ENTRY,
+  RULES_ENTRY,
+  STAMP_ENTRY,
+  STATE_ENTRY,
+]
 
 /** How the records of one load end, as JSON: what another load wrote ends otherwise. */
 export function markOf(startedMs: number): string {
@@ -31,9 +42,10 @@ export function publishClient(
   policy: Policy,
   mark: string,
 ): number {
+  const hashes = { subjectId, salt: cacheSalt }
   let duplicates = 0
   client.keys.forEach((key) => {
-    const record = resolveKey(name, client, key, policy).slice(0, -1) + mark
+    const record = resolveKey(name, client, key, policy, hashes).slice(0, -1) + mark
     const written = zone.get(key.sha256)
     if (written !== undefined && written !== record && written.endsWith(mark)) duplicates++
     if (written !== record) zone.set(key.sha256, record)
@@ -44,6 +56,8 @@ export function publishClient(
 /** Writes what the policy says beside the keys. With `routes` the first requests are admitted. */
 export function publishPolicy(zone: NgxSharedDict<string>, policy: Policy): void {
   put(zone, LOCKOUT_ENTRY, JSON.stringify(lockoutRule(policy.lockout || {})))
+  put(zone, RULES_ENTRY, packRules(policy))
+  put(zone, PRICES_ENTRY, policy.prices ? JSON.stringify(policy.prices) : '')
   put(zone, ROUTES_ENTRY, packRoutes(policy))
 }
 

@@ -1,13 +1,16 @@
 import type { Ticket } from '../core/admit.ts'
-import { type Answer, answerRefusal } from '../core/answer.ts'
+import { answerRefusal } from '../core/answer.ts'
 import { findRoute } from '../core/route.ts'
 import { outcomeOfStatus } from '../core/settle.ts'
 import { type GateRequest, heldTicket, keepTicket } from './ticket.ts'
 
-/** Answers a refused request with the status of its outcome. */
-export function sendRefusal(r: GateRequest, ticket: Ticket): void {
+type Headers = { [name: string]: string }
+
+/** Answers a refused request with the status of its outcome, and with what the limits say. */
+export function sendRefusal(r: GateRequest, ticket: Ticket, limits: Headers): void {
   const answer = answerRefusal(ticket, 0, r.variables['request_id'] || '')
-  setHeaders(r, answer)
+  setHeaders(r, limits)
+  setHeaders(r, answer.headers)
   r.return(answer.status, answer.body)
 }
 
@@ -34,7 +37,7 @@ export function refuse(r: GateRequest): void {
   // Without an answer the gate is broken, and the status stays 500.
   if (!r.answer) return
   r.status = r.answer.status
-  setHeaders(r, r.answer)
+  setHeaders(r, r.answer.headers)
 }
 
 /** The ticket of a request that nginx refused by itself, before or after admission. */
@@ -47,8 +50,9 @@ function blame(r: GateRequest, held: Ticket | null, status: number): Ticket {
   return ticket
 }
 
-function setHeaders(r: GateRequest, answer: Answer): void {
-  Object.keys(answer.headers).forEach((name) => {
-    r.headersOut[name] = answer.headers[name]
+/** Sets headers of the answer. */
+export function setHeaders(r: GateRequest, headers: Headers): void {
+  Object.keys(headers).forEach((name) => {
+    r.headersOut[name] = headers[name]
   })
 }

@@ -1,16 +1,49 @@
 import crypto from 'crypto'
 import type { Registry } from '../core/admit.ts'
+import type { Till } from '../core/claim.ts'
+import { BIRTH_COUNTER, pidName } from '../core/counters.ts'
+import type { Zones } from '../core/limits.ts'
 import type { LockoutRule } from '../core/lockout.ts'
-import { LOCKOUT_ENTRY, ROUTES_ENTRY } from '../core/record.ts'
+import {
+  type KeyRecord,
+  LOCKOUT_ENTRY,
+  PRICES_ENTRY,
+  ROUTES_ENTRY,
+  RULES_ENTRY,
+  type Rules,
+} from '../core/record.ts'
+import type { Price } from '../core/shapes.ts'
+import type { GateRequest } from './ticket.ts'
 
-/** The zones of http.conf, as core asks for them. A missing zone throws, and so refuses. */
-export function openRegistry(): Registry {
+/** The zones of http.conf, as admit() asks for them. A missing zone throws, and so refuses. */
+export function openRegistry(r: GateRequest): Registry {
   const clients = clientsZone()
   return {
     routes: clients.get(ROUTES_ENTRY),
-    find: findKey,
+    find(secret) {
+      r.hash = crypto.createHash('sha256').update(secret).digest('hex')
+      return clients.get(r.hash)
+    },
     lockoutRule: readLockoutRule,
-    badKeys: ngx.shared['tollgate_badkeys'] as NgxSharedDict<number>,
+    badKeys: numberZone('tollgate_badkeys'),
+    admitted(route, record) {
+      r.route = route
+      r.record = record
+    },
+  }
+}
+
+/** What claim() asks for. */
+export function openTill(rules: Rules): Till {
+  return Object.assign({ rules, prices: readPrices, pid: pidName(process.pid) }, openZones())
+}
+
+/** The zones in which limits and budgets are counted. */
+export function openZones(): Zones {
+  return {
+    windows: numberZone('tollgate_windows'),
+    counters: countersZone(),
+    slots: numberZone('tollgate_slots'),
   }
 }
 
@@ -19,11 +52,31 @@ export function clientsZone(): NgxSharedDict<string> {
   return ngx.shared['tollgate_clients'] as NgxSharedDict<string>
 }
 
-function findKey(secret: string): string | undefined {
-  const hash = crypto.createHash('sha256').update(secret).digest('hex')
-  return clientsZone().get(hash)
+/** The zone of what lasts longer than a minute, see core/counters.ts. */
+export function countersZone(): NgxSharedDict<number> {
+  return numberZone('tollgate_counters')
+}
+
+/** What the policy says of every request. */
+export function readRules(): Rules {
+  return JSON.parse(clientsZone().get(RULES_ENTRY) || '{}')
+}
+
+/** The prices of the policy, by model. */
+export function readPrices(): { [pattern: string]: Price } {
+  return JSON.parse(clientsZone().get(PRICES_ENTRY) || '{}')
+}
+
+/** Whether what has been used of a key's budgets is known: not in the first moments after a start. */
+export function areBudgetsReady(record: KeyRecord): boolean {
+  const hasBudgets = (record.limited || []).some((entry) => entry.budgets !== undefined)
+  return !hasBudgets || countersZone().get(BIRTH_COUNTER) !== undefined
 }
 
 function readLockoutRule(): LockoutRule {
   return JSON.parse(clientsZone().get(LOCKOUT_ENTRY) || '{}')
+}
+
+function numberZone(name: string): NgxSharedDict<number> {
+  return ngx.shared[name] as NgxSharedDict<number>
 }

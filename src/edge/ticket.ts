@@ -1,12 +1,39 @@
 import { admit, type Ticket } from '../core/admit.ts'
 import type { Answer } from '../core/answer.ts'
-import { openRegistry } from './registry.ts'
+import type { Meter } from '../core/meter.ts'
+import type { KeyRecord } from '../core/record.ts'
+import type { Route } from '../core/route.ts'
+import { areBudgetsReady, openRegistry } from './registry.ts'
 
 /** What the gate keeps on `r`. It lasts until a redirect, which only the js_var survives. */
 export type GateRequest = NginxHTTPRequest & {
   ticket?: Ticket
+  /** Of a request that was admitted by its line and headers, for the second half of admission. */
+  route?: Route
+  record?: KeyRecord
+  /** SHA-256 of the secret, the name of its record. */
+  hash?: string
+  /** The body, where the access door has read it. */
+  body?: Buffer
   answer?: Answer
+  metering?: Metering
   sawLast?: boolean
+}
+
+/** What the meter keeps of an answer that is under way. */
+export type Metering = {
+  /** null: the pieces pass unread. */
+  meter: Meter | null
+  /** The pieces of GET /v1/models, which is filtered as a whole. */
+  list: Buffer[] | null
+  /** Found when the epoch last moved. */
+  isRevoked: boolean
+  /** The gate has ended the stream: nothing goes out any more. */
+  isCut: boolean
+  epoch: number
+  /** When the first and the last piece came, ms since 1970. */
+  firstMs: number
+  lastMs: number
 }
 
 /** The ticket of this request, admitting it where that has not happened yet. */
@@ -33,6 +60,7 @@ export function keepTicket(r: GateRequest, ticket: Ticket): void {
 
 function admitAnew(r: GateRequest): Ticket {
   const headers = r.headersIn
+  const registry = openRegistry(r)
   const ticket = admit(
     {
       method: r.method,
@@ -44,8 +72,13 @@ function admitAnew(r: GateRequest): Ticket {
       address: r.remoteAddress,
       nowMs: Date.now(),
     },
-    openRegistry(),
+    registry,
   )
+  if (r.hash && r.record) ticket.hash = r.hash
+  if (r.record && !areBudgetsReady(r.record)) {
+    ticket.outcome = 'gate_error'
+    ticket.loading = true
+  }
   keepTicket(r, ticket)
   return ticket
 }

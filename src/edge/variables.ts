@@ -1,5 +1,7 @@
 import type { Ticket } from '../core/admit.ts'
+import { applyEdits } from '../core/body.ts'
 import { endOf, type LedgerLine } from '../core/settle.ts'
+import { settle } from './settle.ts'
 import { type GateRequest, heldTicket, ticketFor } from './ticket.ts'
 
 /**
@@ -39,26 +41,55 @@ export function outcome(r: GateRequest): string {
   })
 }
 
-/** `$tollgate_ledger`: the line of the ledger. It runs in the log phase, on every exit. */
+/**
+ * `$tollgate_ledger`: the line of the ledger. It runs in the log phase, on every exit, and so it is
+ * here that a request is settled.
+ */
 export function ledger(r: GateRequest): string {
   const variables = r.variables
   const ticket = heldTicket(r)
+  const endMs = Math.round(Number(variables['msec']) * 1000)
   const line: Partial<LedgerLine> = {
-    time: new Date(Math.round(Number(variables['msec']) * 1000)).toISOString(),
+    version: 1,
+    time: new Date(endMs).toISOString(),
     id: variables['request_id'] || '',
   }
   if (ticket) {
     if (ticket.client) line.client = ticket.client
     if (ticket.key) line.key = ticket.key
+    if (ticket.group) line.group = ticket.group
     if (ticket.route) line.route = ticket.route
   }
   line.outcome = outcome(r) as LedgerLine['outcome']
   line.status = Number(variables['status'])
+  if (ticket) {
+    if (ticket.shadow) line.shadow = ticket.shadow
+    if (ticket.limit) line.limit = ticket.limit
+    if (ticket.atMs !== undefined) settle(r, ticket, line, endMs)
+  }
+  const upstream = variables['upstream_addr']
+  if (upstream) {
+    line.upstream = upstream
+    const status = Number(variables['upstream_status'])
+    if (status > 0) line.upstreamStatus = status
+  }
   line.durationMs = Math.round(Number(variables['request_time']) * 1000)
   line.bytesIn = Number(variables['request_length'])
   line.bytesOut = Number(variables['bytes_sent'])
   line.remote = r.remoteAddress
   return JSON.stringify(line)
+}
+
+/**
+ * `$tollgate_edited`: the body as it goes upstream where the gate changes it. Bytes that are not
+ * touched are the caller's own; what passes whole is nginx's $request_body, see http.conf.
+ */
+export function edited(r: GateRequest): Buffer {
+  const ticket = heldTicket(r)
+  const body = r.body || r.requestBuffer
+  if (!ticket || !ticket.edits || !body) throw new Error('There is no body to edit')
+  delete r.body
+  return applyEdits(body, ticket.edits)
 }
 
 /**

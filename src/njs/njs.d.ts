@@ -4,3 +4,8 @@
 interface NginxVariables {
   [name: string]: string | undefined
 }
+
+/** From njs 0.9.9 on, where js_access is: an empty buffer where there is no body. */
+interface NginxHTTPRequest {
+  readRequestArrayBuffer(): Promise<ArrayBuffer>
+}

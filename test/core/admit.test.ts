@@ -22,6 +22,7 @@ function registry(record: Partial<KeyRecord> = {}, routes: string | undefined = 
     routes,
     find: (secret) => (secret === 'good' ? known : undefined),
     lockoutRule: () => ({ badKeysPerMinute: 2, seconds: 90 }),
+    admitted: () => {},
     badKeys: {
       get: (key) => entries.get(key),
       set: (key, value) => void entries.set(key, value),
@@ -184,7 +185,7 @@ describe('admit, the lock-out', () => {
     const one = registry()
     const outcomes = [bad, bad, bad].map((call) => admit(call, one).outcome)
     expect(outcomes).toEqual(['invalid_key', 'invalid_key', 'locked_out'])
-    expect(admit(bad, one).retryAfterSeconds).toBe(90)
+    expect(admit(bad, one).retryAfterMs).toBe(90000)
     expect(admit(usual, one).outcome).toBe('ok')
     expect(admit({ ...bad, address: '192.0.2.2' }, one).outcome).toBe('invalid_key')
     expect(admit({ ...bad, nowMs: now + 90_000 }, one).outcome).toBe('invalid_key')

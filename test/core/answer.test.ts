@@ -77,12 +77,13 @@ describe('answerRefusal', () => {
   })
 
   test.each([
-    ['one second', 1, '1', '1000'],
-    ['exactly the longest wait that SDKs accept', 60, '60', '60000'],
-    ['one second more is cut to it', 61, '60', '60000'],
-    ['an hour is cut to it', 3600, '60', '60000'],
-  ])('a wait of %s', (_, retryAfterSeconds, seconds, ms) => {
-    const { headers } = answer('locked_out', { retryAfterSeconds })
+    ['one second', 1000, '1', '1000'],
+    ['a part of a second is rounded up in seconds', 1250, '2', '1250'],
+    ['exactly the longest wait that SDKs accept', 60000, '60', '60000'],
+    ['one second more is cut to it', 61000, '60', '60000'],
+    ['an hour is cut to it', 3600000, '60', '60000'],
+  ])('a wait of %s', (_, retryAfterMs, seconds, ms) => {
+    const { headers } = answer('locked_out', { retryAfterMs })
     expect([headers['retry-after'], headers['retry-after-ms']]).toEqual([seconds, ms])
   })
 
