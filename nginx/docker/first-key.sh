@@ -11,4 +11,8 @@ if ! $tollgate client show demo --dir /etc/tollgate > /dev/null 2>&1; then
 fi
 chown -R 0:$nginx_group /etc/tollgate
 chmod 750 /etc/tollgate
-chown -R $nginx_group:$nginx_group /var/lib/tollgate
+# Root opens the ledger there, so the workers write into a folder of their own.
+chown 0:$nginx_group /var/lib/tollgate
+chmod 750 /var/lib/tollgate
+mkdir -p /var/lib/tollgate/state
+chown $nginx_group:$nginx_group /var/lib/tollgate/state

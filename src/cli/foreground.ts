@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadState } from '../core/record.ts'
 import type { Problem } from '../core/shapes.ts'
+import { WORKERS_DIR } from './layout.ts'
 import { run } from './nginx/child.ts'
 import { Refused } from './output.ts'
 
@@ -20,7 +21,7 @@ export type Foreground = {
 /** How it ended; orderly when somebody had told it to. Its log of this run begins at the offset. */
 export type Ended = { isOrderly: boolean; how: string; logOffset: number }
 
-/** How nginx is started: its first words, and the folders of nginx.conf, state.json and the logs. */
+/** How nginx is started: its first words, and the folders of nginx.conf, ledger and logs. */
 export type Start = { command: string[]; nginxDir: string; stateDir: string; runDir: string }
 
 const CHECK_TIMEOUT_MS = 30_000
@@ -163,10 +164,12 @@ function problemsError(problems: Problem[]): Error {
   return new Error(['The gate cannot load its configuration:', ...lines].join('\n'))
 }
 
-/** Reads state.json; null when there is none that can be read. */
+/** Reads the state.json below the ledger's folder; null when there is none that can be read. */
 export async function readState(stateDir: string): Promise<LoadState | null> {
   try {
-    return JSON.parse(await readFile(join(stateDir, 'state.json'), 'utf8')) as LoadState
+    return JSON.parse(
+      await readFile(join(stateDir, WORKERS_DIR, 'state.json'), 'utf8'),
+    ) as LoadState
   } catch {
     return null
   }

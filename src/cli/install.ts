@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { chmod, chown, mkdir } from 'node:fs/promises'
+import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type Account, findObstacle, findWorkers, type Need } from './accounts.ts'
@@ -13,7 +13,14 @@ import {
   testConfiguration,
 } from './installed.ts'
 import { invocation, quote } from './invocation.ts'
-import { ADMIN_PORT, checkPath, LAYOUT_DEFAULTS, layOut, type Placed } from './layout.ts'
+import {
+  ADMIN_PORT,
+  checkPath,
+  LAYOUT_DEFAULTS,
+  layOut,
+  type Placed,
+  WORKERS_DIR,
+} from './layout.ts'
 import { pickAdminPort } from './listen.ts'
 import type { Door, Nginx } from './nginx/find.ts'
 import { print } from './output.ts'
@@ -139,15 +146,33 @@ async function createState(
     await chmod(path, 0o640)
     await give(path, -1, workers?.gid, `chgrp ${workers?.group} ${path}`, warnings)
   }
-  if (await mkdir(stateDir, { recursive: true })) {
-    await chmod(stateDir, 0o750)
-    const fix = `chown ${workers?.user}:${workers?.group} ${stateDir}`
-    await give(stateDir, workers?.uid, workers?.gid, fix, warnings)
-  }
+  await createStateDirs(stateDir, workers, warnings)
   return ['policy.json', 'clients.json'].map((name) => {
     const path = join(configDir, name)
     return { path, how: created.includes(path) ? 'written' : 'unchanged' }
   })
+}
+
+/** The ledger's folder, in which the workers only read, and below it their own, where they write. */
+async function createStateDirs(
+  stateDir: string,
+  workers: Account | null,
+  warnings: string[],
+): Promise<void> {
+  const own = join(stateDir, WORKERS_DIR)
+  const isNew = (await mkdir(stateDir, { recursive: true })) !== undefined
+  // Earlier versions gave the workers the whole folder.
+  const isTheirs = workers !== null && (await stat(stateDir)).uid === workers.uid
+  if (isNew) await chmod(stateDir, 0o750)
+  if ((isNew || isTheirs) && process.getuid?.() === 0) {
+    const fix = `chown root:${workers?.group} ${stateDir}`
+    await give(stateDir, 0, workers?.gid, fix, warnings)
+  }
+  if (await mkdir(own, { recursive: true })) {
+    await chmod(own, 0o750)
+    const fix = `chown ${workers?.user}:${workers?.group} ${own}`
+    await give(own, workers?.uid, workers?.gid, fix, warnings)
+  }
 }
 
 // chown() takes -1 for what is to stay, and Node hands it on as 2^32 - 1.
@@ -176,7 +201,8 @@ export async function listObstacles(
   const wanted: [string, Need[]][] = [
     [join(configDir, 'policy.json'), ['read']],
     [join(configDir, 'clients.json'), ['read']],
-    [stateDir, ['write', 'enter']],
+    [stateDir, ['enter']],
+    [join(stateDir, WORKERS_DIR), ['write', 'enter']],
   ]
   const found: string[] = []
   for (const [path, needs] of wanted) {
@@ -194,10 +220,10 @@ function describeObstacle(
   needs: Need[],
   obstacle: string,
 ): string {
-  const act = needs.includes('read') ? 'read' : 'write into'
+  const act = needs.includes('read') ? 'read' : needs.includes('write') ? 'write into' : 'enter'
   const cannot = `nginx's workers (user ${user}) cannot ${act} ${path}`
   if (obstacle !== path) return `${cannot}, because of ${obstacle}: chmod o+x ${obstacle}`
-  const mode = act === 'read' ? 'g+r' : 'g+rwx'
+  const mode = act === 'read' ? 'g+r' : act === 'enter' ? 'g+x' : 'g+rwx'
   return `${cannot}: chgrp ${group} ${path} && chmod ${mode} ${path}`
 }
 

@@ -12,7 +12,10 @@ export type Layout = {
   nginxDir: string
   /** The folder of policy.json and clients.json. */
   configDir: string
-  /** The folder of the ledger and of state.json. */
+  /**
+   * The folder of the ledger, which belongs to root, since root opens it. In its subfolder state/ the
+   * workers write what they know.
+   */
   stateDir: string
   /** Where the listener of the housekeeping binds, `127.0.0.1:9180`. */
   adminListen: string
@@ -23,6 +26,9 @@ export type Layout = {
 
 /** What became of one file. `kept`: a person changed it, ours stands beside it as NAME.new. */
 export type Placed = { path: string; how: 'written' | 'unchanged' | 'kept' }
+
+/** The folder that the workers write into, below stateDir. */
+export const WORKERS_DIR = 'state'
 
 /** The port of the housekeeping's listener, where it is free. */
 export const ADMIN_PORT = 9180

@@ -13,7 +13,14 @@ import {
   type Start,
   startNginx,
 } from './foreground.ts'
-import { ADMIN_PORT, checkPath, hasOnlyKeyCharacters, layOut, quotePath } from './layout.ts'
+import {
+  ADMIN_PORT,
+  checkPath,
+  hasOnlyKeyCharacters,
+  layOut,
+  quotePath,
+  WORKERS_DIR,
+} from './layout.ts'
 import {
   claim,
   type Listen,
@@ -135,6 +142,7 @@ function takeUpstreamKey(): string | undefined {
 
 async function makeFolder({ dir, runDir }: Plan): Promise<void> {
   await mkdir(runDir, { recursive: true, mode: 0o700 })
+  await mkdir(join(dir, WORKERS_DIR), { recursive: true, mode: 0o700 })
   const other = await claimFolder(runDir)
   if (other === null) return
   throw new Refused(
@@ -197,7 +205,7 @@ async function configure(plan: Plan, upstream: Upstream, nginx: Nginx, door: Doo
   // For doctor, which asks the same nginx.
   await writeFile(join(runDir, 'nginx.json'), `${JSON.stringify(nginx, null, 2)}\n`)
   // What an earlier start has left must not look like the readiness of this one.
-  await rm(join(dir, 'state.json'), { force: true })
+  await rm(join(dir, WORKERS_DIR, 'state.json'), { force: true })
   await rm(join(runDir, 'nginx.pid'), { force: true })
   const start = {
     command: commandWith(nginx, folders(plan, upstream)),

@@ -14,6 +14,17 @@ function stampFile(path: string): string {
   }
 }
 
+/** Whether there is such a file or folder. Throws when that cannot be found out. */
+export function exists(path: string): boolean {
+  try {
+    fs.statSync(path)
+    return true
+  } catch (error) {
+    if ((error as { code?: string }).code === 'ENOENT') return false
+    throw error
+  }
+}
+
 /** Reads a JSON file whole. Throws when it cannot be read, or is no JSON. */
 export function readDocument(path: string): unknown {
   return JSON.parse(fs.readFileSync(path, 'utf8'))
@@ -24,4 +35,16 @@ export function replaceFile(path: string, text: string): void {
   // nginx runs with a umask of 0.
   fs.writeFileSync(`${path}.new`, text, { mode: 0o640 })
   fs.renameSync(`${path}.new`, path)
+}
+
+/** Writes into the room that a file has already: what a full disk still takes. */
+export function overwriteFile(path: string, text: string): void {
+  const file = fs.openSync(path, 'r+')
+  try {
+    // JSON may end in white space, and the rest of what stood there must go.
+    const rest = fs.fstatSync(file).size - Buffer.byteLength(text)
+    fs.writeSync(file, text + ' '.repeat(Math.max(0, rest)))
+  } finally {
+    fs.closeSync(file)
+  }
 }

@@ -1,41 +1,110 @@
-import { type LoadState, PROGRESS_ENTRY, STAMP_ENTRY, STATE_ENTRY } from '../core/record.ts'
-import { replaceFile, stampFiles } from './files.ts'
+import { FULL_COUNTER } from '../core/counters.ts'
+import {
+  type LedgerState,
+  type LoadState,
+  PROGRESS_ENTRY,
+  STAMP_ENTRY,
+  STATE_ENTRY,
+} from '../core/record.ts'
+import { overwriteFile, replaceFile, stampFiles } from './files.ts'
+import { foldLedger, setProblem } from './fold.ts'
 import { continueLoad, type Progress } from './load.ts'
 import { putFirst } from './publish.ts'
-import { clientsZone } from './registry.ts'
+import { clientsZone, countersZone, openZones } from './registry.ts'
+import { releaseDead } from './slots.ts'
+import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './sums.ts'
+import { moveEpoch } from './topup.ts'
 
 /** What njs hands to a periodic handler. There is no request, so only maps have a value. */
 type Session = { variables: { [name: string]: string | undefined } }
 
 const PROBLEMS_LOGGED_MAX = 20
 
+/** What a turn leaves to the load when there is one, and what it may take when there is none. */
+const FOLD_MS_BESIDE_LOAD = 50
+const FOLD_MS_MAX = 200
+
+/** As in admin.conf; and how often an error is told that stays. */
+const TURN_MS = 500
+const ERROR_PAUSE_MS = 60000
+
 /**
- * js_periodic, twice a second in worker 0, so that a change is in force within one: brings
- * policy.json and clients.json into the zone when they have changed. Files that do not validate
- * change nothing: the last good state stays, and the error log says once what is wrong.
+ * js_periodic, twice a second in worker 0: adds up what the ledger has got since, and gives back what
+ * dead workers held; then, so that a change is in force within a second, brings policy.json and
+ * clients.json into the zone when they have changed.
  */
 export async function housekeep(session: Session): Promise<void> {
+  const beganMs = Date.now()
   const zone = clientsZone()
   const dir = session.variables['tollgate_dir'] || ''
+  const stateDir = session.variables['tollgate_state_dir'] || ''
   const stamp = stampFiles(dir)
-  if (zone.get(STAMP_ENTRY) === stamp) return
+  const isLoading = zone.get(STAMP_ENTRY) !== stamp
+  const isMine = takeTurn(beganMs)
+  try {
+    const untilMs = beganMs + (isLoading ? FOLD_MS_BESIDE_LOAD : FOLD_MS_MAX)
+    const cursor = isMine ? await keepSums(session, beganMs, untilMs) : null
+    const state = isLoading ? await load(zone, dir, stamp, beganMs) : null
+    if (state) {
+      moveEpoch()
+      report(state)
+    }
+    if (!state && !(cursor && cursor.isNews)) return
+    writeState(`${stateDir}/state.json`, state || readState(zone), cursor)
+  } finally {
+    if (isMine) endTurn()
+  }
+}
+
+/** Null when nothing could be done. */
+async function keepSums(
+  session: Session,
+  beganMs: number,
+  untilMs: number,
+): Promise<Cursor | null> {
+  const stateDir = session.variables['tollgate_state_dir']
+  const ledger = session.variables['tollgate_ledger_file'] || `${stateDir}/ledger.jsonl`
+  try {
+    const places = { ledger, balance: `${stateDir}/balance.json` }
+    const cursor = await foldLedger(places, untilMs)
+    releaseDead(openZones(), cursor, beganMs)
+    keepCursor(cursor)
+    return cursor
+  } catch (error) {
+    // Not at every turn.
+    if (beganMs % ERROR_PAUSE_MS < TURN_MS) {
+      ngx.log(ngx.ERR, `Tollgate cannot keep the sums over the ledger: ${(error as Error).message}`)
+    }
+    return null
+  }
+}
+
+/**
+ * Brings the files into the zone. Files that do not validate change nothing: the last good state
+ * stays, and the error log says once what is wrong. Null while there is more to do.
+ */
+async function load(
+  zone: NgxSharedDict<string>,
+  dir: string,
+  stamp: string,
+  beganMs: number,
+): Promise<LoadState | null> {
   const progress = progressOf(zone, stamp)
   try {
-    await continueLoad(zone, dir, progress)
+    await continueLoad(zone, dir, progress, beganMs)
   } catch (error) {
     // A full zone: the keys that are in it work, the others are refused.
     const message = `The zone is full, make it larger in http.conf: ${error as Error}`
     progress.problems.push({ path: 'tollgate_clients', message })
     progress.phase = 'done'
   }
-  if (progress.phase !== 'done') return
+  if (progress.phase !== 'done') return null
   const state = nextState(zone, progress)
   // The stamp is last: a load that was interrupted goes on at the next turn.
   zone.delete(PROGRESS_ENTRY)
   putFirst(zone, STATE_ENTRY, JSON.stringify(state))
   putFirst(zone, STAMP_ENTRY, stamp)
-  report(state)
-  writeState(`${session.variables['tollgate_state_dir']}/state.json`, state)
+  return state
 }
 
 function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
@@ -57,11 +126,15 @@ function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
   }
 }
 
-function nextState(zone: NgxSharedDict<string>, progress: Progress): LoadState {
+function readState(zone: NgxSharedDict<string>): LoadState {
   const kept = zone.get(STATE_ENTRY)
-  const state: LoadState = kept
+  return kept
     ? (JSON.parse(kept) as LoadState)
     : { generation: 0, loaded: null, elapsedMs: 0, clients: 0, keys: 0, problems: [], notices: [] }
+}
+
+function nextState(zone: NgxSharedDict<string>, progress: Progress): LoadState {
+  const state = readState(zone)
   if (progress.problems.length === 0) {
     const nowMs = Date.now()
     state.generation++
@@ -98,10 +171,42 @@ function report(state: LoadState): void {
 }
 
 /** For `tollgate doctor`, which cannot read the zone. */
-function writeState(path: string, state: LoadState): void {
+function writeState(path: string, state: LoadState, cursor: Cursor | null): void {
+  const known = cursor || readCursor()
+  if (known) state.ledger = ledgerState(known)
+  const text = `${JSON.stringify(state, null, 2)}\n`
+  let problem: string | null = null
   try {
-    replaceFile(path, `${JSON.stringify(state, null, 2)}\n`)
+    replaceFile(path, text)
   } catch (error) {
-    ngx.log(ngx.WARN, `Tollgate cannot write ${path}: ${(error as Error).message}`)
+    problem = `Cannot write ${path}: ${(error as Error).message}`
+    tryToOverwrite(path, text)
+  }
+  if (!cursor) return
+  // It is written once more when that failed, and when it can say that it does no longer.
+  const isNews = problem !== null || cursor.stateProblem !== null
+  setProblem(cursor, 'stateProblem', problem)
+  cursor.isNews = isNews
+  keepCursor(cursor)
+}
+
+function tryToOverwrite(path: string, text: string): void {
+  try {
+    overwriteFile(path, text)
+  } catch (_) {
+    // There is none, or no room: the error log has said it.
+  }
+}
+
+function ledgerState(cursor: Cursor): LedgerState {
+  const mark = cursor.marks[cursor.marks.length - 1]
+  return {
+    offset: mark ? mark.offset : 0,
+    behindBytes: cursor.behindBytes,
+    lines: cursor.lines,
+    skipped: cursor.skipped,
+    countersFull: countersZone().get(FULL_COUNTER) || 0,
+    notice: cursor.notice,
+    problem: cursor.readProblem || cursor.writeProblem || cursor.stateProblem,
   }
 }

@@ -51,13 +51,13 @@ const SWEEP_AFTER_MS_MAX = 100
 /** Keys that the sweep looks at in one go, a few ms. */
 const SLICE_KEYS = 2000
 
-/** Goes on with a load as far as one tick reaches. Keeps its progress in the zone. */
+/** Goes on with a load as far as the tick that began then reaches. Keeps its progress in the zone. */
 export async function continueLoad(
   zone: NgxSharedDict<string>,
   dir: string,
   progress: Progress,
+  beganMs: number,
 ): Promise<void> {
-  const beganMs = Date.now()
   const policy = readPolicy(dir, progress)
   if (!policy) return
   const validation = startClientsValidation({ version: 1, clients: {} }, policy)
@@ -191,7 +191,7 @@ async function removeAllStale(zone: NgxSharedDict<string>, mark: string): Promis
  * Lets the worker serve what waits. Not with 0 ms: nginx runs timers that are due, also new ones, until
  * none is left, and only then looks at its connections.
  */
-function giveWay(): Promise<void> {
+export function giveWay(): Promise<void> {
   return new Promise<void>((resolve) => {
     setTimeout(resolve, 1)
   })

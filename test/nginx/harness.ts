@@ -5,7 +5,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { layOut } from '../../src/cli/layout.ts'
+import { layOut, WORKERS_DIR } from '../../src/cli/layout.ts'
 import { nginxConf, type Site } from '../../src/cli/site.ts'
 import type { LoadState } from '../../src/core/record.ts'
 import type { Clients, Policy } from '../../src/core/shapes.ts'
@@ -83,6 +83,7 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
     runDir: join(root, 'run'),
   }
   for (const dir of Object.values(dirs)) await mkdir(dir)
+  await mkdir(join(dirs.stateDir, WORKERS_DIR))
   const mock = await startMock(options.mock ?? { ttftMs: 0, itlMs: 0 })
   const { secret, record } = makeKey()
   const clients = options.clients ?? { version: 1, clients: {} }
@@ -167,11 +168,11 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId, ...parts }: Pa
       await gate.waitForGeneration(generation + 1)
     },
     async state() {
-      return JSON.parse(await readFile(join(dirs.stateDir, 'state.json'), 'utf8'))
+      return JSON.parse(await readFile(join(dirs.stateDir, WORKERS_DIR, 'state.json'), 'utf8'))
     },
     async waitForGeneration(generation) {
       await until(`generation ${generation}`, async () => {
-        if (!existsSync(join(dirs.stateDir, 'state.json'))) return false
+        if (!existsSync(join(dirs.stateDir, WORKERS_DIR, 'state.json'))) return false
         return (await gate.state()).generation >= generation
       })
     },

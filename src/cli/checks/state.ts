@@ -1,9 +1,11 @@
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { notEnforcedYet } from '../../core/validate.ts'
+import { findNotices } from '../../core/validate.ts'
+import { findObstacle } from '../accounts.ts'
 import { readState } from '../foreground.ts'
 import { listObstacles } from '../install.ts'
+import { WORKERS_DIR } from '../layout.ts'
 import { count, formatProblem } from '../output.ts'
 import { inspect } from '../store.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
@@ -28,10 +30,23 @@ export async function checkPermissions(subject: Subject): Promise<Check[]> {
   if (await hasMode(key, 0o077)) {
     checks.push(problem('permissions', `Others can read the key of vLLM: chmod 600 ${key}`))
   }
-  if (!existsSync(stateDir)) {
-    checks.push(problem('permissions', `There is no ${stateDir}: run tollgate install`))
+  for (const folder of [stateDir, join(stateDir, WORKERS_DIR)]) {
+    if (existsSync(folder)) continue
+    checks.push(problem('permissions', `There is no ${folder}: run tollgate install`))
+    break
+  }
+  if (workers && workers.uid !== 0 && !(await findObstacle(workers, stateDir, ['write']))) {
+    const danger = 'where root opens the ledger: a link in there could lead to any file'
+    const fix = `chown root:${workers.group} ${stateDir} && chmod 750 ${stateDir}`
+    const message = `nginx's workers (user ${workers.user}) can write into ${stateDir}, ${danger}. As root: ${fix}`
+    if (await isOwnedByRoot(nginxDir)) checks.push(warning('permissions', message))
   }
   return checks.length > 0 ? checks : [ok('permissions', 'Owners and modes are as they should be')]
+}
+
+// An nginx that an ordinary user starts has no other user than its workers'.
+async function isOwnedByRoot(path: string): Promise<boolean> {
+  return (await stat(path)).uid === 0
 }
 
 // Somebody else's files count only where that folder lets others in; the mode is told all the same.
@@ -54,7 +69,7 @@ export async function checkConfigurationFiles({ configDir }: Subject): Promise<C
   const all = Object.values(clients.clients)
   const keys = all.reduce((sum, client) => sum + client.keys.length, 0)
   const summary = `${count(all.length, 'client')} with ${count(keys, 'key')}`
-  const notices = notEnforcedYet(clients, policy)
+  const notices = findNotices(clients, policy)
   return [
     keys > 0
       ? ok('clients', `${summary} in ${configDir}`)
@@ -65,7 +80,7 @@ export async function checkConfigurationFiles({ configDir }: Subject): Promise<C
 
 /** What the running gate has loaded, and whether that is what the files say now. */
 export async function checkLoad({ configDir, stateDir, nowMs }: Subject): Promise<Check> {
-  const path = join(stateDir, 'state.json')
+  const path = join(stateDir, WORKERS_DIR, 'state.json')
   const state = await readState(stateDir)
   if (state === null) {
     return warning('load', `No gate has written ${path} yet: start nginx, or reload it`)

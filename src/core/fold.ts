@@ -1,0 +1,128 @@
+import { dayOf, monthOf, subjectName } from './counters.ts'
+import type { LedgerLine } from './settle.ts'
+import { parseTime } from './time.ts'
+
+/** What was used: tokens of prompts and answers, cost in nano-units (cost.ts), and lines. */
+export type Sums = [tokens: number, cost: number, requests: number]
+
+/**
+ * The sums over the ledger of one client, key or group: over all, and over the days and months, by
+ * their numbers (counters.ts), that are not over.
+ */
+export type Balance = {
+  all: Sums
+  days: { [day: string]: Sums }
+  months: { [month: string]: Sums }
+}
+
+/** What some lines of the ledger come to. Subjects are named as by subjectName(). */
+export type Folded = {
+  subjects: { [name: string]: Balance }
+  lines: number
+  /** Lines that cannot be read, in whole or at their beginning. */
+  skipped: number
+}
+
+/** How a line begins, in this version and in the one before. */
+const BEGINNINGS = ['{"version":', '{"time":']
+
+/** Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. */
+export function foldLines(text: string, nowMs: number): Folded {
+  const folded: Folded = { subjects: {}, lines: 0, skipped: 0 }
+  text.split('\n').forEach((one) => {
+    if (one === '') return
+    folded.lines++
+    const found = readLine(one)
+    if (!found.isWhole) folded.skipped++
+    if (found.line) addLine(folded.subjects, found.line, nowMs)
+  })
+  return folded
+}
+
+/**
+ * Reads one line. What a full disk or a power cut has left of a line stands in front of the next one,
+ * without an end of line between them: that one is found all the same.
+ */
+export function readLine(text: string): { line: LedgerLine | null; isWhole: boolean } {
+  const whole = parse(text)
+  if (whole) return { line: whole, isWhole: true }
+  let at = 0
+  BEGINNINGS.forEach((beginning) => {
+    // In a string of JSON the quotes would stand behind backslashes.
+    at = Math.max(at, text.lastIndexOf(beginning))
+  })
+  return { line: at > 0 ? parse(text.slice(at)) : null, isWhole: false }
+}
+
+function parse(text: string): LedgerLine | null {
+  try {
+    const line = JSON.parse(text)
+    return line && typeof line.time === 'string' && parseTime(line.time) !== null ? line : null
+  } catch (_) {
+    return null
+  }
+}
+
+/** What one line adds to the sums of each of its subjects. */
+export function usedOf(line: LedgerLine): Sums {
+  const tokens = amount(line.promptTokens) + amount(line.completionTokens)
+  // A line of `tollgate ledger compact` stands for many.
+  const many = line as { summary?: unknown; requests?: unknown }
+  const requests = many.summary === true ? amount(many.requests) : 1
+  return [Math.round(tokens), Math.round(amount(line.cost) * 1e9), requests]
+}
+
+function amount(value: unknown): number {
+  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
+}
+
+/** The subjects that a line counts for, by their names. */
+export function subjectsOf(line: LedgerLine): string[] {
+  const names: string[] = []
+  if (isName(line.client)) names.push(subjectName('client', line.client))
+  if (isName(line.key)) names.push(subjectName('key', line.key))
+  if (isName(line.group)) names.push(subjectName('group', line.group))
+  return names
+}
+
+function isName(name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && name.indexOf('\n') < 0
+}
+
+function addLine(subjects: Folded['subjects'], line: LedgerLine, nowMs: number): void {
+  const timeMs = parseTime(line.time) || 0
+  const used = usedOf(line)
+  const more: Balance = { all: used, days: {}, months: {} }
+  if (dayOf(timeMs) >= dayOf(nowMs)) more.days[dayOf(timeMs)] = used
+  if (monthOf(timeMs) >= monthOf(nowMs)) more.months[monthOf(timeMs)] = used
+  subjectsOf(line).forEach((name) => {
+    subjects[name] = addBalance(subjects[name], more, nowMs)
+  })
+}
+
+/** Both together, without the days and months that are over. Changes neither. */
+export function addBalance(some: Balance | undefined, more: Balance, nowMs: number): Balance {
+  if (!some) return more
+  return {
+    all: addSums(some.all, more.all),
+    days: addWindows(some.days, more.days, dayOf(nowMs)),
+    months: addWindows(some.months, more.months, monthOf(nowMs)),
+  }
+}
+
+type Windows = { [window: string]: Sums }
+
+function addWindows(some: Windows, more: Windows, first: number): Windows {
+  const windows: Windows = {}
+  Object.keys(some).forEach((window) => {
+    if (Number(window) >= first) windows[window] = some[window] as Sums
+  })
+  Object.keys(more).forEach((window) => {
+    windows[window] = addSums(windows[window], more[window] as Sums)
+  })
+  return windows
+}
+
+function addSums(some: Sums | undefined, more: Sums): Sums {
+  return some ? [some[0] + more[0], some[1] + more[1], some[2] + more[2]] : more
+}

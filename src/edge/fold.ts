@@ -1,0 +1,309 @@
+import type { Mark } from '../core/balance.ts'
+import { BIRTH_COUNTER, dayOf } from '../core/counters.ts'
+import { foldLines } from '../core/fold.ts'
+import { dropUnfinished, readHead, restoreSome, writeSome } from './balancefile.ts'
+import { countCompressed, findLedger, headOf, listRotated, readLines } from './ledgerfile.ts'
+import { giveWay } from './load.ts'
+import { countersZone } from './registry.ts'
+import {
+  type Cursor,
+  changeSums,
+  keepCursor,
+  readCursor,
+  readPage,
+  readSums,
+  sumsZone,
+} from './sums.ts'
+import { createCounters, declareBirth, removeCounters, topUp } from './topup.ts'
+
+/** The files of the sums: what nginx writes, and what we know of it. */
+export type Places = { ledger: string; balance: string }
+
+/** balance.json is written this often at most, and takes at most this part of the time. */
+const WRITE_MS_MIN = 2000
+const WRITE_PART = 100
+
+/** A ledger that was moved away is looked at for so long: workers open the new one at different times. */
+const MOVED_MS = 60000
+
+/** How often the error log is told what is left, and from how much on. */
+const TOLD_MS = 10000
+const TOLD_BYTES_MIN = 16777216
+
+/** Names whose counters are filled or removed in one go are those of so many pages. */
+const SLICE_PAGES = 2
+
+/** Counters of a day are removed when none of its requests can still be counted. */
+const DAY_DELAY_MS = 600000
+
+/**
+ * Adds up what nginx has appended to the ledger, and keeps counters and balance.json in step, until the
+ * time is over or nothing is left to do. Only one may do this at a time, see takeTurn().
+ */
+export async function foldLedger(places: Places, untilMs: number): Promise<Cursor> {
+  const cursor = readCursor() || begin(places)
+  while (doSome(places, cursor, Date.now())) {
+    keepCursor(cursor)
+    if (Date.now() >= untilMs) break
+    await giveWay()
+  }
+  tellRest(cursor, Date.now())
+  keepCursor(cursor)
+  return cursor
+}
+
+/** Does one step of a few milliseconds; whether there may be more to do. */
+function doSome(places: Places, cursor: Cursor, nowMs: number): boolean {
+  if (cursor.restoreAt >= 0) return restore(places, cursor, nowMs)
+  if (cursor.writeAt >= 0 || isWriteDue(cursor, nowMs)) return write(places, cursor, nowMs)
+  if (readMore(places, cursor, nowMs)) return true
+  if (cursor.readProblem !== null) return false
+  if (!countersZone().has(BIRTH_COUNTER)) return fill(cursor, nowMs)
+  return remove(cursor, nowMs)
+}
+
+function isWriteDue(cursor: Cursor, nowMs: number): boolean {
+  const pause = Math.max(WRITE_MS_MIN, cursor.tookMs * WRITE_PART)
+  return cursor.isChanged && nowMs - cursor.wroteMs >= pause
+}
+
+/** Starts with an empty zone: from balance.json, or from the ledger alone. */
+function begin(places: Places): Cursor {
+  sumsZone().clear()
+  createCounters()
+  const found = readHead(places.balance)
+  if (found === null) return rebuild(places, 'There is no balance.json')
+  if (found === 'bad') return rebuild(places, 'balance.json cannot be read')
+  const head = found.head
+  if (head.isPartial) return rebuild(places, 'balance.json has not all sums')
+  const known = head.ledger.head
+  const isKnown = known === null || findLedger(places.ledger, known) !== null
+  // It may have been compressed while nginx stood still; then the sums have what it held.
+  if (!isKnown && countCompressed(places.ledger) === 0) {
+    return rebuild(places, 'balance.json is of another ledger')
+  }
+  const cursor = newCursor((head.previous || []).concat([head.ledger]))
+  cursor.lines = head.lines
+  cursor.skipped = head.skipped
+  cursor.restoreAt = found.length
+  keepCursor(cursor)
+  return cursor
+}
+
+function rebuild(places: Places, why: string): Cursor {
+  sumsZone().clear()
+  const nowMs = Date.now()
+  const marks: Mark[] = listRotated(places.ledger).map((file) => ({
+    head: file.head,
+    offset: 0,
+    untilMs: file.changedMs > nowMs - MOVED_MS ? nowMs + MOVED_MS : 0,
+  }))
+  const cursor = newCursor(marks.concat([{ head: headOf(places.ledger), offset: 0 }]))
+  const hasLines = marks.length > 0 || cursor.marks[0]?.head !== null
+  const compressed = countCompressed(places.ledger)
+  if (hasLines || compressed > 0) {
+    const without = compressed > 0 ? `, without ${compressed} compressed files` : ''
+    note(cursor, `${why}: the ledger is added up from its beginning${without}`)
+  }
+  cursor.isChanged = true
+  keepCursor(cursor)
+  return cursor
+}
+
+function newCursor(marks: Mark[]): Cursor {
+  const nowMs = Date.now()
+  return {
+    marks,
+    lines: 0,
+    skipped: 0,
+    behindBytes: 0,
+    count: 0,
+    pages: 0,
+    isPartial: false,
+    restoreAt: -1,
+    writeAt: -1,
+    fillAt: 0,
+    sweepAt: -1,
+    sweptDay: dayOf(nowMs),
+    isChanged: false,
+    wroteMs: nowMs,
+    tookMs: 0,
+    notice: null,
+    readProblem: null,
+    writeProblem: null,
+    stateProblem: null,
+    toldMs: nowMs,
+    isNews: true,
+    pids: [],
+    listedMs: 0,
+  }
+}
+
+function restore(places: Places, cursor: Cursor, nowMs: number): boolean {
+  try {
+    restoreSome(places.balance, cursor, nowMs)
+  } catch (error) {
+    const why = `balance.json cannot be read (${(error as Error).message})`
+    Object.assign(cursor, rebuild(places, why))
+  }
+  return true
+}
+
+function write(places: Places, cursor: Cursor, nowMs: number): boolean {
+  if (cursor.writeAt < 0) {
+    cursor.writeAt = 0
+    cursor.tookMs = 0
+  }
+  try {
+    writeSome(places.balance, cursor, nowMs)
+    cursor.tookMs += Date.now() - nowMs
+    if (cursor.writeAt < 0) setProblem(cursor, 'writeProblem', null)
+  } catch (error) {
+    dropUnfinished(places.balance)
+    cursor.writeAt = -1
+    cursor.wroteMs = nowMs
+    const why = `Cannot write ${places.balance}: ${(error as Error).message}`
+    setProblem(cursor, 'writeProblem', why)
+  }
+  if (cursor.writeAt < 0) cursor.isNews = true
+  return true
+}
+
+/** Adds up one portion of one of the ledgers; whether there was one. */
+function readMore(places: Places, cursor: Cursor, nowMs: number): boolean {
+  try {
+    const hasRead = readPrevious(places, cursor, nowMs) || readCurrent(places, cursor, nowMs)
+    setProblem(cursor, 'readProblem', null)
+    return hasRead
+  } catch (error) {
+    const why = `Cannot add up ${places.ledger}: ${(error as Error).message}`
+    setProblem(cursor, 'readProblem', why)
+    return false
+  }
+}
+
+function readPrevious(places: Places, cursor: Cursor, nowMs: number): boolean {
+  while (cursor.marks.length > 1) {
+    const waiting = cursor.marks.slice(0, -1)
+    for (let i = 0; i < waiting.length; i++) {
+      const mark = waiting[i] as Mark
+      const path = findLedger(places.ledger, mark.head as string)
+      if (path !== null && readPortion(path, cursor, mark, nowMs)) return true
+      if ((mark.untilMs || 0) > nowMs) continue
+      cursor.marks.splice(cursor.marks.indexOf(mark), 1)
+      cursor.isChanged = true
+      return true
+    }
+    return false
+  }
+  return false
+}
+
+function readCurrent(places: Places, cursor: Cursor, nowMs: number): boolean {
+  const mark = cursor.marks[cursor.marks.length - 1] as Mark
+  const head = headOf(places.ledger)
+  if (mark.head === null) mark.head = head
+  if (mark.head === null) return false
+  if (mark.head === head) return readPortion(places.ledger, cursor, mark, nowMs)
+  const moved = findLedger(places.ledger, mark.head)
+  if (moved !== null && readPortion(moved, cursor, mark, nowMs)) return true
+  // The workers write on into the moved file until they have opened the new one.
+  if (head === null) return false
+  if (moved === null) {
+    cursor.marks.pop()
+    note(cursor, `${places.ledger} is another file than before, which is not there any more`)
+  } else mark.untilMs = nowMs + MOVED_MS
+  cursor.marks.push({ head, offset: 0 })
+  cursor.isChanged = true
+  return true
+}
+
+function readPortion(path: string, cursor: Cursor, mark: Mark, nowMs: number): boolean {
+  const lines = readLines(path, mark.offset)
+  cursor.behindBytes = Math.max(0, lines.size - lines.next)
+  if (lines.size < mark.offset) {
+    note(cursor, `${path} has become shorter: what is appended from now on is added up`)
+    mark.offset = lines.size
+    cursor.isChanged = true
+    return true
+  }
+  if (lines.next === mark.offset) return false
+  const folded = foldLines(lines.text, nowMs)
+  const wasPartial = cursor.isPartial
+  changeSums(cursor, folded.subjects, nowMs, () => {
+    mark.offset = lines.next
+    cursor.lines += folded.lines
+    cursor.skipped += folded.skipped
+    cursor.isChanged = true
+  })
+  if (cursor.isPartial && !wasPartial) {
+    note(cursor, 'The zone tollgate_balance is full, make it larger in http.conf')
+  }
+  return true
+}
+
+/** Brings all counters up to the sums, when their zone is new; at the end they may be relied on. */
+function fill(cursor: Cursor, nowMs: number): boolean {
+  if (cursor.fillAt < 0) {
+    createCounters()
+    cursor.fillAt = 0
+  }
+  eachName(cursor.fillAt, (name) => {
+    const balance = readSums(name)
+    if (balance) topUp(name, balance, nowMs)
+  })
+  cursor.fillAt += SLICE_PAGES
+  if (cursor.fillAt < cursor.pages) return true
+  cursor.fillAt = -1
+  cursor.isNews = true
+  // A first balance.json at once.
+  cursor.wroteMs = 0
+  declareBirth(nowMs)
+  return true
+}
+
+/** Once a day, removes the counters of days and months that are over. */
+function remove(cursor: Cursor, nowMs: number): boolean {
+  const today = dayOf(nowMs - DAY_DELAY_MS)
+  if (cursor.sweptDay >= today) return false
+  if (cursor.sweepAt < 0) cursor.sweepAt = 0
+  eachName(cursor.sweepAt, (name) => {
+    removeCounters(name, cursor.sweptDay, nowMs - DAY_DELAY_MS)
+  })
+  cursor.sweepAt += SLICE_PAGES
+  if (cursor.sweepAt < cursor.pages) return true
+  cursor.sweepAt = -1
+  cursor.sweptDay = today
+  return true
+}
+
+function eachName(page: number, act: (name: string) => void): void {
+  for (let i = page; i < page + SLICE_PAGES; i++) readPage(i).forEach(act)
+}
+
+function tellRest(cursor: Cursor, nowMs: number): void {
+  if (cursor.behindBytes < TOLD_BYTES_MIN || nowMs - cursor.toldMs < TOLD_MS) return
+  cursor.toldMs = nowMs
+  cursor.isNews = true
+  const megabytes = Math.round(cursor.behindBytes / 1048576)
+  ngx.log(ngx.WARN, `Tollgate has ${megabytes} MB of the ledger left to add up`)
+}
+
+function note(cursor: Cursor, notice: string): void {
+  cursor.notice = notice
+  cursor.isNews = true
+  ngx.log(ngx.WARN, `Tollgate: ${notice}`)
+}
+
+/** Notes what does not work, or that it does again, and logs it once. */
+export function setProblem(
+  cursor: Cursor,
+  which: 'readProblem' | 'writeProblem' | 'stateProblem',
+  problem: string | null,
+): void {
+  if (cursor[which] === problem) return
+  cursor[which] = problem
+  cursor.isNews = true
+  if (problem === null) ngx.log(ngx.WARN, 'Tollgate: what could not be read or written works again')
+  else ngx.log(ngx.ERR, `Tollgate: ${problem}`)
+}

@@ -1,0 +1,161 @@
+import type { Mark } from '../core/balance.ts'
+import { addBalance, type Balance } from '../core/fold.ts'
+import { topUp } from './topup.ts'
+
+/** How far housekeeping is with the ledger. It stands in the zone, because njs keeps nothing else. */
+export type Cursor = {
+  /** The ledgers that may hold lines which are not in the sums, the running one last. */
+  marks: Mark[]
+  lines: number
+  skipped: number
+  behindBytes: number
+  /** How many subjects have sums, and over how many entries their names stand. */
+  count: number
+  pages: number
+  isPartial: boolean
+  /** Where the next portion of balance.json is read or written, the next page counted; -1: not. */
+  restoreAt: number
+  writeAt: number
+  fillAt: number
+  sweepAt: number
+  /** The day whose counters are there yet. */
+  sweptDay: number
+  isChanged: boolean
+  /** When balance.json was written last, and the time that took of the worker. */
+  wroteMs: number
+  tookMs: number
+  notice: string | null
+  /** Each stands until its cause is gone, and is logged once. */
+  readProblem: string | null
+  writeProblem: string | null
+  stateProblem: string | null
+  /** When the error log was last told how much is left to do. */
+  toldMs: number
+  /** Something that people should find in state.json. */
+  isNews: boolean
+  /** The workers that hold slots, and when they were looked for. */
+  pids: string[]
+  listedMs: number
+}
+
+const CURSOR_ENTRY = 'cursor'
+/** Present while sums are changing: what is found half changed has to be made anew. */
+const CHANGING_ENTRY = 'changing'
+/** The worker that is at it, and since when. */
+const TURN_ENTRY = 'turn'
+const PAGE_PREFIX = 'page:'
+
+/** No turn takes longer. */
+const TURN_MS_MAX = 2000
+
+/** Names in one page, 4 KB of them. */
+const PAGE_NAMES = 200
+
+/** The zone of the sums: JSON of Balance by the names of subjects, their names in pages, the cursor. */
+export function sumsZone(): NgxSharedDict<string> {
+  return ngx.shared['tollgate_balance'] as NgxSharedDict<string>
+}
+
+/**
+ * Whether this worker may change the sums now. After a reload the old worker 0 may still be in the
+ * middle of its last turn; one that was ended there, or has died, is not waited for.
+ */
+export function takeTurn(nowMs: number): boolean {
+  const zone = sumsZone()
+  const turn = `${process.pid} ${nowMs}`
+  const other = zone.get(TURN_ENTRY)
+  if (other === undefined) return zone.add(TURN_ENTRY, turn)
+  const cut = other.indexOf(' ')
+  const isOwn = other.slice(0, cut) === `${process.pid}`
+  if (!isOwn && nowMs - Number(other.slice(cut)) < TURN_MS_MAX) return false
+  put(TURN_ENTRY, turn)
+  return true
+}
+
+export function endTurn(): void {
+  sumsZone().delete(TURN_ENTRY)
+}
+
+/** The cursor; null in a new zone, and after a worker died while it changed the sums. */
+export function readCursor(): Cursor | null {
+  const zone = sumsZone()
+  const kept = zone.get(CURSOR_ENTRY)
+  return kept === undefined || zone.has(CHANGING_ENTRY) ? null : JSON.parse(kept)
+}
+
+export function keepCursor(cursor: Cursor): void {
+  put(CURSOR_ENTRY, JSON.stringify(cursor))
+}
+
+/** Adds to the sums of subjects, and lets the cursor move on in the same step. */
+export function changeSums(
+  cursor: Cursor,
+  more: { [name: string]: Balance },
+  nowMs: number,
+  move: () => void,
+): void {
+  put(CHANGING_ENTRY, '1')
+  const fresh: string[] = []
+  Object.keys(more).forEach((name) => {
+    const kept = readSums(name)
+    const balance = addBalance(kept || emptyBalance(), more[name] as Balance, nowMs)
+    // What comes out of balance.json may yet prove wrong.
+    if (cursor.restoreAt < 0) topUp(name, balance, nowMs)
+    // nginx logs every failure.
+    if (!kept && cursor.isPartial) return
+    try {
+      sumsZone().set(name, JSON.stringify(balance))
+      if (!kept) fresh.push(name)
+    } catch (_) {
+      cursor.isPartial = true
+    }
+  })
+  while (fresh.length > 0) addNames(cursor, fresh)
+  move()
+  keepCursor(cursor)
+  sumsZone().delete(CHANGING_ENTRY)
+}
+
+/** The sums of a subject; null when there are none. */
+export function readSums(name: string): Balance | null {
+  const kept = sumsZone().get(name)
+  return kept === undefined ? null : JSON.parse(kept)
+}
+
+/** The names in one page; empty behind the last. */
+export function readPage(page: number): string[] {
+  const names = sumsZone().get(PAGE_PREFIX + page)
+  return names === undefined ? [] : names.split('\n')
+}
+
+/** Puts as many names as it has room for into the last page, or a new one. */
+function addNames(cursor: Cursor, names: string[]): void {
+  const inLast = cursor.count % PAGE_NAMES
+  const some = names.splice(0, PAGE_NAMES - inLast)
+  const page = PAGE_PREFIX + (inLast === 0 ? cursor.pages : cursor.pages - 1)
+  const before = inLast === 0 ? [] : [sumsZone().get(page)]
+  try {
+    sumsZone().set(page, before.concat(some).join('\n'))
+    if (inLast === 0) cursor.pages++
+    cursor.count += some.length
+  } catch (_) {
+    cursor.isPartial = true
+    some.forEach((name) => {
+      sumsZone().delete(name)
+    })
+  }
+}
+
+function emptyBalance(): Balance {
+  return { all: [0, 0, 0], days: {}, months: {} }
+}
+
+/** Writes an entry that has to be there: in a full zone into the room that it had. */
+function put(name: string, value: string): void {
+  try {
+    sumsZone().set(name, value)
+  } catch (_) {
+    sumsZone().delete(name)
+    sumsZone().set(name, value)
+  }
+}
