@@ -1,10 +1,14 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { registerBalance } from './commands/balance.ts'
 import { registerCheck } from './commands/check.ts'
 import { registerClient } from './commands/client.ts'
 import { registerImport } from './commands/import.ts'
 import { registerKey } from './commands/key.ts'
+import { registerLedger } from './commands/ledger.ts'
 import { registerPlan } from './commands/plan.ts'
+import { registerTail } from './commands/tail.ts'
+import { registerUsage } from './commands/usage.ts'
 import { registerDoctor } from './doctor.ts'
 import { registerInstall } from './install.ts'
 import { Misused, printError, Refused } from './output.ts'
@@ -17,6 +21,10 @@ const REGISTRARS = [
   registerPlan,
   registerImport,
   registerCheck,
+  registerUsage,
+  registerBalance,
+  registerTail,
+  registerLedger,
   registerServe,
   registerInstall,
   registerDoctor,

@@ -1,0 +1,169 @@
+import { type Command, Option } from 'commander'
+import { contextOf } from '../context.ts'
+import { drawTable, type Row } from '../ledger/chart.ts'
+import { type LedgerFile, listLedger } from '../ledger/files.ts'
+import { parseLine } from '../ledger/line.ts'
+import { type FileEnd, readLines } from '../ledger/lines.ts'
+import { formatPoint, isWithin, type Period, parsePeriod } from '../ledger/period.ts'
+import { findPlace, LEDGER_OPTION } from '../ledger/place.ts'
+import { showProgress } from '../ledger/progress.ts'
+import { describeScreen } from '../ledger/screen.ts'
+import { costOfNanos, csvCell, toJson } from '../ledger/text.ts'
+import {
+  addGrouped,
+  type Dimension,
+  type Grouped,
+  noGroups,
+  type Totals,
+} from '../ledger/totals.ts'
+import { count, Misused, remark } from '../output.ts'
+
+type UsageOptions = {
+  by: Dimension
+  since?: string
+  until?: string
+  client?: string
+  csv?: true
+  ledger?: string
+}
+
+/** What was read: the sums, and what could not be counted. */
+type Reading = { grouped: Grouped; notices: string[] }
+
+const DIMENSIONS: Dimension[] = ['client', 'key', 'model', 'day', 'hour', 'group']
+const REST = '(others)'
+/** A file that was last written before the period is not opened; clocks differ by less than this. */
+const CLOCK_SLACK_MS = 3_600_000
+
+const HELP = `
+Reads the ledger and its rotated files (ledger.jsonl.1, ledger.jsonl.2.gz, ledger.jsonl-20261124).
+A request counts when it ended; days and hours are those of UTC. ~ marks sums in which some tokens
+are estimated. REFUSED: turned away by the gate. ERRORS: by the server behind, or its absence.`
+
+/** Registers `tollgate usage`. */
+export function registerUsage(program: Command): void {
+  program
+    .command('usage')
+    .description('sum up the ledger: requests, tokens and cost, by client or otherwise')
+    .addOption(new Option('--by <what>', 'what a line is').choices(DIMENSIONS).default('client'))
+    .option('--since <when>', 'from then on: 7d, 24h, 2026-11-24, or a date and time')
+    .option('--until <when>', 'until then, which does not count')
+    .option('--client <client>', 'this client only')
+    .option('--csv', 'print CSV, for spreadsheets')
+    .option(...LEDGER_OPTION)
+    .addHelpText('after', HELP)
+    .action(usage)
+}
+
+async function usage(options: UsageOptions, command: Command): Promise<void> {
+  const { dir, isJson, nowMs } = contextOf(command)
+  if (isJson && options.csv) throw new Misused('Choose one of --json and --csv')
+  const period = parsePeriod(options.since, options.until, nowMs)
+  const { ledger } = await findPlace(dir, options.ledger)
+  const files = (await listLedger(ledger)).filter(
+    ({ changedMs }) => period.sinceMs === null || changedMs >= period.sinceMs - CLOCK_SLACK_MS,
+  )
+  const reading = await readUsage(files, options, period)
+  for (const notice of reading.notices) remark(isJson, notice)
+  const rows = sortRows(reading.grouped, options.by)
+  if (isJson)
+    process.stdout.write(`${toJson(describe(ledger, options.by, period, reading, rows))}\n`)
+  else if (options.csv) process.stdout.write(writeCsv(options.by, rows, reading.grouped))
+  else process.stdout.write(`${draw(options.by, rows, reading.grouped)}\n`)
+}
+
+async function readUsage(
+  files: LedgerFile[],
+  { by, client }: UsageOptions,
+  period: Period,
+): Promise<Reading> {
+  const grouped = noGroups()
+  const notices: string[] = []
+  const progress = showProgress(files.reduce((sum, { bytes }) => sum + bytes, 0))
+  for (const file of files) {
+    let unreadable = 0
+    const end = await readLines(
+      file,
+      (text) => {
+        const entry = parseLine(text)
+        if (entry.kind === 'unreadable') unreadable++
+        else if (
+          isWithin(entry.timeMs, period) &&
+          (client === undefined || entry.line.client === client)
+        ) {
+          addGrouped(grouped, entry, by)
+        }
+      },
+      progress,
+    )
+    notices.push(...describeLosses(file, unreadable, end))
+  }
+  progress.end()
+  return { grouped, notices }
+}
+
+function describeLosses(file: LedgerFile, unreadable: number, end: FileEnd): string[] {
+  const notices: string[] = []
+  if (unreadable > 0) {
+    const lines = count(unreadable, 'line')
+    notices.push(`${file.path}: ${lines} not counted, see: tollgate ledger verify`)
+  }
+  if (end.broken !== null) notices.push(`${file.path}: cannot be unpacked: ${end.broken}`)
+  return notices
+}
+
+/** Times in their order; names by what they used, the largest first. */
+function sortRows({ groups }: Grouped, by: Dimension): Row[] {
+  const rows = [...groups].map(([name, totals]) => ({ name, totals }))
+  const byName = (a: Row, b: Row) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+  if (by === 'day' || by === 'hour') return rows.sort(byName)
+  const tokens = ({ totals }: Row) => totals.promptTokens + totals.completionTokens
+  return rows.sort(
+    (a, b) =>
+      b.totals.costNanos - a.totals.costNanos ||
+      tokens(b) - tokens(a) ||
+      b.totals.requests - a.totals.requests ||
+      byName(a, b),
+  )
+}
+
+function draw(by: Dimension, rows: Row[], { rest, total }: Grouped): string {
+  if (total.requests === 0) return 'No requests in this period'
+  const others = rest.requests > 0 ? [{ name: REST, totals: rest }] : []
+  return drawTable(by.toUpperCase(), [...rows, ...others], total, describeScreen())
+}
+
+function describe(
+  ledger: string,
+  by: Dimension,
+  period: Period,
+  { grouped, notices }: Reading,
+  rows: Row[],
+) {
+  const { rest, total } = grouped
+  return {
+    ledger,
+    by,
+    since: formatPoint(period.sinceMs),
+    until: formatPoint(period.untilMs),
+    rows: rows.map(({ name, totals }) => ({ [by]: name || null, ...describeTotals(totals) })),
+    rest: rest.requests > 0 ? describeTotals(rest) : null,
+    total: describeTotals(total),
+    notices,
+  }
+}
+
+function describeTotals({ costNanos, isEstimated, ...sums }: Totals) {
+  return { ...sums, cost: costOfNanos(costNanos), estimated: isEstimated }
+}
+
+/** One line per group and no total: a spreadsheet would add that up once more. */
+function writeCsv(by: Dimension, rows: Row[], { rest, total }: Grouped): string {
+  const others = rest.requests > 0 ? [{ name: REST, totals: rest }] : []
+  const lines = [...rows, ...others].map(({ name, totals }) => [
+    name,
+    ...Object.values(describeTotals(totals)),
+  ])
+  const heading = [by, ...Object.keys(describeTotals(total))]
+  return [heading, ...lines].map((cells) => `${cells.map(csvCell).join(',')}\r\n`).join('')
+}

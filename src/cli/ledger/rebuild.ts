@@ -1,0 +1,81 @@
+import { constants } from 'node:fs'
+import { open, rename, rm, stat } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { basename, dirname, join } from 'node:path'
+import { formatEnd, formatHead, formatSubject } from '../../core/balance.ts'
+import type { LedgerFile } from './files.ts'
+import { type OnLine, readLines } from './lines.ts'
+import type { Progress } from './progress.ts'
+import { createFold, headOf, type Sum } from './sums.ts'
+
+/** All of a ledger in sums, and where nginx goes on with it. */
+export type Rebuilt = Sum & {
+  head: string | null
+  offset: number
+  broken: string[]
+}
+
+const CONNECT_MS_MAX = 1000
+
+/** Adds up all files. Of the newest, which nginx goes on writing, whole lines only. */
+export async function foldAll(
+  files: LedgerFile[],
+  nowMs: number,
+  progress: Progress,
+): Promise<Rebuilt> {
+  const fold = createFold(nowMs)
+  const onLine: OnLine = (text) => fold.add(text)
+  const broken: string[] = []
+  let offset = 0
+  for (const file of files) {
+    const end = await readLines(file, onLine, progress)
+    if (end.broken !== null) broken.push(`${file.path}: cannot be unpacked: ${end.broken}`)
+    offset = end.bytes - end.tornBytes
+  }
+  const newest = files.at(-1)
+  const head = newest && offset > 0 ? await headOf(newest) : null
+  return { ...fold.end(), head, offset: head === null ? 0 : offset, broken }
+}
+
+/**
+ * Writes a balance by rename, with the owner of its folder. nginx's workers own that folder, and root
+ * may run this: nothing is written through a name that they may have made a link.
+ */
+export async function writeBalance(path: string, rebuilt: Rebuilt): Promise<void> {
+  const { subjects, lines, skipped, head, offset } = rebuilt
+  const folder = await stat(dirname(path))
+  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
+  const handle = await open(temporary, flags, 0o640)
+  try {
+    const sums = [...subjects].map(([name, sum]) => formatSubject(name, JSON.stringify(sum)))
+    const ledger = { head, offset }
+    const mark = { version: 1 as const, ledger, lines, skipped, count: subjects.size }
+    await handle.writeFile(formatHead(mark) + sums.join(',\n') + formatEnd())
+    if (process.getuid?.() === 0) await handle.chown(folder.uid, folder.gid)
+    await handle.sync()
+    await handle.close()
+    await rename(temporary, path)
+  } catch (error) {
+    await handle.close().catch(() => undefined)
+    await rm(temporary, { force: true })
+    throw error
+  }
+}
+
+/** Whether somebody answers at an address such as `127.0.0.1:9180` or `[::1]:9180`. */
+export function isListening(address: string): Promise<boolean> {
+  const at = address.lastIndexOf(':')
+  const host = address.slice(0, Math.max(0, at)).replace(/^\[|\]$/g, '') || '127.0.0.1'
+  const port = Number(address.slice(at + 1))
+  return new Promise((resolve) => {
+    const socket = connect({ host: host === '*' ? '127.0.0.1' : host, port })
+    const end = (isOpen: boolean) => {
+      socket.destroy()
+      resolve(isOpen)
+    }
+    socket.setTimeout(CONNECT_MS_MAX, () => end(false))
+    socket.once('connect', () => end(true))
+    socket.once('error', () => end(false))
+  })
+}
