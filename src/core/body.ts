@@ -155,7 +155,9 @@ function readModel(reading: Reading): void {
 function readGuarded(reading: Reading): void {
   const flags = 'use_beam_search background store'
   const others =
-    'previous_response_id request_id kv_transfer_params ec_transfer_params vllm_xargs encoding_format'
+    'previous_response_id request_id kv_transfer_params ec_transfer_params vllm_xargs ' +
+    // SGLang's and llama.cpp's ways to another adapter, request, server or slot.
+    'lora lora_path rid bootstrap_host id_slot encoding_format'
   const allow: string[] = reading.ceilings.allow || []
   const guard = (name: string, isOn: boolean, guarded: string) => {
     if (isOn && !allow.includes(guarded)) deny(reading, name, 'is not allowed here')

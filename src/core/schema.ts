@@ -41,6 +41,11 @@ const GUARDED = [
   'ec_transfer_params',
   'vllm_xargs',
   'use_beam_search',
+  'lora',
+  'lora_path',
+  'rid',
+  'bootstrap_host',
+  'id_slot',
 ]
 
 /** The largest count a limit may name: 2^53 - 1, what a double and a shared zone hold exactly. */
@@ -98,7 +103,7 @@ function grantProperties(): { [name: string]: Schema } {
         allow: {
           type: 'array',
           items: { type: 'string', enum: GUARDED },
-          maxItems: 9,
+          maxItems: GUARDED.length,
           description: 'Parameters that are refused unless they stand here',
         },
       },

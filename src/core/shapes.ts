@@ -51,6 +51,11 @@ export type GuardedParameter =
   | 'ec_transfer_params'
   | 'vllm_xargs'
   | 'use_beam_search'
+  | 'lora'
+  | 'lora_path'
+  | 'rid'
+  | 'bootstrap_host'
+  | 'id_slot'
 
 /** Ceilings of one request. */
 export type RequestCeilings = {

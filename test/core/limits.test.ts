@@ -321,7 +321,6 @@ describe('what is reserved', () => {
     const [first] = holds
     if (!first) throw new Error('Nothing is held')
     expect(first.amounts.r).toBe(40 + 64)
-    expect(outcomeOf(zones, asked)).toBe('rate_limited')
     expect(extendHold(zones, first, 40 + 64 + 88, 0, NOW)).toBe(true)
     expect(extendHold(zones, first, 40 + 64 + 89, 0, NOW)).toBe(false)
     for (const hold of holds) settleHold(zones, hold, NOTHING, NOW)

@@ -304,6 +304,8 @@ describe.each(await findSetups())('$name', (setup) => {
         CHAT,
         '{"model":"Qwen/Qwen3-8B","messages":[],"ec_transfer_params":{}}',
       ],
+      ['lora_path', CHAT, '{"model":"Qwen/Qwen3-8B","messages":[],"lora_path":"secret"}'],
+      ['lora', CHAT, '{"model":"Qwen/Qwen3-8B","messages":[],"lora":[{"id":1}]}'],
       ['vllm_xargs', CHAT, '{"model":"Qwen/Qwen3-8B","messages":[],"vllm_xargs":{}}'],
       [
         'use_beam_search',
