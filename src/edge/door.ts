@@ -16,7 +16,12 @@ export function access(r: GateRequest): void | Promise<void> {
   const ticket = ticketFor(r)
   // Not an async function, which would cost every request a promise.
   if (!ticket.loading) return readAndCharge(r, ticket)
-  return waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => readAndCharge(r, loaded))
+  // First of all: njs 1.0.2 never gives the body to who asks for it after having waited.
+  return r.readRequestArrayBuffer().then((bytes) =>
+    waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => {
+      chargeBody(r, loaded, Buffer.from(bytes), readRules())
+    }),
+  )
 }
 
 /** The content door: hands an admitted request to the location where proxy_pass stands. */
@@ -31,11 +36,14 @@ function readAndCharge(r: GateRequest, ticket: Ticket): void | Promise<void> {
   const rules = readRules()
   if (ticket.outcome !== 'ok' || !isRead(r, rules)) return charge(r, ticket, null, rules)
   return r.readRequestArrayBuffer().then((bytes) => {
-    const body = Buffer.from(bytes)
-    charge(r, ticket, body, rules)
-    // A stream that runs for minutes does not keep what it was asked.
-    if (ticket.edits) r.body = body
+    chargeBody(r, ticket, Buffer.from(bytes), rules)
   })
+}
+
+function chargeBody(r: GateRequest, ticket: Ticket, body: Buffer, rules: Rules): void {
+  charge(r, ticket, ticket.outcome === 'ok' && isRead(r, rules) ? body : null, rules)
+  // A stream that runs for minutes does not keep what it was asked.
+  if (ticket.edits) r.body = body
 }
 
 /** In the content door nginx has read the body before the handler runs. */

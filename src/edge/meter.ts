@@ -2,7 +2,15 @@ import type { Ticket } from '../core/admit.ts'
 import { costOf, priceOf } from '../core/cost.ts'
 import { EPOCH_COUNTER } from '../core/counters.ts'
 import { extendHold, type Hold, limitHeaders } from '../core/limits.ts'
-import { canCut, endStream, feed, type Meter, type MeterPlan, startMeter } from '../core/meter.ts'
+import {
+  type Cut,
+  canCut,
+  endStream,
+  feed,
+  type Meter,
+  type MeterPlan,
+  startMeter,
+} from '../core/meter.ts'
 import { filterModels } from '../core/models.ts'
 import type { KeyRecord } from '../core/record.ts'
 import { setHeaders } from './refusal.ts'
@@ -15,6 +23,19 @@ const LIST_BYTES_MAX = 1048576
 /** What a stream takes of a hard budget at a time. */
 const STEP_TOKENS = 16
 
+/**
+ * What a caller may leave unread of a stream, 16,000 events. nginx keeps it in memory, since it does not
+ * slow the server down where a body filter stands; and how often it is looked at.
+ */
+const UNREAD_BYTES_MAX = 4194304
+const UNREAD_BYTES_STEP = 262144
+
+/** What nginx puts around a piece at least, `8\r\n` and `\r\n`. */
+const FRAME_BYTES = 5
+
+/** So long a caller may take to read the end of a stream that was cut. */
+const END_MS = 5000
+
 /** js_header_filter: what the limits say, and a length that is still true. */
 export function head(r: GateRequest): void {
   const ticket = heldTicket(r)
@@ -25,18 +46,23 @@ export function head(r: GateRequest): void {
 
 /**
  * js_body_filter with buffer_type=buffer. Sends first and reads afterwards, unless something may have
- * to be taken out. It must not throw: nginx would cut the answer.
+ * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
  */
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
   if (flags.last) r.sawLast = true
+  if (r.metering && r.metering.cutMs) {
+    if (!flags.last) hangUp(r, r.metering)
+    return
+  }
   let isSent = false
   try {
     const state = r.metering || begin(r)
     const active = state.meter
-    if (state.isCut) return
+    const before = state.passedBytes
+    // An empty piece is the header's, which is not to wait for the first token.
+    isSent = !active || !active.takesOut || (data.length === 0 && !flags.last)
     if (state.list) filterList(r, state.list, data, flags.last)
-    else if (!active || !active.takesOut) r.sendBuffer(data)
-    isSent = !active || !active.takesOut
+    else if (isSent) pass(r, state, data)
     if (!active) return
     // The first call may bring nothing: it is that of the header.
     if (data.length > 0) state.lastMs = Date.now()
@@ -44,13 +70,15 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
     const pieces = feed(active, data, flags.last)
     if (!isSent) {
       isSent = true
-      if (pieces === null) r.sendBuffer(data)
+      if (pieces === null) pass(r, state, data)
       // With the last piece it is one buffer. Joining others would cost 1 KB an event on the njs engine.
-      else for (let i = 0; i < pieces.length; i++) r.sendBuffer(pieces[i] as Buffer)
+      else for (let i = 0; i < pieces.length; i++) pass(r, state, pieces[i] as Buffer)
     }
+    if (state.passedBytes > before) state.passedBytes += FRAME_BYTES
     if (active.isSpent) cut(r, active, state, 'budget')
-    else if (!flags.last && isRevoked(r.ticket as Ticket, state) && canCut(active)) {
-      cut(r, active, state, 'revoked')
+    else if (!flags.last) {
+      if (isRevoked(r.ticket as Ticket, state)) cut(r, active, state, 'revoked')
+      else if (isUnread(r, state)) giveUp(r, state)
     }
   } catch (error) {
     if (r.metering) r.metering.meter = null
@@ -59,16 +87,31 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
   }
 }
 
+function pass(r: GateRequest, state: Metering, piece: Buffer): void {
+  r.sendBuffer(piece)
+  state.passedBytes += piece.length
+}
+
+/** Whether the caller has left too much of the answer unread. Stays so until the stream can be cut. */
+function isUnread(r: GateRequest, state: Metering): boolean {
+  if (state.passedBytes < state.lookBytes) return false
+  const isTooMuch = state.passedBytes - Number(r.variables['bytes_sent']) > UNREAD_BYTES_MAX
+  if (!isTooMuch) state.lookBytes = state.passedBytes + UNREAD_BYTES_STEP
+  return isTooMuch
+}
+
 function begin(r: GateRequest): Metering {
   const ticket = heldTicket(r)
   const state: Metering = {
     meter: null,
     list: null,
     isRevoked: false,
-    isCut: false,
+    cutMs: 0,
     epoch: 0,
     firstMs: 0,
     lastMs: 0,
+    passedBytes: 0,
+    lookBytes: UNREAD_BYTES_MAX,
   }
   r.metering = state
   if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
@@ -116,13 +159,37 @@ function isRevoked(ticket: Ticket, state: Metering): boolean {
   return state.isRevoked
 }
 
-/** Ends a running stream. nginx closes the connection to the server at once, and the engine stops. */
-function cut(r: GateRequest, active: Meter, state: Metering, why: 'revoked' | 'budget'): void {
+/**
+ * Ends a running stream where it can be ended: the caller gets its end at once, and with the next piece
+ * hangUp() ends the request.
+ */
+function cut(r: GateRequest, active: Meter, state: Metering, why: Cut): void {
+  if (why !== 'budget' && !canCut(active)) return
   const ticket = r.ticket as Ticket
-  ticket.outcome = why === 'revoked' ? 'cut_revoked' : 'cut_budget'
-  r.sendBuffer(endStream(active, why), { last: true, flush: true })
+  ticket.outcome = `cut_${why}`
+  const end = endStream(active, why)
+  r.sendBuffer(end, { last: true, flush: true })
+  state.passedBytes += end.length
   // Not r.done(): after it nginx would pass on what still comes.
-  state.isCut = true
+  state.cutMs = state.lastMs
+}
+
+/** Ends a stream that nobody reads, with the next piece: an end of it would not be read either. */
+function giveUp(r: GateRequest, state: Metering): void {
+  const ticket = r.ticket as Ticket
+  ticket.outcome = 'cut_unread'
+  state.cutMs = state.lastMs - END_MS
+}
+
+/**
+ * Makes nginx close the connection to the server, so that the engine stops, and that to the caller,
+ * when it has everything or is too slow for that. Nothing but an error does so: the end of the answer
+ * alone lets a caller that keeps its connection pay on, and wait for the engine with its next request.
+ */
+function hangUp(r: GateRequest, state: Metering): void {
+  const isLate = Date.now() - state.cutMs >= END_MS
+  if (!isLate && state.passedBytes > Number(r.variables['bytes_sent'])) return
+  throw new Error(`Tollgate has ended this stream: ${(r.ticket as Ticket).outcome}`)
 }
 
 /** Gathers the list of models and sends the part of it that the client may see. */

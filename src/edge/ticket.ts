@@ -28,12 +28,15 @@ export type Metering = {
   list: Buffer[] | null
   /** Found when the epoch last moved. */
   isRevoked: boolean
-  /** The gate has ended the stream: nothing goes out any more. */
-  isCut: boolean
+  /** When the gate has ended the stream, after which nothing goes out any more; 0: not yet. */
+  cutMs: number
   epoch: number
   /** When the first and the last piece came, ms since 1970. */
   firstMs: number
   lastMs: number
+  /** What was sent on, and when to look next how much of it is unread. */
+  passedBytes: number
+  lookBytes: number
 }
 
 /** The ticket of this request, admitting it where that has not happened yet. */

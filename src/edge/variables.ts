@@ -65,7 +65,7 @@ export function ledger(r: GateRequest): string {
   if (ticket) {
     if (ticket.shadow) line.shadow = ticket.shadow
     if (ticket.limit) line.limit = ticket.limit
-    if (ticket.atMs !== undefined) settle(r, ticket, line, endMs)
+    if (ticket.atMs !== undefined) settleSafely(r, ticket, line, endMs)
   }
   const upstream = variables['upstream_addr']
   if (upstream) {
@@ -78,6 +78,20 @@ export function ledger(r: GateRequest): string {
   line.bytesOut = Number(variables['bytes_sent'])
   line.remote = r.remoteAddress
   return JSON.stringify(line)
+}
+
+/** A line that lacks something is better than none, and so is one that tells of it. */
+function settleSafely(
+  r: GateRequest,
+  ticket: Ticket,
+  line: Partial<LedgerLine>,
+  endMs: number,
+): void {
+  try {
+    settle(r, ticket, line, endMs)
+  } catch (error) {
+    ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
+  }
 }
 
 /**

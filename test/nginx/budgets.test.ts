@@ -42,6 +42,7 @@ describe.skipIf(isNearMidnight()).each(await findSetups())('$name', (setup) => {
     sdk: clientOf({ budgets: { tokensPerDay: 1 } }),
     chat: hard(600),
     asks: hard(600),
+    keeps: hard(600),
     whole: hard(600),
     anthropic: hard(600),
     responses: hard(600),
@@ -65,6 +66,7 @@ describe.skipIf(isNearMidnight()).each(await findSetups())('$name', (setup) => {
       policy: { version: 1, prices: { [MODEL]: { input: 1, output: 1 } } },
       clients: document,
     })
+    gate.expectErrors(/Tollgate has ended this stream: cut_(budget|revoked)/)
   })
   afterAll(() => gate.stop())
   beforeEach(() => gate.mock.reset())
@@ -158,6 +160,27 @@ describe.skipIf(isNearMidnight()).each(await findSetups())('$name', (setup) => {
       await until('the end at the server', () => gate.mock.log()[0]?.aborted === true)
       const next = await get(gate, CHAT, { key: clients.chat.secret, body: bodyOf('') })
       expect(next.status).toBe(429)
+    })
+
+    test('stops the server also for a caller that keeps its connection', async () => {
+      const openai = new OpenAI({ apiKey: clients.keeps.secret, baseURL: `${gate.url}/v1` })
+      const stream = await openai.chat.completions.create({
+        model: MODEL,
+        messages,
+        stream: true,
+        ...{ mock: 'prompt:3,tokens:5000,itl:2' },
+      })
+      let reason: string | null = null
+      for await (const chunk of stream) reason = chunk.choices[0]?.finish_reason ?? reason
+      expect(reason).toBe('length')
+      const [first] = gate.mock.log()
+      const sent = first?.eventsSent ?? 0
+      // On the same connection: when that is closed on it, the SDK asks again.
+      const next = openai.chat.completions.create({ model: MODEL, messages })
+      await expect(next).rejects.toMatchObject({ status: 429, code: 'insufficient_quota' })
+      expect(first?.aborted).toBe(true)
+      // At the first event behind the end, and not at the 5,000th.
+      expect(first?.eventsSent).toBeLessThan(sent + 1000)
     })
 
     test('tells the usage to who asked for it', async () => {

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import type { MockRecord } from '../mock/server.ts'
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { workersOf } from './processes.ts'
+import { privateBytesOf, workersOf } from './processes.ts'
 import { findSetups } from './setups.ts'
 import { eventsOf, get, nowMs, send } from './wire.ts'
 
@@ -90,7 +90,8 @@ describe.each(await findSetups())('$name', (setup) => {
         'tokens:3,split:7,words:utf8',
         [CHAT],
       ],
-      ['with comments between the events', 'tokens:5,comments', PATHS],
+      // Of chat and completions, meter.test.ts: there the mock puts a comment behind the usage too.
+      ['with comments between the events', 'tokens:5,comments', ['/v1/responses', '/v1/messages']],
       ['with a line of 1 MB', 'tokens:3,bytes:1000000', [CHAT]],
       ['with an error within the stream', 'tokens:9,error:4', PATHS],
     ] as const)('a stream %s is the one that the server sent', async (_, mock, paths) => {
@@ -174,6 +175,24 @@ describe.each(await findSetups())('$name', (setup) => {
     await until('the close at the mock', () => record.closedAt !== null)
     expect((await get(gate, '/v1/models')).status).toBe(200)
     expect(workersOf(gate)).toContain(worker)
+  })
+
+  test('a stream that is not read is ended when 4 MB wait for the reader', async () => {
+    gate.expectErrors(/Tollgate has ended this stream: cut_unread/)
+    const [worker = 0] = workersOf(gate)
+    const before = privateBytesOf(worker)
+    // The kernel takes some megabytes more.
+    const call = send(gate, CHAT, { body: streamOf('tokens:150000'), isPaused: true })
+    onTestFinished(() => void call.abort())
+    const { headers } = await call.answer
+    const record = await newestCall()
+    await until('the close at the mock', () => record.closedAt !== null, 30)
+    expect(record.aborted).toBe(true)
+    expect(privateBytesOf(worker) - before).toBeLessThan(64 * 1024 * 1024)
+    const line = async () => (await gate.ledger()).at(-1)
+    await until('its line', async () => (await line())?.['id'] === headers['x-request-id'])
+    expect(await line()).toMatchObject({ outcome: 'cut_unread', client: 'app', status: 200 })
+    expect(Number((await line())?.['completionTokens'])).toBeGreaterThan(10_000)
   })
 
   test('a reload in the middle of a stream loses nothing, and new requests go on', async () => {
