@@ -53,6 +53,8 @@ describe.each(await findSetups())('$name', (setup) => {
       ]),
     })
     gate.expectErrors(/client intended to send too large (chunked )?body/)
+    // njs says this of every caller that leaves, or is too slow, while js_access waits for its body.
+    if (setup.door === 'access') gate.expectErrors(/pending events while closing request/)
     gate.expectErrors(/upstream timed out .*reading response header/)
     gate.expectErrors(/upstream prematurely closed connection while reading response header/)
   })
@@ -137,7 +139,7 @@ describe.each(await findSetups())('$name', (setup) => {
         'POST',
         path,
         [good(), `Content-Length: ${bodyBytesMax}`],
-        ' '.repeat(bodyBytesMax),
+        '{}'.padEnd(bodyBytesMax),
       )
       expect(gate.mock.log().map((record) => record.bodyBytes)).toEqual([bodyBytesMax])
     })
@@ -268,7 +270,13 @@ describe.each(await findSetups())('$name', (setup) => {
     })
     broken.expectErrors(/TypeError: cannot (read|get) property/)
     for (const path of [chat, messages]) {
-      const gone = await ask(dead, 'POST', path, [`x-api-key: ${dead.key}`])
+      const gone = await ask(
+        dead,
+        'POST',
+        path,
+        [`x-api-key: ${dead.key}`, 'Content-Length: 2'],
+        '{}',
+      )
       expect(gone.status).toBe(502)
       expectRefusal(gone, path, 'upstream_unavailable')
       const refused = await ask(broken, 'POST', path, [`x-api-key: ${broken.key}`])

@@ -173,7 +173,7 @@ describe.each(await findLocalSetups())('$name', (setup) => {
     const gate = await start({
       isEager: true,
       prepare: (root) =>
-        edit(join(root, 'tollgate/http.conf'), 'tollgate_clients:64M', 'tollgate_clients:64k'),
+        edit(join(root, 'tollgate/http.conf'), 'tollgate_clients:128M', 'tollgate_clients:64k'),
     })
     gate.expectErrors(...LOAD_ERRORS, /no memory in js shared zone|no memory/)
     await until('the gate to open', async () => (await statusOf(gate)) === 200)

@@ -36,19 +36,30 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
       body: JSON.stringify(HELLO),
     })
     const text = await response.text()
-    const { time, durationMs, bytesIn, bytesOut, ...rest } = await line()
+    const { time, durationMs, bytesIn, bytesOut, ttftMs, tokensPerSecond, ...rest } = await line()
     expect(rest).toEqual({
+      version: 1,
       id: response.headers.get('x-request-id'),
       client: 'app',
       key: gate.keyId,
       route: 'chat',
       outcome: 'ok',
       status: 200,
+      stream: true,
+      served: 'Qwen/Qwen3-8B',
+      promptTokens: 1,
+      completionTokens: 3,
+      finishReason: 'stop',
+      upstream: `127.0.0.1:${gate.mock.port}`,
+      upstreamStatus: 200,
       remote: '127.0.0.1',
     })
     expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     expect(Math.abs(Date.parse(String(time)) - Date.now())).toBeLessThan(5000)
     expect(Number(durationMs)).toBeGreaterThanOrEqual(55)
+    expect(Number(ttftMs)).toBeGreaterThanOrEqual(55)
+    expect(Number(ttftMs)).toBeLessThanOrEqual(Number(durationMs))
+    if (tokensPerSecond !== undefined) expect(Number(tokensPerSecond)).toBeGreaterThan(0)
     expect(Number(bytesIn)).toBeGreaterThan(JSON.stringify(HELLO).length)
     expect(Number(bytesOut)).toBeGreaterThan(text.length)
   })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from 'vitest'
-import { type Gate, type GateOptions, sleep, startGate } from './harness.ts'
+import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { privateBytesOf, workersOf } from './processes.ts'
 import { ask, message, open, parseAnswers } from './raw.ts'
@@ -74,14 +74,16 @@ describe.each(await findSetups())('$name', (setup) => {
 
   test('10,000 bad keys in a burst change nothing for the others', async () => {
     await start({ badKeysPerMinute: 5, seconds: 60 })
-    await flood(500, () => '192.0.2.1')
+    // The housekeeping takes memory while it adds up so many lines; it must come back to that.
+    await flood(10_000, () => '192.0.2.1')
+    await sleep(1500)
     const [worker = 0] = workersOf(gate)
     const before = privateBytesOf(worker)
     const statuses = await flood(10_000, () => '192.0.2.1')
     expect(statuses).toEqual({ 429: 10_000 })
-    expect(privateBytesOf(worker) - before).toBeLessThan(8 * 1024 * 1024)
+    await until('the memory', () => privateBytesOf(worker) - before < 8 * 1024 * 1024)
     expect((await tryKey(gate.key)).status).toBe(200)
-    expect((await gate.ledger(10_501)).length).toBe(10_501)
+    expect((await gate.ledger(20_001)).length).toBe(20_001)
     expect(gate.mock.log()).toHaveLength(1)
   })
 
