@@ -49,21 +49,29 @@ export function formatProblem(problem: FileProblem): string {
   return `${problem.file}${at}${path}: ${problem.message}`
 }
 
-/** Lays rows out in columns, below a heading where there is one. */
-export function formatTable(heading: string[], rows: string[][]): string {
+/** Lays rows out in columns, below a heading where there is one; numbers in columns `right`. */
+export function formatTable(heading: string[], rows: string[][], right: number[] = []): string {
   const all = heading.length > 0 ? [heading, ...rows] : rows
   const widths: number[] = []
   for (const row of all) {
     row.forEach((cell, column) => {
-      widths[column] = Math.max(widths[column] ?? 0, cell.length)
+      widths[column] = Math.max(widths[column] ?? 0, widthOf(cell))
     })
   }
-  return all.map((row) => formatRow(row, widths)).join('\n')
+  return all.map((row) => formatRow(row, widths, right)).join('\n')
 }
 
-function formatRow(row: string[], widths: number[]): string {
-  const cells = row.map((cell, column) => cell.padEnd(widths[column] ?? 0))
+function formatRow(row: string[], widths: number[], right: number[]): string {
+  const cells = row.map((cell, column) => {
+    const space = ' '.repeat(Math.max(0, (widths[column] ?? 0) - widthOf(cell)))
+    return right.includes(column) ? space + cell : cell + space
+  })
   return cells.join('  ').trimEnd()
+}
+
+/** Characters, as far as terminals give each one column. */
+function widthOf(cell: string): number {
+  return [...cell].length
 }
 
 /** `1 key`, `2 keys`. */

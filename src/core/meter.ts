@@ -3,8 +3,8 @@ import { findReason, isRunningUsage, noteRunning, takeEvent } from './events.ts'
 import { PARSE_BYTES_MAX, startAnswerScan } from './metered.ts'
 import { feedScan, type Scan } from './scan.ts'
 
-export { canCut, endStream } from './cut.ts'
-export { finishMeter, type Metered } from './metered.ts'
+export { type Cut, canCut, endStream } from './cut.ts'
+export { countSoFar, finishMeter, type Metered } from './metered.ts'
 
 /** An event is looked at whole, and held back to take something out of it, up to this many bytes. */
 export const EVENT_BYTES_MAX = 1024 * 1024

@@ -1,4 +1,4 @@
-import { findReason } from './events.ts'
+import { findReason, numberAt } from './events.ts'
 import type { Meter } from './meter.ts'
 import { type Entries, type Entry, feedScan, type Scan, startScan } from './scan.ts'
 import { addChoice, type Fields, fieldsOf, readTimings, readUsage, type Usage } from './usage.ts'
@@ -42,6 +42,19 @@ export function finishMeter(meter: Meter): Metered {
   if (served) metered.served = served
   if (reason && reason !== 'in_progress') metered.finishReason = reason
   return metered
+}
+
+/** What a stream has used so far, as far as it is known. Cheaper than finishMeter(). */
+export function countSoFar(meter: Meter): Usage {
+  const usage: Usage = {}
+  let completion = 0
+  meter.running.forEach((event) => {
+    const at = event.lastIndexOf('"usage":')
+    usage.promptTokens = numberAt(event, '"prompt_tokens":', at)
+    completion += numberAt(event, '"completion_tokens":', at)
+  })
+  usage.completionTokens = completion || meter.events
+  return usage
 }
 
 /** Each choice has its own running count; the prompt is the same for all. */

@@ -5,6 +5,7 @@ import { limitHeaders } from '../core/limits.ts'
 import { type Rules, STAMP_ENTRY } from '../core/record.ts'
 import { sendRefusal } from './refusal.ts'
 import { clientsZone, countersZone, openTill, readRules } from './registry.ts'
+import { showRunning } from './running.ts'
 import { type GateRequest, keepTicket, ticketFor } from './ticket.ts'
 
 /** How often, and how long, a request waits for the first load after a cold start. */
@@ -78,6 +79,7 @@ function charge(r: GateRequest, ticket: Ticket, body: Buffer | null, rules: Rule
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
     if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
     keepTicket(r, ticket)
+    if (ticket.outcome === 'ok') showRunning(r, ticket)
   }
   if (ticket.outcome !== 'ok') sendRefusal(r, ticket, headers)
 }

@@ -6,6 +6,7 @@ import {
   STAMP_ENTRY,
   STATE_ENTRY,
 } from '../core/record.ts'
+import { answerQuestion } from './ask.ts'
 import { overwriteFile, replaceFile, stampFiles } from './files.ts'
 import { foldLedger, setProblem } from './fold.ts'
 import { continueLoad, type Progress } from './load.ts'
@@ -44,6 +45,7 @@ export async function housekeep(session: Session): Promise<void> {
   try {
     const untilMs = beganMs + (isLoading ? FOLD_MS_BESIDE_LOAD : FOLD_MS_MAX)
     const cursor = isMine ? await keepSums(session, beganMs, untilMs) : null
+    if (isMine) answerQuestion(openZones(), ledgerOf(session), stateDir, beganMs)
     const state = isLoading ? await load(zone, dir, stamp, beganMs) : null
     if (state) {
       moveEpoch()
@@ -56,6 +58,11 @@ export async function housekeep(session: Session): Promise<void> {
   }
 }
 
+function ledgerOf(session: Session): string {
+  const ledger = session.variables['tollgate_ledger_file']
+  return ledger || `${session.variables['tollgate_state_dir']}/ledger.jsonl`
+}
+
 /** Null when nothing could be done. */
 async function keepSums(
   session: Session,
@@ -63,9 +70,8 @@ async function keepSums(
   untilMs: number,
 ): Promise<Cursor | null> {
   const stateDir = session.variables['tollgate_state_dir']
-  const ledger = session.variables['tollgate_ledger_file'] || `${stateDir}/ledger.jsonl`
   try {
-    const places = { ledger, balance: `${stateDir}/balance.json` }
+    const places = { ledger: ledgerOf(session), balance: `${stateDir}/balance.json` }
     const cursor = await foldLedger(places, untilMs)
     releaseDead(openZones(), cursor, beganMs)
     keepCursor(cursor)

@@ -15,6 +15,7 @@ import { filterModels } from '../core/models.ts'
 import type { KeyRecord } from '../core/record.ts'
 import { setHeaders } from './refusal.ts'
 import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
+import { showRunning } from './running.ts'
 import { type GateRequest, heldTicket, type Metering } from './ticket.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
@@ -35,6 +36,9 @@ const FRAME_BYTES = 5
 
 /** So long a caller may take to read the end of a stream that was cut. */
 const END_MS = 5000
+
+/** How often a stream shows how far it is. */
+const SHOWN_MS = 1000
 
 /** js_header_filter: what the limits say, and a length that is still true. */
 export function head(r: GateRequest): void {
@@ -75,6 +79,10 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
       else for (let i = 0; i < pieces.length; i++) pass(r, state, pieces[i] as Buffer)
     }
     if (state.passedBytes > before) state.passedBytes += FRAME_BYTES
+    if (state.lastMs - state.shownMs > SHOWN_MS) {
+      state.shownMs = state.lastMs
+      showRunning(r, r.ticket as Ticket)
+    }
     if (active.isSpent) cut(r, active, state, 'budget')
     else if (!flags.last) {
       if (isRevoked(r.ticket as Ticket, state)) cut(r, active, state, 'revoked')
@@ -110,6 +118,7 @@ function begin(r: GateRequest): Metering {
     epoch: 0,
     firstMs: 0,
     lastMs: 0,
+    shownMs: Date.now(),
     passedBytes: 0,
     lookBytes: UNREAD_BYTES_MAX,
   }

@@ -57,6 +57,11 @@ export function countersZone(): NgxSharedDict<number> {
   return numberZone('tollgate_counters')
 }
 
+/** The zone of the requests in flight, see core/running.ts. */
+export function runningZone(): NgxSharedDict<string> {
+  return ngx.shared['tollgate_running'] as NgxSharedDict<string>
+}
+
 /** What the policy says of every request. */
 export function readRules(): Rules {
   return JSON.parse(clientsZone().get(RULES_ENTRY) || '{}')

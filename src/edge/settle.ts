@@ -6,6 +6,7 @@ import { finishMeter, type Metered } from '../core/meter.ts'
 import type { LedgerLine } from '../core/settle.ts'
 import type { Usage } from '../core/usage.ts'
 import { openZones, readPrices } from './registry.ts'
+import { hideRunning } from './running.ts'
 import type { GateRequest, Metering } from './ticket.ts'
 
 /**
@@ -26,6 +27,7 @@ export function settle(
   describe(ticket, line, metered, usage)
   const cost = costLine(ticket, line, usage)
   if (state && metered) time(ticket, line, state)
+  hideRunning(r)
   if (ticket.hold) {
     const used = { input: usage.promptTokens || 0, output: usage.completionTokens || 0, cost }
     if (ticket.hold.amounts.t) line.reservedTokens = ticket.hold.amounts.t

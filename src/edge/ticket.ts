@@ -34,6 +34,8 @@ export type Metering = {
   /** When the first and the last piece came, ms since 1970. */
   firstMs: number
   lastMs: number
+  /** When it was last shown how far the answer is. */
+  shownMs: number
   /** What was sent on, and when to look next how much of it is unread. */
   passedBytes: number
   lookBytes: number

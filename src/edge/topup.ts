@@ -101,7 +101,7 @@ export function removeCounters(name: string, sinceDay: number, nowMs: number): v
 }
 
 /** The id of a subject by its name, `client:app`. */
-function idOf(name: string): string {
+export function idOf(name: string): string {
   const at = name.indexOf(':')
   return subjectId(name.slice(0, at) as Limited['of'], name.slice(at + 1))
 }

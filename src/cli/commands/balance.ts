@@ -5,8 +5,10 @@ import { clientOf, refuseClient } from '../../core/edits.ts'
 import { addBalance, type Balance } from '../../core/fold.ts'
 import type { Limited } from '../../core/record.ts'
 import { limitedOf, planOf } from '../../core/resolve.ts'
-import type { Budgets, Client, Key, Policy } from '../../core/shapes.ts'
+import type { Taken } from '../../core/running.ts'
+import type { Budgets, Client, Key, Limits, Policy } from '../../core/shapes.ts'
 import { contextOf } from '../context.ts'
+import { ask } from '../ledger/ask.ts'
 import { listLedger } from '../ledger/files.ts'
 import { findPlace, LEDGER_OPTION, type Place } from '../ledger/place.ts'
 import { showProgress } from '../ledger/progress.ts'
@@ -22,24 +24,33 @@ type Standing = {
   budget: BudgetName
   limit: number | null
   used: number
+  /** By what runs now; null where nginx has not said, and without a limit. */
+  reserved: number | null
   left: number | null
   renews: string
 }
+
+/** One limit of a minute or of requests in flight; how much of it is taken, where nginx has said. */
+type Rate = { limit: keyof Limits; value: number; taken: number | null; left: number | null }
 
 /** One client, key or group, with what holds for it. */
 type Subject = {
   of: Limited['of']
   name: string
-  limits: Limited['limits']
+  rates: Rate[]
   isHard: boolean
   standings: Standing[]
 }
 
 const BUDGETS: BudgetName[] = ['tokensPerDay', 'tokensPerMonth', 'costPerDay', 'costPerMonth']
 
+const BUDGET_HEADING = ['OF', 'BUDGET', 'LIMIT', 'USED', 'RESERVED', 'LEFT', 'RENEWS (UTC)']
+const RATE_HEADING = ['OF', 'LIMIT', 'VALUE', 'TAKEN', 'LEFT']
+
 const HELP = `
-USED is exact to the last line of the ledger: what balance.json has, and the lines since. What running
-requests have reserved, and the last minute of limits, stand in nginx's memory and are not shown.`
+USED is exact to the last line of the ledger: what balance.json has, and the lines since. RESERVED is
+held by running requests, TAKEN is of the last minute or in flight: for these the running nginx is
+asked, and they are left out (-) when it does not answer.`
 
 /** Registers `tollgate balance`. */
 export function registerBalance(program: Command): void {
@@ -62,12 +73,14 @@ async function balance(
   if (!client) throw new Refused(refuseClient(clients, name).refused)
   const place = await findPlace(dir, options.ledger)
   const limited = collectLimited(name, client, policy)
-  const { used, notices } = await readUsed(
-    place,
-    limited.map(({ id }) => id),
-    nowMs,
+  const ids = limited.map(({ id }) => id)
+  const { used, notices } = await readUsed(place, ids, nowMs)
+  const reply = await ask(place, ids)
+  if ('problem' in reply) notices.push(`What is reserved is not shown: ${reply.problem}`)
+  const taken = 'problem' in reply ? {} : reply.subjects
+  const subjects = limited.map((one) =>
+    describeSubject(one, used.get(one.id), taken[one.id], nowMs),
   )
-  const subjects = limited.map((one) => describeSubject(one, used.get(one.id), nowMs))
   const shown = {
     client: name,
     plan: client.plan ?? null,
@@ -131,7 +144,12 @@ function restBytes(counted: Counted[]): number {
   return counted.reduce((sum, { file, to }) => sum + Math.max(0, file.bytes - to), 0)
 }
 
-function describeSubject(one: Limited, used: Balance | undefined, nowMs: number): Subject {
+function describeSubject(
+  one: Limited,
+  used: Balance | undefined,
+  taken: Taken | undefined,
+  nowMs: number,
+): Subject {
   const budgets = one.budgets ?? {}
   // Without any budget both counts of tokens are shown all the same, for the client itself.
   const shown = BUDGETS.filter(
@@ -141,10 +159,18 @@ function describeSubject(one: Limited, used: Balance | undefined, nowMs: number)
   return {
     of: one.of,
     name: one.id.slice(one.of.length + 1),
-    limits: one.limits,
+    rates: describeRates(one.limits ?? {}, taken),
     isHard: budgets.hard === true,
-    standings: shown.map((budget) => describeStanding(budget, budgets[budget], used, nowMs)),
+    standings: shown.map((budget) => describeStanding(budget, budgets[budget], used, taken, nowMs)),
   }
+}
+
+function describeRates(limits: Limits, taken: Taken | undefined): Rate[] {
+  return (Object.keys(limits) as (keyof Limits)[]).map((limit) => {
+    const value = limits[limit] ?? 0
+    const now = taken?.[limit === 'concurrency' ? 'inFlight' : limit] ?? null
+    return { limit, value, taken: now, left: now === null ? null : Math.max(0, value - now) }
+  })
 }
 
 function hasUse(budget: BudgetName, used: Balance | undefined, nowMs: number): boolean {
@@ -155,15 +181,20 @@ function describeStanding(
   budget: BudgetName,
   limit: number | undefined,
   balance: Balance | undefined,
+  taken: Taken | undefined,
   nowMs: number,
 ): Standing {
   const used = usedOf(budget, balance, nowMs)
-  const unit = budget.startsWith('cost') ? NANOS : 1
+  const isCost = budget.startsWith('cost')
+  const unit = isCost ? NANOS : 1
+  const reserved = taken === undefined ? null : isCost ? taken.heldCost : taken.heldTokens
+  const isLimited = limit !== undefined
   return {
     budget,
-    limit: limit === undefined ? null : limit / unit,
+    limit: isLimited ? limit / unit : null,
     used: used / unit,
-    left: limit === undefined ? null : Math.max(0, limit - used) / unit,
+    reserved: isLimited && reserved !== null ? reserved / unit : null,
+    left: isLimited ? Math.max(0, limit - used - (reserved ?? 0)) / unit : null,
     renews: renewalOf(budget, nowMs),
   }
 }
@@ -204,40 +235,33 @@ function describe({ client, plan, group, disabled, shadow, subjects }: Shown): s
     ...(shadow ? ['limits in shadow: told, not enforced'] : []),
   ]
   const rows = subjects.flatMap(({ of, name, isHard, standings }) =>
-    standings.map(({ budget, limit, used, left, renews }) => [
+    standings.map(({ budget, limit, used, reserved, left, renews }) => [
       `${of} ${safe(name)}`,
       limit !== null && isHard ? `${budget} (hard)` : budget,
-      limit === null ? '-' : amount(limit),
+      cell(limit),
       amount(used),
-      left === null ? '-' : amount(left),
+      cell(reserved),
+      cell(left),
       renews.slice(0, 10),
     ]),
   )
-  const rates = subjects.flatMap(({ of, name, limits }) =>
-    Object.entries(limits ?? {}).map(([limit, value]) => [
+  const rates = subjects.flatMap(({ of, name, rates }) =>
+    rates.map(({ limit, value, taken, left }) => [
       `${of} ${safe(name)}`,
       limit,
       exact(value),
+      cell(taken),
+      cell(left),
     ]),
   )
-  const table = alignRight(
-    ['OF', 'BUDGET', 'LIMIT', 'USED', 'LEFT', 'RENEWS (UTC)'],
-    rows,
-    [2, 3, 4],
-  )
-  const parts = [head.join(', '), table]
-  if (rates.length > 0) parts.push(alignRight(['OF', 'LIMIT', 'VALUE'], rates, [2]))
+  const parts = [head.join(', ')]
+  if (rows.length > 0) parts.push(formatTable(BUDGET_HEADING, rows, [2, 3, 4, 5]))
+  if (rates.length > 0) parts.push(formatTable(RATE_HEADING, rates, [2, 3, 4]))
   return parts.join('\n\n')
 }
 
-function alignRight(heading: string[], rows: string[][], columns: number[]): string {
-  const widths = heading.map((_, at) =>
-    Math.max(...[heading, ...rows].map((row) => (row[at] ?? '').length)),
-  )
-  const aligned = [heading, ...rows].map((row) =>
-    row.map((cell, at) => (columns.includes(at) ? cell.padStart(widths[at] ?? 0) : cell)),
-  )
-  return formatTable(aligned[0] ?? [], aligned.slice(1))
+function cell(value: number | null): string {
+  return value === null ? '-' : amount(value)
 }
 
 /** Whole numbers with commas, cost with the decimals that it has, six of them at most. */

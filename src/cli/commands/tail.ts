@@ -8,8 +8,9 @@ import { findPlace, LEDGER_OPTION } from '../ledger/place.ts'
 import { describeScreen } from '../ledger/screen.ts'
 import { clip, exact, safe, short, toJson } from '../ledger/text.ts'
 import { Misused, remark } from '../output.ts'
+import { showLive } from './live.ts'
 
-type TailOptions = { client?: string; lines: string; ledger?: string }
+type TailOptions = { client?: string; lines: string; ledger?: string; live?: true }
 
 type Widths = { gap: string; client: number; model: number; outcome: number }
 
@@ -29,8 +30,9 @@ It goes on over rotation of the ledger, until Ctrl-C.`
 export function registerTail(program: Command): void {
   program
     .command('tail')
-    .description('show requests as they end, one line each')
+    .description('show requests as they end, one line each, or those that run')
     .option('--client <client>', 'this client only')
+    .option('--live', 'those that run now instead, every second')
     .option('-n, --lines <number>', 'begin with so many of those that have ended', '10')
     .option(...LEDGER_OPTION)
     .addHelpText('after', HELP)
@@ -40,7 +42,9 @@ export function registerTail(program: Command): void {
 async function tail(options: TailOptions, command: Command): Promise<void> {
   const { dir, isJson } = contextOf(command)
   const lines = readLineCount(options.lines)
-  const { ledger } = await findPlace(dir, options.ledger)
+  const place = await findPlace(dir, options.ledger)
+  if (options.live) return showLive(place, options.client, isJson, endOnSignals())
+  const { ledger } = place
   if ((await describeFile(ledger)) === null) {
     remark(isJson, `There is no ${ledger} yet: waiting for it`)
   }

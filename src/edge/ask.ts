@@ -1,0 +1,112 @@
+import fs from 'fs'
+import { isWindow, levelOf, nameAt } from '../core/checks.ts'
+import { type CounterKind, type HeldKind, PID_LENGTH } from '../core/counters.ts'
+import type { Zones } from '../core/hold.ts'
+import {
+  QUESTION_FILE,
+  QUESTION_MS,
+  type Question,
+  REPLY_FILE,
+  type Reply,
+  type Running,
+  type Taken,
+} from '../core/running.ts'
+import { replaceFile } from './files.ts'
+import { runningZone } from './registry.ts'
+import { isWorker } from './slots.ts'
+import { idOf } from './topup.ts'
+
+/** More are counted, and not listed. */
+const LISTED_MAX = 5000
+
+/** A question names a client, its keys and its group. */
+const QUESTION_BYTES_MAX = 1048576
+
+/** What dead workers left on the list goes so often, should nobody ask. */
+const TIDY_MS = 60000
+const TURN_MS = 500
+
+/**
+ * Answers the question beside the ledger, while it is fresh: what runs, and how much of the limits of
+ * some subjects is taken. What is asked stands in a file of root's, what is answered in one of the
+ * workers', so that neither the network nor a key is needed, and nobody else can ask.
+ */
+export function answerQuestion(
+  zones: Zones,
+  ledger: string,
+  stateDir: string,
+  nowMs: number,
+): void {
+  const question = readQuestion(
+    `${ledger.slice(0, ledger.lastIndexOf('/'))}/${QUESTION_FILE}`,
+    nowMs,
+  )
+  if (!question) {
+    if (nowMs % TIDY_MS < TURN_MS) listRunning()
+    return
+  }
+  const reply: Reply = {
+    id: question.id,
+    time: new Date(nowMs).toISOString(),
+    total: 0,
+    requests: listRunning(),
+    subjects: {},
+  }
+  reply.total = runningZone().size()
+  question.subjects.forEach((name) => {
+    reply.subjects[name] = takenOf(zones, idOf(name), nowMs)
+  })
+  try {
+    replaceFile(`${stateDir}/${REPLY_FILE}`, JSON.stringify(reply))
+  } catch (_) {
+    // Who asked says that there is no answer; why nothing can be written is told with balance.json.
+  }
+}
+
+function readQuestion(path: string, nowMs: number): Question | null {
+  try {
+    const found = fs.statSync(path)
+    if (nowMs - found.mtimeMs > QUESTION_MS || found.size > QUESTION_BYTES_MAX) return null
+    const question = JSON.parse(fs.readFileSync(path, 'utf8')) as Question
+    return typeof question.id === 'string' && Array.isArray(question.subjects) ? question : null
+  } catch (_) {
+    // There is none, or one that is no question.
+    return null
+  }
+}
+
+/** The requests that run, without those of dead workers, which are taken off the list. */
+function listRunning(): Reply['requests'] {
+  const zone = runningZone()
+  const alive: { [pid: string]: boolean } = {}
+  const running: Reply['requests'] = []
+  zone.items(LISTED_MAX).forEach((item) => {
+    const name = item[0] as string
+    const pid = name.slice(0, PID_LENGTH)
+    const worker = parseInt(pid, 36)
+    if (alive[pid] === undefined) alive[pid] = isWorker(worker)
+    if (alive[pid]) {
+      const said = JSON.parse(item[1] as string) as Running
+      running.push(Object.assign({ id: name.slice(PID_LENGTH), worker }, said))
+    } else zone.delete(name)
+  })
+  return running
+}
+
+function takenOf(zones: Zones, id: string, nowMs: number): Taken {
+  const level = (kind: CounterKind | HeldKind) => {
+    const move = kind + id
+    const zone = isWindow(move) ? zones.windows : zones.counters
+    const held = zone.get(nameAt(move, nowMs)) || 0
+    return levelOf(zones, { move, name: '', limit: 0, isHard: false }, held, nowMs)
+  }
+  return {
+    inFlight: level('f'),
+    heldTokens: level('r'),
+    heldCost: level('R'),
+    requestsPerMinute: level('q'),
+    tokensPerMinute: level('t'),
+    inputTokensPerMinute: level('i'),
+    outputTokensPerMinute: level('o'),
+  }
+}
