@@ -36,14 +36,16 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
   return {
     status: status || told.status,
     headers,
-    body: JSON.stringify(body(told, message, requestId, ticket.param)),
+    body: JSON.stringify(body(told, message, requestId, ticket)),
   }
 }
 
 /** OpenAI's error object: all four fields, `code` and `param` may be null. */
-function openai(told: Told, message: string, _id: string, param: string | undefined): object {
-  const at = param === undefined ? null : param
-  return { error: { message, type: told.type, param: at, code: told.code } }
+function openai(told: Told, message: string, _id: string, ticket: Ticket): object {
+  const param = ticket.param === undefined ? null : ticket.param
+  // A rate is of requests or of tokens: the name of the limit tells.
+  const isTokens = ticket.outcome === 'rate_limited' && /okens/.test(ticket.limit || '')
+  return { error: { message, type: isTokens ? 'tokens' : told.type, param, code: told.code } }
 }
 
 /** Anthropic's error object. */

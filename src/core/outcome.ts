@@ -44,6 +44,9 @@ export type Told = {
   message: string
 }
 
+/** OpenAI's word for a spent budget, as code and as type. */
+const QUOTA = 'insufficient_quota'
+
 /**
  * What the caller is told of a refusal. Unknown, expired and revoked keys get one text, so that
  * nobody learns which keys exist; the log has the outcome itself.
@@ -101,7 +104,7 @@ export function tell(refusal: Refusal): Told {
     case 'rate_limited':
       return told(429, 'rate_limit_exceeded', 'rate_limit_error', 'Rate limit reached: retry later')
     case 'budget_spent':
-      return told(429, 'insufficient_quota', 'rate_limit_error', 'The budget is spent')
+      return told(429, QUOTA, 'rate_limit_error', 'The budget is spent')
     case 'upstream_unavailable':
       return told(503, refusal, 'api_error', 'The model server cannot be reached: retry later')
     case 'gate_error':
@@ -114,7 +117,13 @@ export function tell(refusal: Refusal): Told {
 /** OpenAI's `type` is invalid_request_error for what the caller can mend, else its own word. */
 function told(status: number, code: string, anthropicType: string, message: string): Told {
   const type =
-    status === 429 ? 'requests' : status >= 500 ? 'server_error' : 'invalid_request_error'
+    code === QUOTA
+      ? code
+      : status === 429
+        ? 'requests'
+        : status >= 500
+          ? 'server_error'
+          : 'invalid_request_error'
   return { status, code, type, anthropicType, message }
 }
 

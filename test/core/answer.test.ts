@@ -22,7 +22,12 @@ const table: [Refusal, number, string, string, string][] = [
   ['scope_denied', 403, 'scope_denied', 'invalid_request_error', 'permission_error'],
   ['bad_request', 400, 'bad_request', 'invalid_request_error', 'invalid_request_error'],
   ['body_too_large', 413, 'body_too_large', 'invalid_request_error', 'request_too_large'],
+  ['model_denied', 403, 'model_denied', 'invalid_request_error', 'permission_error'],
+  ['invalid_body', 400, 'invalid_body', 'invalid_request_error', 'invalid_request_error'],
+  ['parameter_denied', 400, 'parameter_denied', 'invalid_request_error', 'invalid_request_error'],
   ['locked_out', 429, 'locked_out', 'requests', 'rate_limit_error'],
+  ['rate_limited', 429, 'rate_limit_exceeded', 'requests', 'rate_limit_error'],
+  ['budget_spent', 429, 'insufficient_quota', 'insufficient_quota', 'rate_limit_error'],
   ['upstream_unavailable', 503, 'upstream_unavailable', 'server_error', 'api_error'],
   ['gate_error', 500, 'gate_error', 'server_error', 'api_error'],
 ]
@@ -41,6 +46,18 @@ describe('answerRefusal', () => {
       type: 'error',
       error: { type: anthropicType, message: openai.body.error.message },
       request_id: id,
+    })
+  })
+
+  test.each([
+    ['tokensPerMinute of client', 'tokens'],
+    ['inputTokensPerMinute of key', 'tokens'],
+    ['requestsPerMinute of group', 'requests'],
+    ['concurrency of client', 'requests'],
+  ])('a rate of %s is of type %s', (limit, type) => {
+    expect(answer('rate_limited', { limit }).body.error).toMatchObject({
+      type,
+      code: 'rate_limit_exceeded',
     })
   })
 
