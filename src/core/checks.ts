@@ -47,7 +47,8 @@ export function checksOf(demand: Demand): Check[] {
   })
   if (demand.maxInFlight !== undefined) {
     const limit = demand.maxInFlight
-    checks.push({ move: `f${EVERYBODY}`, name: 'maxInFlight', limit, isHard: false })
+    const move = `f${EVERYBODY}${demand.upstream}`
+    checks.push({ move, name: 'maxInFlight', limit, isHard: false })
   }
   return checks
 }

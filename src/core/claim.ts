@@ -11,6 +11,8 @@ export type Till = Zones & {
   rules: Rules
   /** Prices by model; read only where a budget in cost asks for them. */
   prices(): { [pattern: string]: Price }
+  /** The name that the site gives the server behind, where there are several; else empty. */
+  upstream(): string
   /** The worker's process id in base 36. */
   pid: string
 }
@@ -105,6 +107,7 @@ function hold(
   }
   const result = reserve(till, {
     limited,
+    upstream: rules.maxInFlight === undefined ? '' : till.upstream(),
     clientId: record.client,
     isShadow: record.shadow === true,
     isMetered,

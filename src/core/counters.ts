@@ -14,14 +14,15 @@
  * - `d<id><day>`, `m<id><month>` tokens used, by the time of the ledger's line
  * - `D<id><day>`, `M<id><month>` the same in cost, nano-units
  * - `f<id>` requests in flight
- * - `a<client>` requests in flight of a client by its name, kept where `maxInFlight` is set; `f*` those of all,
- *   and `a` how many clients have any: it moves with `a<client>`, see shift() in hold.ts
+ * - `a<upstream>/<client>` requests in flight of a client by its name, kept where `maxInFlight` is set; the upstream is
+ *   empty unless a site names it. `f*<upstream>` those of all, and `a<upstream>/` how many clients have any: it moves
+ *   with the first, see shift() in hold.ts
  * - `r<id>`, `R<id>` tokens and cost that are reserved by what is in flight
  * - `p<bucket>` learned prompt tokens per byte of text
  * - `birth`, `epoch`, ... see the constants
  *
  * Zone `tollgate_slots`, what each worker holds, so that it goes back when the worker dies:
- * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<client>` its part of the counter of that name
+ * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<upstream>/<client>` its part of the counter of that name
  * - `<pid>` present as long as anything of that worker may be in there
  */
 export type CounterKind = 'q' | 't' | 'i' | 'o' | 'd' | 'm' | 'D' | 'M'
@@ -45,7 +46,7 @@ export const EPOCH_COUNTER = 'epoch'
 /** How often a counter could not be kept because its zone is full. */
 export const FULL_COUNTER = 'full'
 
-/** The subject that stands for all clients together, for `maxInFlight`. */
+/** What the subject begins with that stands for all clients together, for `maxInFlight`. */
 export const EVERYBODY = '*'
 
 /** The minute of a time, as it stands in names. Takes ms since 1970. */

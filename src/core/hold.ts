@@ -58,11 +58,18 @@ export function shift(zones: Zones, step: Step): number {
   const delta = step[2]
   const isOfClient = zone === 'counters' && name.charAt(0) === 'a'
   // Made first, so that it cannot be the one for which there is no room.
-  if (isOfClient) zones.counters.incr('a', 0, 0)
+  if (isOfClient) zones.counters.incr(activeName(name), 0, 0)
   const value = zones[zone].incr(name, delta, 0)
   if (zone === 'slots' && value <= 0) zones.slots.delete(name)
-  if (isOfClient && value === Math.max(delta, 0)) zones.counters.incr('a', delta > 0 ? 1 : -1, 0)
+  if (isOfClient && value === Math.max(delta, 0)) {
+    zones.counters.incr(activeName(name), delta > 0 ? 1 : -1, 0)
+  }
   return value
+}
+
+/** The counter of active clients beside that of one of them: `avllm/` beside `avllm/app`. */
+export function activeName(name: string): string {
+  return name.slice(0, name.indexOf('/') + 1)
 }
 
 /** As shift(), where nothing may throw: what does not fit into a full zone is lost, and counted as such. */

@@ -2,6 +2,7 @@ import { type Check, checksOf, isWindow, levelOf, nameAt, usedOf, waitOf } from 
 import { BIRTH_COUNTER, EVERYBODY, minuteOf } from './counters.ts'
 import {
   type Amounts,
+  activeName,
   countFull,
   type Hold,
   heldSteps,
@@ -39,6 +40,8 @@ export type Demand = {
   /** Null: unknown, and so not reserved as cost. */
   price: Price | null
   maxInFlight?: number | undefined
+  /** Which of several servers behind, for maxInFlight; usually empty. */
+  upstream: string
   /** What tells clients apart for their share of maxInFlight. */
   clientId: string
   nowMs: number
@@ -74,7 +77,7 @@ const IN_FLIGHT_RETRY_MS = 1000
  * - With one hard budget all budgets of the request are hard: the prompt is reserved at its upper bound,
  *   and the engine must be told a maximum that was reserved (`outputCeiling`).
  *
- * maxInFlight: with N in flight at most, and A clients that have any, this request and its client
+ * maxInFlight, of each server behind: with N in flight at most, and A clients that have any, this request and its client
  * included, a client's share is N / A, rounded down, but 1 at least. Up to N in flight all are
  * admitted. Beyond it only who stays within its share is, up to 2 N in all. So one greedy client fills
  * N places and no more; who comes later gets its share at once, while the greedy one gets none of its own back
@@ -124,7 +127,7 @@ function movesOf(demand: Demand, checks: Check[]): string[] {
     if (!moves.includes(move)) moves.push(move)
   }
   checks.forEach((check) => {
-    if (check.move === `f${EVERYBODY}`) add(`a${demand.clientId}`)
+    if (isOfAll(check)) add(ownMove(demand))
     add(check.move)
     if (check.used) add(check.used)
   })
@@ -199,7 +202,7 @@ function judge(
     noteFigure(figures, check, isMoved ? level + amount : level, nowMs)
     const isOver =
       level + amount > check.limit &&
-      (check.move !== `f${EVERYBODY}` || isUnfair(zones, demand, check.limit, level + 1, isMoved))
+      (!isOfAll(check) || isUnfair(zones, demand, check.limit, level + 1, isMoved))
     if (!isOver) return
     let waitMs = IN_FLIGHT_RETRY_MS
     const isSpent = check.used !== undefined && usedOf(zones, check, nowMs) + amount > check.limit
@@ -224,9 +227,19 @@ function isUnfair(
   total: number,
   isMoved: boolean,
 ): boolean {
-  const own = (zones.counters.get(`a${demand.clientId}`) || 0) + (isMoved ? 0 : 1)
-  const active = (zones.counters.get('a') || 0) + (isMoved || own > 1 ? 0 : 1)
+  const move = ownMove(demand)
+  const own = (zones.counters.get(move) || 0) + (isMoved ? 0 : 1)
+  const active = (zones.counters.get(activeName(move)) || 0) + (isMoved || own > 1 ? 0 : 1)
   return own > Math.max(1, Math.floor(limit / active)) || total > 2 * limit
+}
+
+function isOfAll(check: Check): boolean {
+  return check.move.startsWith(`f${EVERYBODY}`)
+}
+
+/** The counter of what the client has in flight, for its share of maxInFlight. */
+function ownMove(demand: Demand): string {
+  return `a${demand.upstream}/${demand.clientId}`
 }
 
 function admitted(

@@ -73,7 +73,7 @@ function charge(r: GateRequest, ticket: Ticket, body: Buffer | null, rules: Rule
     // In a file it would not reach vLLM, see server.conf; the buffer there is as large as the limit.
     if (r.variables['request_body_file']) ticket.outcome = 'body_too_large'
     else {
-      const refusal = claim(ticket, r.route, r.record, body, openTill(rules), nowMs)
+      const refusal = claim(ticket, r.route, r.record, body, openTill(r, rules), nowMs)
       if (refusal) headers = limitHeaders(refusal, ticket.dialect, nowMs)
     }
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'

@@ -34,8 +34,12 @@ export function openRegistry(r: GateRequest): Registry {
 }
 
 /** What claim() asks for. */
-export function openTill(rules: Rules): Till {
-  return Object.assign({ rules, prices: readPrices, pid: pidName(process.pid) }, openZones())
+export function openTill(r: GateRequest, rules: Rules): Till {
+  const upstream = () => r.variables['tollgate_upstream'] || ''
+  return Object.assign(
+    { rules, prices: readPrices, upstream, pid: pidName(process.pid) },
+    openZones(),
+  )
 }
 
 /** The zones in which limits and budgets are counted. */

@@ -68,6 +68,7 @@ function demand(limited: Limited[], change: Partial<Demand> = {}): Demand {
     choices: 1,
     isStream: false,
     price: null,
+    upstream: '',
     clientId: 'app',
     nowMs: NOW,
     pid: 'p1',
@@ -561,15 +562,13 @@ describe('maxInFlight', () => {
       if (!('outcome' in result)) holds.push(result.hold)
     }
     expect(holds).toHaveLength(10)
-    expect(zones.counters.entries).toMatchObject({ a: 1, 'f*': 10, agreedy: 10 })
+    expect(zones.counters.entries).toMatchObject({ 'a/': 1, 'f*': 10, 'a/greedy': 10 })
     for (let i = 0; i < 5; i++) expect(outcomeOf(zones, of('modest'))).toBe('ok')
     expect(refuse(zones, of('modest'))).toMatchObject({ limit: 'maxInFlight', retryAfterMs: 1000 })
     // The places that the greedy one gives up are not its own again.
     for (const hold of holds.slice(0, 5)) {
       settleHold(zones, hold, NOTHING, NOW)
-      expect(outcomeOf(zones, of('greedy'))).toBe(
-        hold === holds[4] ? 'rate_limited' : 'rate_limited',
-      )
+      expect(outcomeOf(zones, of('greedy'))).toBe('rate_limited')
     }
     expect(zones.counters.entries['f*']).toBe(10)
   })
@@ -583,10 +582,21 @@ describe('maxInFlight', () => {
     expect(zones.counters.entries['f*']).toBe(count)
   })
 
+  test('each server behind has its own', () => {
+    const zones = world()
+    const at = (upstream: string) => demand([], { maxInFlight: 2, upstream })
+    const holds = ['', '', 'other', 'other'].map((upstream) => admit(zones, at(upstream)).hold)
+    expect(zones.counters.entries).toMatchObject({ 'f*': 2, 'f*other': 2, 'a/': 1, 'aother/': 1 })
+    expect(outcomeOf(zones, at(''))).toBe('rate_limited')
+    expect(outcomeOf(zones, at('other'))).toBe('rate_limited')
+    for (const hold of holds) settleHold(zones, hold, NOTHING, NOW)
+    expect(remains(zones)).toEqual({})
+  })
+
   test('a client that leaves is active no more', () => {
     const zones = world()
     const holds = ['one', 'two', 'one'].map((name) => admit(zones, of(name)).hold)
-    expect(zones.counters.entries['a']).toBe(2)
+    expect(zones.counters.entries['a/']).toBe(2)
     for (const hold of holds) settleHold(zones, hold, NOTHING, NOW)
     expect(remains(zones)).toEqual({})
   })

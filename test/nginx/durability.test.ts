@@ -376,18 +376,18 @@ describe.each(setups)('$name', (setup) => {
     const [gone, here] = [pidName(4_194_303), pidName(second)]
     const id = subjectId('client', 'app')
     const held = {
-      counters: { [`f${id}`]: 5, [`r${id}`]: 700, 'f*': 6, afgone: 2, aboth: 4, a: 2 },
+      counters: { [`f${id}`]: 5, [`r${id}`]: 700, 'f*': 6, 'a/gone': 2, 'a/both': 4, 'a/': 2 },
       slots: {
         [gone]: 1,
         [here]: 1,
         [`${gone}f${id}`]: 2,
         [`${gone}r${id}`]: 300,
         [`${gone}f*`]: 4,
-        [`${gone}afgone`]: 2,
-        [`${gone}aboth`]: 1,
+        [`${gone}a/gone`]: 2,
+        [`${gone}a/both`]: 1,
         [`${here}f${id}`]: 3,
         [`${here}f*`]: 2,
-        [`${here}aboth`]: 3,
+        [`${here}a/both`]: 3,
       },
     }
     for (const [name, entries] of Object.entries(held)) {
@@ -398,14 +398,14 @@ describe.each(setups)('$name', (setup) => {
     }
     await until('the dead mark to go', async () => !(gone in (await zone(gate, 'slots'))))
     const counted = await zone(gate, 'counters')
-    expect(counted).toMatchObject({ [`f${id}`]: 3, [`r${id}`]: 400, 'f*': 2, aboth: 3, a: 1 })
-    expect(counted['afgone'] ?? 0).toBe(0)
+    expect(counted).toMatchObject({ [`f${id}`]: 3, [`r${id}`]: 400, 'f*': 2, 'a/both': 3, 'a/': 1 })
+    expect(counted['a/gone'] ?? 0).toBe(0)
     expect(await zone(gate, 'slots')).toEqual({
-      ...{ [here]: 1, [`${here}f${id}`]: 3, [`${here}f*`]: 2, [`${here}aboth`]: 3 },
+      ...{ [here]: 1, [`${here}f${id}`]: 3, [`${here}f*`]: 2, [`${here}a/both`]: 3 },
     })
     gate.expectErrors(/exited on signal 9/)
     process.kill(second, 'SIGKILL')
     await until('the slots of the second', async () => !(here in (await zone(gate, 'slots'))))
-    expect(await zone(gate, 'counters')).toMatchObject({ [`f${id}`]: 0, 'f*': 0, a: 0 })
+    expect(await zone(gate, 'counters')).toMatchObject({ [`f${id}`]: 0, 'f*': 0, 'a/': 0 })
   })
 })

@@ -65,6 +65,9 @@ export type GateOptions = {
   prepare?: (root: string, configDir: string) => Promise<void>
 }
 
+/** The time that a line of the ledger may take. */
+const LINE_MS = 20
+
 /** A key and what clients.json knows of it. */
 export function makeKey(
   secret = `tg_${randomBytes(4).toString('hex')}_${randomBytes(24).toString('hex')}`,
@@ -177,10 +180,16 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId, ...parts }: Pa
       })
     },
     async ledger(count = 0) {
+      const path = join(dirs.stateDir, 'ledger.jsonl')
       let lines: string[] = []
+      let reads = 0
+      // nginx writes a line after the last byte of the answer, so what still grows is waited for, a while.
       await until(`${count} lines in the ledger`, async () => {
-        lines = (await read(join(dirs.stateDir, 'ledger.jsonl'))).split('\n').filter(Boolean)
-        return lines.length >= count
+        const before = lines.length
+        await sleep(LINE_MS)
+        lines = (await read(path)).split('\n').filter(Boolean)
+        const isStill = lines.length === before || ++reads > 10
+        return lines.length >= count && (count > 0 || isStill)
       })
       return lines.map((line) => JSON.parse(line))
     },
