@@ -64,7 +64,7 @@ function takeChunk(meter: Meter, event: Buffer): Buffer[] | null {
  * Rust frontend and SGLang write it. llama.cpp, which counts unasked in its finish chunk, and vLLM's
  * beam search, one event with the whole answer, have other fields between.
  */
-export function isRunningUsage(event: Buffer, key: number): boolean {
+function isRunningUsage(event: Buffer, key: number): boolean {
   return (
     event[key - 1] === 44 &&
     event[key - 2] === 93 &&
@@ -77,7 +77,7 @@ export function isRunningUsage(event: Buffer, key: number): boolean {
  * A running count is that of its own choice alone (vllm-wire.md, section 2b). Where a hard budget does
  * not have the tokens, the event is not noted.
  */
-export function noteRunning(meter: Meter, event: Buffer, value: number): void {
+function noteRunning(meter: Meter, event: Buffer, value: number): void {
   const index = indexOf(meter, event)
   const mayUse = meter.plan.mayUse
   if (mayUse) {
@@ -90,7 +90,7 @@ export function noteRunning(meter: Meter, event: Buffer, value: number): void {
     meter.counts[index] = count
     meter.completion = completion
   }
-  meter.running[index] = event
+  meter.running[index] = event.subarray(value, endOfObject(event, value))
 }
 
 /** Counts an event with a token, for servers that tell no running count. */

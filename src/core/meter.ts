@@ -1,10 +1,11 @@
 import type { Taken } from './body.ts'
-import { findReason, isRunningUsage, noteRunning, takeEvent } from './events.ts'
+import { findReason, takeEvent } from './events.ts'
 import { PARSE_BYTES_MAX, startAnswerScan } from './metered.ts'
 import { feedScan, type Scan } from './scan.ts'
 
 export { type Cut, canCut, endStream } from './cut.ts'
 export { countSoFar, finishMeter, type Metered } from './metered.ts'
+export { isQuick, takeQuickly } from './quick.ts'
 
 /** An event is looked at whole, and held back to take something out of it, up to this many bytes. */
 export const EVENT_BYTES_MAX = 1024 * 1024
@@ -52,7 +53,7 @@ export type Meter = {
   last: Buffer | null
   /** The event with the usage of the whole answer. */
   final: Buffer | null
-  /** By choice, the last event with its running count; and, with a hard budget, the counts. */
+  /** By choice, the last running count, as JSON; and, with a hard budget, the counts. */
   running: Buffer[]
   counts: number[]
   finished: boolean[]
@@ -130,15 +131,6 @@ function feedEvents(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | nul
     data[end] === 10 &&
     data[end + 1] === 10
   ) {
-    if (!meter.takesOut && meter.plan.choices === 1 && meter.running.length) {
-      // Whatever else is in the piece, a count in its last event is all that matters: 1 us is saved.
-      const key = data.lastIndexOf('"usage":')
-      if (isRunningUsage(data, key) && data.indexOf('\n\n', key) === end) {
-        noteRunning(meter, data, key)
-        meter.last = data
-        return null
-      }
-    }
     if (data.indexOf(10) === end || data.indexOf('\n\n') === end) return takeEvent(meter, data)
   }
   if (isLast && !data.length && !meter.open.length && !meter.waiting) return null

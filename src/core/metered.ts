@@ -48,10 +48,9 @@ export function finishMeter(meter: Meter): Metered {
 export function countSoFar(meter: Meter): Usage {
   const usage: Usage = {}
   let completion = 0
-  meter.running.forEach((event) => {
-    const at = event.lastIndexOf('"usage":')
-    usage.promptTokens = numberAt(event, '"prompt_tokens":', at)
-    completion += numberAt(event, '"completion_tokens":', at)
+  meter.running.forEach((count) => {
+    usage.promptTokens = numberAt(count, '"prompt_tokens":', 0)
+    completion += numberAt(count, '"completion_tokens":', 0)
   })
   usage.completionTokens = completion || meter.events
   return usage
@@ -60,8 +59,8 @@ export function countSoFar(meter: Meter): Usage {
 /** Each choice has its own running count; the prompt is the same for all. */
 function sumRunning(meter: Meter): Usage | null {
   let sum: Usage | null = null
-  meter.running.forEach((event) => {
-    const usage = usageOf(readEvent(event))
+  meter.running.forEach((count) => {
+    const usage = readUsage(parse(count.toString()))
     if (usage) sum = sum ? addChoice(sum, usage) : usage
   })
   return sum

@@ -7,9 +7,11 @@ import {
   canCut,
   endStream,
   feed,
+  isQuick,
   type Meter,
   type MeterPlan,
   startMeter,
+  takeQuickly,
 } from '../core/meter.ts'
 import { filterModels } from '../core/models.ts'
 import type { KeyRecord } from '../core/record.ts'
@@ -26,10 +28,12 @@ const STEP_TOKENS = 16
 
 /**
  * What a caller may leave unread of a stream, 16,000 events. nginx keeps it in memory, since it does not
- * slow the server down where a body filter stands; and how often it is looked at.
+ * slow the server down where a body filter stands.
  */
 const UNREAD_BYTES_MAX = 4194304
-const UNREAD_BYTES_STEP = 262144
+
+/** How often a stream is looked at, see look(): at the events after that. */
+const LOOK_MS = 100
 
 /** What nginx puts around a piece at least, `8\r\n` and `\r\n`. */
 const FRAME_BYTES = 5
@@ -53,9 +57,26 @@ export function head(r: GateRequest): void {
  * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
  */
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
-  if (flags.last) r.sawLast = true
+  const state = r.metering
+  if (state && state.isQuick && !flags.last) {
+    const length = takeQuickly(state.meter as Meter, data)
+    if (length) {
+      r.sendBuffer(length < data.length ? data.subarray(0, length) : data)
+      state.passedBytes += length + FRAME_BYTES
+      const nowMs = Date.now()
+      state.lastMs = nowMs
+      if (nowMs < state.lookMs) return
+      look(r, state)
+      return
+    }
+  }
+  meterSlowly(r, data, flags.last)
+}
+
+function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
+  if (isLast) r.sawLast = true
   if (r.metering && r.metering.cutMs) {
-    if (!flags.last) hangUp(r, r.metering)
+    if (!isLast) hangUp(r, r.metering)
     return
   }
   let isSent = false
@@ -64,14 +85,14 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
     const active = state.meter
     const before = state.passedBytes
     // An empty piece is the header's, which is not to wait for the first token.
-    isSent = !active || !active.takesOut || (data.length === 0 && !flags.last)
-    if (state.list) filterList(r, state.list, data, flags.last)
+    isSent = !active || !active.takesOut || (data.length === 0 && !isLast)
+    if (state.list) filterList(r, state.list, data, isLast)
     else if (isSent) pass(r, state, data)
     if (!active) return
     // The first call may bring nothing: it is that of the header.
     if (data.length > 0) state.lastMs = Date.now()
     if (state.firstMs === 0) state.firstMs = state.lastMs
-    const pieces = feed(active, data, flags.last)
+    const pieces = feed(active, data, isLast)
     if (!isSent) {
       isSent = true
       if (pieces === null) pass(r, state, data)
@@ -79,20 +100,38 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
       else for (let i = 0; i < pieces.length; i++) pass(r, state, pieces[i] as Buffer)
     }
     if (state.passedBytes > before) state.passedBytes += FRAME_BYTES
-    if (state.lastMs - state.shownMs > SHOWN_MS) {
-      state.shownMs = state.lastMs
-      showRunning(r, r.ticket as Ticket)
-    }
     if (active.isSpent) cut(r, active, state, 'budget')
-    else if (!flags.last) {
-      if (isRevoked(r.ticket as Ticket, state)) cut(r, active, state, 'revoked')
-      else if (isUnread(r, state)) giveUp(r, state)
+    else if (!isLast && active.plan.isEvents) {
+      state.isQuick = isQuick(active)
+      if (state.lastMs >= state.lookMs) look(r, state)
     }
   } catch (error) {
-    if (r.metering) r.metering.meter = null
+    if (r.metering) {
+      r.metering.meter = null
+      r.metering.isQuick = false
+    }
     if (!isSent) r.sendBuffer(data)
     ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
   }
+}
+
+/** What a stream is looked at for now and then: does its key still hold, is it read, how far is it. */
+function look(r: GateRequest, state: Metering): void {
+  const active = state.meter as Meter
+  const ticket = r.ticket as Ticket
+  state.lookMs = state.lastMs + LOOK_MS
+  try {
+    if (isRevoked(ticket, state)) cut(r, active, state, 'revoked')
+    else if (isUnread(r, state)) giveUp(r, state)
+    else if (state.lastMs - state.shownMs >= SHOWN_MS) {
+      state.shownMs = state.lastMs
+      showRunning(r, ticket)
+    }
+  } catch (error) {
+    ngx.log(ngx.ERR, `Tollgate cannot look after a stream: ${(error as Error).message}`)
+  }
+  // At the next event, if it could not be cut at this one.
+  if (state.isRevoked) state.lookMs = 0
 }
 
 function pass(r: GateRequest, state: Metering, piece: Buffer): void {
@@ -100,12 +139,10 @@ function pass(r: GateRequest, state: Metering, piece: Buffer): void {
   state.passedBytes += piece.length
 }
 
-/** Whether the caller has left too much of the answer unread. Stays so until the stream can be cut. */
+/** Whether the caller has left too much of the answer unread. */
 function isUnread(r: GateRequest, state: Metering): boolean {
-  if (state.passedBytes < state.lookBytes) return false
-  const isTooMuch = state.passedBytes - Number(r.variables['bytes_sent']) > UNREAD_BYTES_MAX
-  if (!isTooMuch) state.lookBytes = state.passedBytes + UNREAD_BYTES_STEP
-  return isTooMuch
+  if (state.passedBytes < UNREAD_BYTES_MAX) return false
+  return state.passedBytes - Number(r.variables['bytes_sent']) > UNREAD_BYTES_MAX
 }
 
 function begin(r: GateRequest): Metering {
@@ -118,9 +155,10 @@ function begin(r: GateRequest): Metering {
     epoch: 0,
     firstMs: 0,
     lastMs: 0,
+    isQuick: false,
+    lookMs: 0,
     shownMs: Date.now(),
     passedBytes: 0,
-    lookBytes: UNREAD_BYTES_MAX,
   }
   r.metering = state
   if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
@@ -181,6 +219,7 @@ function cut(r: GateRequest, active: Meter, state: Metering, why: Cut): void {
   state.passedBytes += end.length
   // Not r.done(): after it nginx would pass on what still comes.
   state.cutMs = state.lastMs
+  state.isQuick = false
 }
 
 /** Ends a stream that nobody reads, with the next piece: an end of it would not be read either. */
@@ -188,6 +227,7 @@ function giveUp(r: GateRequest, state: Metering): void {
   const ticket = r.ticket as Ticket
   ticket.outcome = 'cut_unread'
   state.cutMs = state.lastMs - END_MS
+  state.isQuick = false
 }
 
 /**

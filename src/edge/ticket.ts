@@ -24,6 +24,8 @@ export type GateRequest = NginxHTTPRequest & {
 export type Metering = {
   /** null: the pieces pass unread. */
   meter: Meter | null
+  /** The next event may be one for takeQuickly(). */
+  isQuick: boolean
   /** The pieces of GET /v1/models, which is filtered as a whole. */
   list: Buffer[] | null
   /** Found when the epoch last moved. */
@@ -36,9 +38,10 @@ export type Metering = {
   lastMs: number
   /** When it was last shown how far the answer is. */
   shownMs: number
-  /** What was sent on, and when to look next how much of it is unread. */
+  /** When look() is due, ms since 1970. */
+  lookMs: number
+  /** What was sent on. */
   passedBytes: number
-  lookBytes: number
 }
 
 /** The ticket of this request, admitting it where that has not happened yet. */
