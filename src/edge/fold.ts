@@ -134,6 +134,7 @@ function newCursor(marks: Mark[]): Cursor {
     stateProblem: null,
     toldMs: nowMs,
     isNews: true,
+    stateMs: nowMs,
     pids: [],
     listedMs: 0,
   }

@@ -31,8 +31,9 @@ export type Cursor = {
   stateProblem: string | null
   /** When the error log was last told how much is left to do. */
   toldMs: number
-  /** Something that people should find in state.json. */
+  /** Something that people should find in state.json, and when that was written last. */
   isNews: boolean
+  stateMs: number
   /** The workers that hold slots, and when they were looked for. */
   pids: string[]
   listedMs: number
