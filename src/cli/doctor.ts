@@ -5,7 +5,12 @@ import type { Command } from 'commander'
 import { findWorkers } from './accounts.ts'
 import type { Check, Subject } from './checks/check.ts'
 import { checkFiles, checkNginx, checkSite } from './checks/nginx.ts'
-import { checkConfigurationFiles, checkLoad, checkPermissions } from './checks/state.ts'
+import {
+  checkConfigurationFiles,
+  checkLedger,
+  checkLoad,
+  checkPermissions,
+} from './checks/state.ts'
 import { checkUpstreams } from './checks/upstream.ts'
 import { readDirectives } from './directives.ts'
 import { findGateSite } from './gatesite.ts'
@@ -51,6 +56,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     ...(await checkPermissions(subject)),
     ...(await checkConfigurationFiles(subject)),
     await checkLoad(subject),
+    ...(await checkLedger(subject)),
     ...(await checkUpstreams(subject, options.upstream)),
   ]
   const problems = checks.filter(({ level }) => level === 'problem').length

@@ -28,7 +28,9 @@ export function checksOf(demand: Demand): Check[] {
       Object.keys(ceilings || {}).forEach((field) => {
         const kinds = kindsOf(field)
         const move = kinds.charAt(0)
-        if (!move || (!demand.isMetered && move !== 'q' && move !== 'f')) return
+        if (!move) return
+        const isCounted = demand.isMetered || (demand.isCharged && kinds.length > 1)
+        if (!isCounted && move !== 'q' && move !== 'f') return
         const check: Check = {
           move: move + subject.id,
           name: `${field} of ${subject.of}`,

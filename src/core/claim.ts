@@ -111,6 +111,7 @@ function hold(
     clientId: record.client,
     isShadow: record.shadow === true,
     isMetered,
+    isCharged: route.scope === 'audio',
     inputTokens: input,
     inputTokensMax: Math.max(input, bytes + ids + TEMPLATE_TOKENS),
     outputTokens: !hasOutput ? 0 : facts && facts.maxOutputTokens ? facts.maxOutputTokens : null,

@@ -27,6 +27,8 @@ export type Demand = {
   isShadow: boolean
   /** Tokens are produced or read: else only requests and concurrency are limited. */
   isMetered: boolean
+  /** Without tokens it may cost all the same, as audio does: a spent budget refuses it too. */
+  isCharged?: boolean
   /** Tokens of the prompt: the learned estimate, and what it cannot exceed. */
   inputTokens: number
   inputTokensMax: number

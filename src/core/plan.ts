@@ -20,7 +20,11 @@ const NANOS_PER_PRICE = 1000
 export function planOf(demand: Demand, checks: Check[], levels: number[]): Plan {
   const amounts: Amounts = { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
   const plan: Plan = { amounts }
-  if (!demand.isMetered) return plan
+  if (!demand.isMetered) {
+    // What it is going to cost only the answer tells.
+    if (demand.isCharged) amounts.r = amounts.R = 1
+    return plan
+  }
   const named = demand.outputTokens
   const isHard = checks.some((check) => check.isHard)
   const least = named === null ? demand.choices : Math.min(demand.choices, named)

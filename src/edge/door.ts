@@ -93,9 +93,10 @@ function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<Ticket> {
   return new Promise<void>((resolve) => {
     setTimeout(resolve, LOAD_POLL_MS)
   }).then(() => {
-    const ticket = ticketFor(r)
-    // What housekeeping found wrong stands in the error log once, and not for every request.
+    // What housekeeping found wrong stands in the error log once, and not for every request. Asked
+    // before the ticket, which then has all that was found.
     const hasLooked = clientsZone().has(STAMP_ENTRY) && countersZone().has(BIRTH_COUNTER)
+    const ticket = ticketFor(r)
     const isOver = leftMs <= 0 || hasLooked
     return ticket.loading && !isOver ? waitUntilLoaded(r, leftMs - LOAD_POLL_MS) : ticket
   })

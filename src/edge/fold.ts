@@ -8,11 +8,11 @@ import { countersZone } from './registry.ts'
 import {
   type Cursor,
   changeSums,
+  clearSums,
   keepCursor,
   readCursor,
   readPage,
   readSums,
-  sumsZone,
 } from './sums.ts'
 import { createCounters, declareBirth, removeCounters, topUp } from './topup.ts'
 
@@ -69,7 +69,7 @@ function isWriteDue(cursor: Cursor, nowMs: number): boolean {
 
 /** Starts with an empty zone: from balance.json, or from the ledger alone. */
 function begin(places: Places): Cursor {
-  sumsZone().clear()
+  clearSums()
   createCounters()
   const found = readHead(places.balance)
   if (found === null) return rebuild(places, 'There is no balance.json')
@@ -91,7 +91,7 @@ function begin(places: Places): Cursor {
 }
 
 function rebuild(places: Places, why: string): Cursor {
-  sumsZone().clear()
+  clearSums()
   const nowMs = Date.now()
   const marks: Mark[] = listRotated(places.ledger).map((file) => ({
     head: file.head,
@@ -134,6 +134,7 @@ function newCursor(marks: Mark[]): Cursor {
     stateProblem: null,
     toldMs: nowMs,
     isNews: true,
+    stateMs: nowMs,
     pids: [],
     listedMs: 0,
   }

@@ -29,6 +29,9 @@ const FOLD_MS_MAX = 200
 const TURN_MS = 500
 const ERROR_PAUSE_MS = 60000
 
+/** state.json is written so often at least: else nobody would see that the disk is full while no line of the ledger arrives. */
+const STATE_MS_MAX = 5000
+
 /**
  * js_periodic, twice a second in worker 0: adds up what the ledger has got since, and gives back what
  * dead workers held; then, so that a change is in force within a second, brings policy.json and
@@ -51,7 +54,7 @@ export async function housekeep(session: Session): Promise<void> {
       moveEpoch()
       report(state)
     }
-    if (!state && !(cursor && cursor.isNews)) return
+    if (!state && !(cursor && isStateDue(cursor, beganMs))) return
     writeState(`${stateDir}/state.json`, state || readState(zone), cursor)
   } finally {
     if (isMine) endTurn()
@@ -61,6 +64,11 @@ export async function housekeep(session: Session): Promise<void> {
 function ledgerOf(session: Session): string {
   const ledger = session.variables['tollgate_ledger_file']
   return ledger || `${session.variables['tollgate_state_dir']}/ledger.jsonl`
+}
+
+/** A cursor of an older version has no time yet. */
+function isStateDue(cursor: Cursor, nowMs: number): boolean {
+  return cursor.isNews || !(nowMs - cursor.stateMs < STATE_MS_MAX)
 }
 
 /** Null when nothing could be done. */
@@ -193,6 +201,7 @@ function writeState(path: string, state: LoadState, cursor: Cursor | null): void
   const isNews = problem !== null || cursor.stateProblem !== null
   setProblem(cursor, 'stateProblem', problem)
   cursor.isNews = isNews
+  cursor.stateMs = Date.now()
   keepCursor(cursor)
 }
 

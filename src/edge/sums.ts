@@ -31,16 +31,21 @@ export type Cursor = {
   stateProblem: string | null
   /** When the error log was last told how much is left to do. */
   toldMs: number
-  /** Something that people should find in state.json. */
+  /** Something that people should find in state.json, and when that was written last. */
   isNews: boolean
+  stateMs: number
   /** The workers that hold slots, and when they were looked for. */
   pids: string[]
   listedMs: number
 }
 
 const CURSOR_ENTRY = 'cursor'
-/** Present while sums are changing: what is found half changed has to be made anew. */
+/** `1` while sums are changing, else `0`: what is found half changed has to be made anew. */
 const CHANGING_ENTRY = 'changing'
+
+/** The cursor is filled up to so many characters, so that a longer one has its room in a full zone. */
+const CURSOR_CHARS = 1900
+
 /** The worker that is at it, and since when. */
 const TURN_ENTRY = 'turn'
 const PAGE_PREFIX = 'page:'
@@ -80,11 +85,11 @@ export function endTurn(): void {
 export function readCursor(): Cursor | null {
   const zone = sumsZone()
   const kept = zone.get(CURSOR_ENTRY)
-  return kept === undefined || zone.has(CHANGING_ENTRY) ? null : JSON.parse(kept)
+  return kept === undefined || zone.get(CHANGING_ENTRY) === '1' ? null : JSON.parse(kept)
 }
 
 export function keepCursor(cursor: Cursor): void {
-  put(CURSOR_ENTRY, JSON.stringify(cursor))
+  put(CURSOR_ENTRY, JSON.stringify(cursor).padEnd(CURSOR_CHARS))
 }
 
 /** Adds to the sums of subjects, and lets the cursor move on in the same step. */
@@ -113,7 +118,13 @@ export function changeSums(
   while (fresh.length > 0) addNames(cursor, fresh)
   move()
   keepCursor(cursor)
-  sumsZone().delete(CHANGING_ENTRY)
+  put(CHANGING_ENTRY, '0')
+}
+
+/** Removes all sums. What must not find the zone full takes its room at once. */
+export function clearSums(): void {
+  sumsZone().clear()
+  put(CHANGING_ENTRY, '0')
 }
 
 /** The sums of a subject; null when there are none. */

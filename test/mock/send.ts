@@ -100,6 +100,10 @@ export function sendStream(
   }
   const dueMs = (step: number): number => startMs + settings.ttftMs + step * settings.itlMs
   const events = eventsOf(answer.plan, settings)
+  if (settings.cutBytes > 0) {
+    void sendCut(response, events, settings, record)
+    return
+  }
   if (settings.splitBytes > 0 || settings.die === 'body') {
     void sendSlowly(response, events, settings, record, clock, dueMs)
     return
@@ -209,4 +213,34 @@ async function sendSlowly(
     if (state === 'die') return breakOff(response, record)
     if (state === 'end') return end(response, record)
   }
+}
+
+/** Sends a whole stream in pieces that do not heed where events end: the first of `cutBytes`, the others of `splitBytes`. */
+async function sendCut(
+  response: ServerResponse,
+  events: Events,
+  settings: Settings,
+  record: MockRecord,
+): Promise<void> {
+  let text = ''
+  let state: 'more' | 'end' | 'die' = 'more'
+  for (let step = 0; state === 'more'; step++) {
+    state = events.send(step, (event, isEvent) => {
+      text += event
+      if (isEvent) record.eventsSent += 1
+    })
+  }
+  const bytes = Buffer.from(text)
+  record.firstByteAt = now()
+  const parts = [bytes.subarray(0, settings.cutBytes), bytes.subarray(settings.cutBytes)]
+  for (const part of parts) {
+    await sendPieces(
+      (piece) => response.write(piece),
+      part,
+      part === parts[0] ? { ...settings, splitBytes: 0 } : settings,
+      () => response.destroyed,
+    )
+  }
+  if (response.destroyed) return
+  finish(response, record, state === 'die' ? 'die' : 'end')
 }

@@ -156,6 +156,13 @@ describe('pace', () => {
     expect(pieces.length).toBeGreaterThan((body.match(/\r\n\w\r\n/g)?.length ?? 0) * 0.7)
   })
 
+  test('cut:100 joins events, and splits them there and every so many bytes behind', async () => {
+    const path = '/v1/completions?mock=tokens:1,cut:100,split:300'
+    const bytes = (await rawPieces(path)).join('')
+    expect(bytes).toMatch(/\r\n64\r\n.{100}\r\n12c\r\n.{300}\r\n/s)
+    expect(bytes).toContain('[DONE]')
+  })
+
   test('comments stand between events and are not counted', async () => {
     const events = await eventsOf('comments,tokens:2')
     expect(events.filter((event) => event === ': keep-alive\n\n')).toHaveLength(4)

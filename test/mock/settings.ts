@@ -17,6 +17,8 @@ export type Settings = {
   reasoningTokens: number | null
   /** Bytes of a piece that is sent by itself; 0 sends an event whole. */
   splitBytes: number
+  /** Bytes of the first piece of a stream, whose events are then joined before they are split; 0 keeps them apart. */
+  cutBytes: number
   /** Pause between pieces. */
   gapMs: number
   comments: boolean
@@ -41,6 +43,7 @@ export const defaults: Settings = {
   cachedTokens: null,
   reasoningTokens: null,
   splitBytes: 0,
+  cutBytes: 0,
   gapMs: 1,
   comments: false,
   die: null,
@@ -63,6 +66,7 @@ const readers: Record<string, Reader> = {
   cached: (value, name) => ({ cachedTokens: count(value, name) }),
   reasoning: (value, name) => ({ reasoningTokens: count(value, name) }),
   split: (value, name) => ({ splitBytes: count(value, name) }),
+  cut: (value, name) => ({ cutBytes: count(value, name) }),
   gap: (value, name) => ({ gapMs: count(value, name) }),
   comments: (value, name) => ({ comments: flag(value, name) }),
   die: (value, name) => ({

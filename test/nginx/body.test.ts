@@ -100,7 +100,7 @@ describe.each(await findSetups())('$name', (setup) => {
       })
     })
 
-    test('the caller’s stream_options are kept (apisix overwrites them)', async () => {
+    test('“The whole stream_options object overwritten (apisix)”: here what the caller set is kept', async () => {
       const options = '{"include_usage":true,"other":"x"}'
       await (
         await post(

@@ -1,6 +1,7 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Client, Limits, Policy } from '../../src/core/shapes.ts'
+import { linesOf } from './clients.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findLocalSetups, findSetups } from './setups.ts'
@@ -87,7 +88,7 @@ describe.each(await findSetups())('$name', (setup) => {
       expect(Number(refused.headers.get('retry-after-ms'))).toBeLessThanOrEqual(60000)
       expect(refused.headers.get('x-ratelimit-remaining-requests')).toBe('0')
       expect(gate.mock.log()).toHaveLength(3)
-      const line = (await gate.ledger()).findLast(({ client }) => client === 'three')
+      const line = (await linesOf(gate, 'three', 4)).at(-1)
       expect(line).toMatchObject({ outcome: 'rate_limited', status: 429, limit: COUNTED })
     })
 
@@ -122,7 +123,7 @@ describe.each(await findSetups())('$name', (setup) => {
       expect(statuses).toEqual([200, 200, 200])
       const models = await gate.call('/v1/models', { key: secret })
       expect(models.status).toBe(429)
-      const line = (await gate.ledger()).findLast(({ client }) => client === 'one')
+      const line = (await linesOf(gate, 'one', 4)).at(-1)
       expect(line).toMatchObject({ limit: 'requestsPerMinute of group', group: 'web' })
     })
 
@@ -136,7 +137,7 @@ describe.each(await findSetups())('$name', (setup) => {
       const answer = await call(secret)
       expect(answer.status).toBe(200)
       expect(answer.headers.get('x-ratelimit-remaining-requests')).toBe('0')
-      const lines = (await gate.ledger()).filter(({ client }) => client === 'shadow')
+      const lines = await linesOf(gate, 'shadow', 2)
       expect(lines.map(({ outcome, shadow, limit }) => [outcome, shadow, limit])).toEqual([
         ['ok', undefined, undefined],
         ['ok', 'rate_limited', COUNTED],

@@ -105,3 +105,21 @@ export async function checkLoad({ configDir, stateDir, nowMs }: Subject): Promis
   const keys = count(state.keys, 'key')
   return ok('load', `Generation ${state.generation} with ${keys} is in force since ${state.loaded}`)
 }
+
+/** Whether the sums over the ledger, which the budgets are taken from, can be kept. */
+export async function checkLedger({ stateDir }: Pick<Subject, 'stateDir'>): Promise<Check[]> {
+  const ledger = (await readState(stateDir))?.ledger
+  if (!ledger) return []
+  const checks: Check[] = []
+  if (ledger.problem !== null) checks.push(problem('ledger', ledger.problem))
+  if (ledger.countersFull > 0) {
+    const times = count(ledger.countersFull, 'time')
+    const fix =
+      'give tollgate_counters, tollgate_windows and tollgate_slots more memory in http.conf'
+    checks.push(problem('ledger', `A zone of counters was full, ${times} since the start: ${fix}`))
+  }
+  if (ledger.notice !== null) checks.push(warning('ledger', ledger.notice))
+  if (checks.length > 0) return checks
+  const behind = ledger.behindBytes > 0 ? `, ${ledger.behindBytes} bytes to go` : ''
+  return [ok('ledger', `${count(ledger.lines, 'line')} added up${behind}`)]
+}
