@@ -1,0 +1,37 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Options } from './options.ts'
+import { listSubjects, type Subject } from './subjects.ts'
+import { startFixed, startUpstream, type Upstream } from './upstream.ts'
+
+/** What all parts of a run share. */
+export type Context = {
+  options: Options
+  subjects: Subject[]
+  /** The mock, and what answers small requests in its place. */
+  upstream: Upstream
+  fixed: Upstream
+  /** A folder for bodies and keys. */
+  folder: string
+  end(): Promise<void>
+}
+
+export async function openContext(options: Options): Promise<Context> {
+  const all = await listSubjects()
+  // A quick run has no time for the second door of an nginx.
+  const subjects = all.filter(({ door, nginx }) => {
+    return !options.isQuick || door === null || door === nginx.door
+  })
+  const folder = await mkdtemp(join(tmpdir(), 'tollgate-bench-'))
+  const upstream = await startUpstream()
+  const [first] = subjects
+  if (first === undefined) throw new Error('There is no nginx to measure')
+  const fixed = await startFixed(first.nginx)
+  const end = async () => {
+    await upstream.stop()
+    await fixed.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+  return { options, subjects, upstream, fixed, folder, end }
+}

@@ -1,0 +1,139 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { run } from '../../src/cli/nginx/child.ts'
+import { makeKeys } from '../clients.ts'
+import type { Context } from '../context.ts'
+import { say, tell } from '../notes.ts'
+import type { InstructionRow } from '../results.ts'
+import { type Server, startServer } from '../server.ts'
+import { baseOf, type Kind, type Subject } from '../subjects.ts'
+import { findOnPath } from '../tools.ts'
+
+/** Before anything is counted, so that all caches are warm. */
+const WARM_REQUESTS = 60
+const REQUESTS = 100
+/** Two streams that differ in nothing but their length. */
+const TOKENS = [20, 120] as const
+/** Slow enough for nginx under callgrind to take each event by itself. */
+const GAP_MS = 10
+const STREAM_TIMES = 3
+const ANSWER_MS_MAX = 60_000
+
+type Counts = { subject: string; perRequest: number; perEvent: number }
+
+/**
+ * Instructions of one request and of one streamed event, as callgrind counts them. Nothing else that
+ * runs on the machine changes them, but they say nothing of the kernel, nor of what misses a cache.
+ */
+export async function measureInstructions(context: Context): Promise<InstructionRow[]> {
+  if (findOnPath('valgrind') === null || findOnPath('vgdb') === null) {
+    say('Left out: instructions by request, for which valgrind has to be installed')
+    return []
+  }
+  const quick: Kind[] = ['plain', 'all']
+  const chosen = context.subjects.filter(({ kind }) => {
+    return !context.options.isQuick || quick.includes(kind)
+  })
+  const found: Counts[] = []
+  for (const subject of chosen) {
+    try {
+      found.push(await countOne(context, subject))
+    } catch (error) {
+      say(`Left out: instructions of ${subject.id}, ${error instanceof Error ? error.message : ''}`)
+    }
+  }
+  return found.map((counts) => rowOf(counts, found))
+}
+
+async function countOne(context: Context, subject: Subject): Promise<Counts> {
+  const server = await startServer(subject, {
+    upstreamPort: context.upstream.port,
+    waitSeconds: 90,
+    prepare: prepareAlone,
+    wrap: (command) => ['valgrind', '-q', '--tool=callgrind', outOption(command), ...command],
+  })
+  try {
+    await ask(server, WARM_REQUESTS)
+    await takeDump(server)
+    await ask(server, REQUESTS)
+    const perRequest = (await takeDump(server)) / REQUESTS
+    const [short, long] = [
+      await countStream(server, TOKENS[0]),
+      await countStream(server, TOKENS[1]),
+    ]
+    const perEvent = (long - short) / (TOKENS[1] - TOKENS[0])
+    tell(`  ${subject.id}: ${Math.round(perRequest)} a request, ${Math.round(perEvent)} an event`)
+    return { subject: subject.id, perRequest, perEvent }
+  } finally {
+    await server.stop()
+  }
+}
+
+/** The least of a few streams: in that one there was no housekeeping. */
+async function countStream(server: Server, tokens: number): Promise<number> {
+  const counts: number[] = []
+  for (let time = 0; time < STREAM_TIMES; time++) {
+    await ask(server, 1, tokens)
+    counts.push(await takeDump(server))
+  }
+  return Math.min(...counts)
+}
+
+// One process, since vgdb does not reach a fork; and seldom any housekeeping, which would be counted by
+// the time that passes.
+async function prepareAlone(root: string): Promise<void> {
+  await change(join(root, 'nginx.conf'), (text) => `master_process off;\n${text}`)
+  await change(join(root, 'tollgate', 'admin.conf'), (text) =>
+    text.replace('interval=500ms', 'interval=5s'),
+  ).catch(() => undefined)
+}
+
+async function change(file: string, edit: (text: string) => string): Promise<void> {
+  await writeFile(file, edit(await readFile(file, 'utf8')))
+}
+
+function outOption(command: readonly string[]): string {
+  const root = command[command.indexOf('-p') + 1] ?? ''
+  return `--callgrind-out-file=${root}/callgrind.%p.out`
+}
+
+/** Has callgrind write what it counted since the last dump, and returns the number of instructions. */
+async function takeDump(server: Server): Promise<number> {
+  const before = new Set(await readdir(server.root))
+  const ending = await run(['vgdb', `--pid=${server.pids[0]}`, 'dump'], { timeoutMs: 60_000 })
+  if (ending.code !== 0) throw new Error(`vgdb cannot reach nginx: ${ending.stderr.trim()}`)
+  const file = (await readdir(server.root)).find((name) => !before.has(name))
+  if (file === undefined) throw new Error('callgrind wrote nothing')
+  const text = await readFile(join(server.root, file), 'utf8')
+  return Number(/^(?:totals|summary): (\d+)/m.exec(text)?.[1])
+}
+
+async function ask(server: Server, count: number, tokens = 0): Promise<void> {
+  const body = JSON.stringify({
+    model: 'bench-8b',
+    messages: [{ role: 'user', content: 'Tell me something short.' }],
+    ...(tokens === 0 ? {} : { stream: true, max_tokens: tokens, bench: { gapMs: GAP_MS } }),
+  })
+  for (let index = 0; index < count; index++) {
+    const answer = await fetch(`http://127.0.0.1:${server.port}/v1/chat/completions`, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${makeKeys(1)[0]?.secret}`,
+        'content-type': 'application/json',
+      },
+      body,
+      signal: AbortSignal.timeout(ANSWER_MS_MAX),
+    })
+    await answer.text()
+    if (answer.status !== 200) throw new Error(`It answered ${answer.status}`)
+  }
+}
+
+function rowOf(counts: Counts, all: readonly Counts[]): InstructionRow {
+  const base = baseOf(all, counts.subject)
+  return {
+    ...counts,
+    requestRatio: counts.perRequest / (base?.perRequest ?? Number.NaN),
+    eventRatio: counts.perEvent / (base?.perEvent ?? Number.NaN),
+  }
+}

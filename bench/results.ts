@@ -1,0 +1,127 @@
+import type { Times } from './load/recorder.ts'
+import type { Machine } from './machine.ts'
+import type { Figure } from './stats.ts'
+
+/** Requests at saturation of one worker. */
+export type RequestRow = {
+  subject: string
+  /** Bytes of the body, and keys that are configured. */
+  bytes: number
+  keys: number
+  perSecond: Figure
+  /** CPU time of the worker. */
+  cpuUs: Figure
+  /** CPU time over wall time: at 1 the worker was the bottleneck. */
+  busy: number
+  p50Ms: number
+  p99Ms: number
+  errors: number
+  /** CPU time against plain proxy_pass of the same nginx; and against the map. */
+  ratio: number
+  mapRatio: number | null
+}
+
+/** Instructions under callgrind, by request and by streamed event. */
+export type InstructionRow = {
+  subject: string
+  perRequest: number
+  requestRatio: number
+  perEvent: number
+  eventRatio: number
+}
+
+/** Times in ms: of this subject, and what they are more than those of plain proxy_pass. */
+export type Latency = Times & { added: number[] }
+
+/** Streams at a steady pace. */
+export type StreamRow = {
+  subject: string
+  streams: number
+  perSecond: number
+  /** The caller asked for running counts itself, so that there is nothing to take out. */
+  asks: boolean
+  cpuUs: Figure
+  ratio: number
+  busy: number
+  first: Latency
+  gaps: Latency
+  transit: Latency
+  events: number
+  finished: number
+  lost: number
+  stalled: number
+  /** Streams whose tokens in the ledger are those that came; null where there is no ledger. */
+  charged: number | null
+}
+
+/** Memory of the worker by open stream. */
+export type MemoryRow = {
+  subject: string
+  streams: number
+  /** By stream, at its beginning. */
+  kbPerStream: number
+  /** More of it, for each event of a stream. */
+  kbPerEvent: number
+  rssKb: number
+}
+
+/** The load of many clients, and what requests notice of it. */
+export type LoadingRow = {
+  subject: string
+  keys: number
+  /** From the start of nginx to the first answer; from the new file to its being in force. */
+  firstMs: number
+  reloadMs: number
+  /** The longest answer while nothing is loaded, and during the reload. */
+  quietMaxMs: number
+  stallMaxMs: number
+}
+
+export type StartupRow = { subject: string; startMs: Figure }
+
+export type BundleRow = { file: string; bytes: number }
+
+/** One minute of the soak. */
+export type SoakPoint = { minute: number; rssKb: number; requests: number; lost: number }
+
+export type SoakRow = {
+  subject: string
+  points: SoakPoint[]
+  errors: number
+  requests: number
+  streams: number
+}
+
+/** How the mock and the clients were found to be fast enough. */
+export type MockCheck = {
+  /** At the mock itself, with the same client on the same core. */
+  requestsPerSecond: number
+  /** CPU time of the mock at the highest stream load, over wall time. */
+  busyAtStreams: number
+  streams: number
+  perSecond: number
+  transit: Times
+  gaps: Times
+}
+
+/** All figures of a run, as results.json has them. */
+export type Results = {
+  date: string
+  isQuick: boolean
+  machine: Machine
+  versions: { world: string; nginx: string; njs: string; engine: string }[]
+  loadTool: string
+  mock: MockCheck | null
+  requests: RequestRow[]
+  bodies: RequestRow[]
+  keys: RequestRow[]
+  instructions: InstructionRow[]
+  streams: StreamRow[]
+  memory: MemoryRow[]
+  loading: LoadingRow[]
+  startup: StartupRow[]
+  bundles: BundleRow[]
+  peers: { requests: RequestRow[]; streams: StreamRow[] }
+  soak: SoakRow[]
+  notes: string[]
+}

@@ -1,0 +1,71 @@
+import { type Door, findNginx, type Nginx, type World } from '../src/cli/nginx/find.ts'
+import { tell } from './notes.ts'
+
+/**
+ * How much of the gate is in the way: nothing; a map of keys written by hand; handlers that do
+ * nothing; keys, identity and ledger; the body read and metered besides; limits and budgets too.
+ */
+export type Kind = 'plain' | 'map' | 'floor' | 'identity' | 'body' | 'all'
+
+/** One thing that is measured. */
+export type Subject = {
+  /** `newest all access` */
+  id: string
+  kind: Kind
+  world: World
+  nginx: Nginx
+  /** null where nothing of the gate is loaded. */
+  door: Door | null
+}
+
+const GATES: Kind[] = ['floor', 'identity', 'body', 'all']
+
+/** Every subject, those of a world together, each plain one first. */
+export async function listSubjects(): Promise<Subject[]> {
+  const newest = await findNginx({ world: 'newest', say: tell })
+  const debian13 = await findNginx({ world: 'debian13', say: tell })
+  return [
+    ...worldOf('newest', newest, ['access', 'content']),
+    ...worldOf('debian13', debian13, ['content']),
+  ]
+}
+
+function worldOf(world: World, nginx: Nginx, doors: Door[]): Subject[] {
+  const make = (kind: Kind, door: Door | null): Subject => ({
+    id: [world, kind, door].filter(Boolean).join(' '),
+    kind,
+    world,
+    nginx,
+    door,
+  })
+  const gates = GATES.flatMap((kind) => doors.map((door) => make(kind, door)))
+  return [make('plain', null), make('map', null), ...gates]
+}
+
+/** What a subject is compared with: plain proxy_pass, or the map, of the same nginx. */
+export function baseOf<T extends { subject: string }>(
+  rows: readonly T[],
+  subject: string,
+  kind: Kind = 'plain',
+): T | undefined {
+  const world = subject.split(' ')[0]
+  return rows.find((row) => row.subject === `${world} ${kind}`)
+}
+
+/** `newest all access` as the report names it. */
+export function labelOf(subject: string): string {
+  const [world = '', kind = '', door] = subject.split(' ')
+  const names: Record<string, string> = {
+    plain: 'plain proxy_pass',
+    map: 'map recipe',
+    floor: 'empty handlers',
+    identity: 'gate: keys, identity, ledger',
+    body: 'gate: and body, metering',
+    all: 'gate: and limits, budgets',
+    'nginx-lua': 'nginx with Lua',
+    haproxy: 'HAProxy with a map file',
+    portkey: 'Portkey gateway',
+    litellm: 'LiteLLM proxy, one key',
+  }
+  return `${names[kind] ?? kind}${door === undefined ? '' : `, ${door} door`} (${world})`
+}
