@@ -3,6 +3,7 @@ import { findMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { decodeString, type Entries, type Entry, feedScan, startScan } from './scan.ts'
 import type { Metering, RequestCeilings } from './shapes.ts'
+import { startSkip } from './skip.ts'
 import { addEdit, type Edit, isEmptyObject } from './splice.ts'
 
 export { applyEdits, type Edit } from './splice.ts'
@@ -33,6 +34,8 @@ export type BodyRules = {
   defaultModel?: string
   priority?: number
   salt?: string
+  /** The engine may parse large bodies, see skip.ts. */
+  canParse?: boolean
 }
 
 /**
@@ -95,7 +98,10 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   const scan = startScan(paths.split(' '), 0, STEPS_MAX)
   // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
   // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
-  if (body.length > 0 && body.indexOf(0) < 0) feedScan(scan, body)
+  if (body.length > 0 && body.indexOf(0) < 0) {
+    if (rules.canParse) scan.skip = startSkip(body)
+    feedScan(scan, body)
+  }
   if (scan.state !== 'end') {
     const fault = scan.fault || (scan.offset ? 'ends too early' : 'is empty or not UTF-8')
     const key = scan.twice === null ? '' : ': ' + JSON.stringify(scan.twice)

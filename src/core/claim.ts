@@ -1,7 +1,7 @@
 import type { Ticket } from './admit.ts'
 import { type BodyFacts, limitOutput, readBody } from './body.ts'
 import { priceOf } from './cost.ts'
-import { estimateInput, type LimitRefusal, reserve, type Zones } from './limits.ts'
+import { estimateInput, type Figures, type LimitRefusal, reserve, type Zones } from './limits.ts'
 import type { KeyRecord, Rules } from './record.ts'
 import type { Route } from './route.ts'
 import type { Price } from './shapes.ts'
@@ -13,6 +13,8 @@ export type Till = Zones & {
   prices(): { [pattern: string]: Price }
   /** The name that the site gives the server behind, where there are several; else empty. */
   upstream(): string
+  /** What is parsed does not stay in memory as long as the request: on QuickJS. */
+  canParse: boolean
   /** The worker's process id in base 36. */
   pid: string
 }
@@ -45,16 +47,16 @@ export function claim(
   body: Buffer | null,
   till: Till,
   nowMs: number,
-): LimitRefusal | null {
+): Figures | null {
   ticket.atMs = nowMs
   if (record.models && route.name === 'models') ticket.models = record.models
-  const facts = body ? examine(ticket, route, record, body, till.rules) : null
+  const facts = body ? examine(ticket, route, record, body, till) : null
   if (ticket.outcome !== 'ok') return null
   const limited = record.limited || []
   const needsHold = limited.length > 0 || till.rules.maxInFlight !== undefined || record.request
-  const refusal = needsHold ? hold(ticket, route, record, body, facts, till, nowMs) : null
+  const figures = needsHold ? hold(ticket, route, record, body, facts, till, nowMs) : null
   if (facts && facts.edits.length > 0) ticket.edits = facts.edits
-  return refusal
+  return figures
 }
 
 /** Reads the body and notes in the ticket what the later handlers have to know of it. */
@@ -63,9 +65,10 @@ function examine(
   route: Route,
   record: KeyRecord,
   body: Buffer,
-  rules: Rules,
+  till: Till,
 ): BodyFacts | null {
-  const facts = readBody(route, body, Object.assign(Object.assign({}, rules), record))
+  const rules = Object.assign({ canParse: till.canParse }, till.rules)
+  const facts = readBody(route, body, Object.assign(rules, record))
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message
@@ -89,7 +92,7 @@ function hold(
   facts: BodyFacts | null,
   till: Till,
   nowMs: number,
-): LimitRefusal | null {
+): Figures | null {
   const rules = till.rules
   const limited = record.limited || []
   const model = ticket.model || rules.defaultModel || ''
@@ -125,7 +128,7 @@ function hold(
   })
   if ('outcome' in result) {
     refuse(ticket, result)
-    return result
+    return result.figures
   }
   ticket.hold = result.hold
   if (result.shadow) {
@@ -136,7 +139,7 @@ function hold(
   if (result.outputCeiling !== undefined && body && facts && !facts.isStream) {
     limitOutput(route, body, facts, result.outputCeiling)
   }
-  return null
+  return result.figures
 }
 
 function refuse(ticket: Ticket, refusal: LimitRefusal): void {

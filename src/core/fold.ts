@@ -23,6 +23,9 @@ export type Folded = {
   skipped: number
 }
 
+/** No month is longer. */
+const MONTH_MS = 31 * 86400000
+
 /** How a line begins, in this version and in the one before. */
 const BEGINNINGS = ['{"version":', '{"time":']
 
@@ -89,15 +92,34 @@ function isName(name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name.indexOf('\n') < 0
 }
 
+/** Adds in place, since objects made anew for each line and subject took most of the time. */
 function addLine(subjects: Folded['subjects'], line: LedgerLine, nowMs: number): void {
   const timeMs = parseTime(line.time) || 0
   const used = usedOf(line)
-  const more: Balance = { all: used, days: {}, months: {} }
-  if (dayOf(timeMs) >= dayOf(nowMs)) more.days[dayOf(timeMs)] = used
-  if (monthOf(timeMs) >= monthOf(nowMs)) more.months[monthOf(timeMs)] = used
+  const day = dayOf(timeMs)
+  const isOfToday = day >= dayOf(nowMs)
+  // A month that runs has all the days from today on.
+  const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs) : -1
+  const isOfMonth = month >= monthOf(nowMs)
   subjectsOf(line).forEach((name) => {
-    subjects[name] = addBalance(subjects[name], more, nowMs)
+    const balance = subjects[name] || { all: [0, 0, 0], days: {}, months: {} }
+    subjects[name] = balance
+    addTo(balance.all, used)
+    if (isOfToday) addWithin(balance.days, day, used)
+    if (isOfMonth) addWithin(balance.months, month, used)
   })
+}
+
+function addWithin(windows: Windows, window: number, more: Sums): void {
+  const sums: Sums = windows[window] || [0, 0, 0]
+  windows[window] = sums
+  addTo(sums, more)
+}
+
+function addTo(sums: Sums, more: Sums): void {
+  sums[0] += more[0]
+  sums[1] += more[1]
+  sums[2] += more[2]
 }
 
 /** Both together, without the days and months that are over. Changes neither. */

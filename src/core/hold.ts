@@ -1,7 +1,6 @@
 import { isWindow, nameAt } from './checks.ts'
 import { BIRTH_COUNTER, FULL_COUNTER, type HeldKind, minuteOf, slotName } from './counters.ts'
 import type { Counters } from './lockout.ts'
-import type { Figures } from './told.ts'
 
 /** The number zones, see counters.ts. */
 export type Zones = {
@@ -36,8 +35,6 @@ export type Hold = {
   /** Kind and id of the counters it moved, or will move: `fAbCdEfGhIj`. */
   moves: string[]
   amounts: Amounts
-  /** What tells headers. */
-  figures: Figures
   /** Hard budgets, for extendHold(): kind and id of the counter of what is used. */
   hard?: { used: string; limit: number }[]
 }

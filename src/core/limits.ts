@@ -18,7 +18,7 @@ import { type Figures, type LimitRefusal, noteFigure, tellBudget, tellRate } fro
 
 export { estimateInput, learnRatio } from './estimate.ts'
 export { extendHold, type Hold, settleHold, type Zones } from './hold.ts'
-export { type Figures, type LimitRefusal, limitHeaders } from './told.ts'
+export { type Figures, type LimitRefusal, limitVariables } from './told.ts'
 
 /** What a request asks of limits and budgets. */
 export type Demand = {
@@ -54,6 +54,8 @@ export type Demand = {
 /** An admitted request. */
 export type Reserved = {
   hold: Hold
+  /** What the headers say. */
+  figures: Figures
   /** In shadow: what would have been refused. */
   shadow?: LimitRefusal
   /** Hard budgets: the engine has to be told this maximum per choice, lower than the caller's or where there is none. */
@@ -258,9 +260,8 @@ function admitted(
     minute: minuteOf(demand.nowMs),
     moves,
     amounts: plan.amounts,
-    figures: verdict.figures,
   }
-  const result: Reserved = { hold }
+  const result: Reserved = { hold, figures: verdict.figures }
   if (verdict.refusal) result.shadow = verdict.refusal
   if (plan.outputCeiling !== undefined) result.outputCeiling = plan.outputCeiling
   if (!demand.isShadow && checks.some((check) => check.isHard)) {

@@ -99,26 +99,22 @@ export function startMeter(plan: MeterPlan): Meter {
 export function feed(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | null {
   if (meter.isSpent) return []
   if (meter.plan.isEvents) return feedEvents(meter, data, isLast)
-  feedBody(meter, data)
-  const route = meter.plan.route
-  if (route === 'chat' || route === 'completions') {
-    if (findReason(data) >= 0) meter.last = data
-  }
+  if (data.length > 0) feedBody(meter, data)
   return null
 }
 
 /** Small bodies are kept, and read at the end; others are scanned as they pass. */
 function feedBody(meter: Meter, data: Buffer): void {
-  if (meter.scan) {
-    feedScan(meter.scan, data)
-    return
+  if (!meter.scan) {
+    meter.open.push(data)
+    meter.openBytes += data.length
+    if (meter.openBytes <= PARSE_BYTES_MAX) return
+    meter.scan = startAnswerScan()
+    data = Buffer.concat(meter.open)
+    meter.open = []
   }
-  meter.open.push(data)
-  meter.openBytes += data.length
-  if (meter.openBytes <= PARSE_BYTES_MAX) return
-  meter.scan = startAnswerScan()
-  feedScan(meter.scan, Buffer.concat(meter.open))
-  meter.open = []
+  feedScan(meter.scan, data)
+  if (findReason(data) >= 0) meter.last = data
 }
 
 function feedEvents(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | null {

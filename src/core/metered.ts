@@ -23,6 +23,8 @@ export type Metered = {
 /** Sums up what is known: at the end, or wherever the answer broke off. */
 export function finishMeter(meter: Meter): Metered {
   const isEvents = meter.plan.isEvents
+  const whole = isEvents || meter.scan ? null : finishBody(meter)
+  if (whole) return whole
   const large = meter.scan ? objectOf(meter.scan) : {}
   const final = isEvents ? readEvent(meter.final) : readObject(Buffer.concat(meter.open))
   const first = readEvent(meter.first)
@@ -38,9 +40,25 @@ export function finishMeter(meter: Meter): Metered {
   const reason =
     textOf([large, final], 'stop_reason') ||
     textOf([large, final], 'status') ||
-    reasonIn(meter.last)
+    reasonIn(isEvents || meter.scan ? meter.last : Buffer.concat(meter.open))
   if (served) metered.served = served
   if (reason && reason !== 'in_progress') metered.finishReason = reason
+  return metered
+}
+
+/** Of a small answer that is no stream; null where that is no JSON. */
+function finishBody(meter: Meter): Metered | null {
+  const open = meter.open
+  const bytes = open.length === 1 ? (open[0] as Buffer) : Buffer.concat(open)
+  const parsed = parse(bytes.toString())
+  if (parsed === undefined) return null
+  const said = fieldsOf(parsed)
+  const choices = said['choices']
+  const last = Array.isArray(choices) ? fieldsOf(choices[choices.length - 1]) : {}
+  const reason = said['stop_reason'] || said['status'] || last['finish_reason']
+  const metered: Metered = { usage: usageOf(said), isEstimated: false }
+  if (typeof said['model'] === 'string') metered.served = said['model']
+  if (typeof reason === 'string' && reason !== 'in_progress') metered.finishReason = reason
   return metered
 }
 

@@ -1,6 +1,10 @@
+import type { Ticket } from './admit.ts'
+import type { Usage } from './usage.ts'
+
 /**
- * A request in flight, as people see it. It stands as JSON in the zone `tollgate_running` under the
- * process id of its worker (pidName(), five characters) and nginx's id of the request.
+ * A request in flight, as people see it. In the zone `tollgate_running` stand its address, its tokens so
+ * far and its ticket, as runningText() writes them, under the process id of its worker (pidName(), five
+ * characters) and nginx's id of the request.
  */
 export type Running = {
   client: string
@@ -15,9 +19,38 @@ export type Running = {
   /** Of a stream, a second old at most; absent while nothing has come. */
   promptTokens?: number
   completionTokens?: number
-  /** What it holds of budgets: tokens, and cost in nano-units. */
+  /** What it holds of budgets since it was admitted: tokens, and cost in nano-units. */
   heldTokens?: number
   heldCost?: number
+}
+
+/** What stands in the zone: the ticket as it is kept anyway, since JSON is dear. */
+export function runningText(remote: string, usage: Usage | null, ticket: string): string {
+  const counts = usage ? `${usage.promptTokens} ${usage.completionTokens}` : '- -'
+  return `${remote} ${counts} ${ticket}`
+}
+
+/** Reads it again. */
+export function readRunning(text: string): Running {
+  const parts = text.split(' ', 3) as [string, string, string]
+  const ticket: Ticket = JSON.parse(text.slice(parts.join(' ').length))
+  const running: Running = {
+    client: ticket.client || '',
+    key: ticket.key || '',
+    route: ticket.route || '',
+    atMs: ticket.atMs || 0,
+    remote: parts[0],
+  }
+  if (ticket.group !== undefined) running.group = ticket.group
+  if (ticket.model !== undefined) running.model = ticket.model
+  if (ticket.isStream) running.stream = true
+  if (Number(parts[1]) >= 0) running.promptTokens = Number(parts[1])
+  if (Number(parts[2]) >= 0) running.completionTokens = Number(parts[2])
+  if (ticket.hold) {
+    running.heldTokens = ticket.hold.amounts.r
+    running.heldCost = ticket.hold.amounts.R
+  }
+  return running
 }
 
 /** The name of a request in the zone. */

@@ -43,6 +43,8 @@ export type Scan = {
   /** The object inside of which keys are read, below the outermost, and its path. */
   parent: Entry | null
   prefix: string
+  /** Set by who has the whole in one piece, and knows better. */
+  skip: Skip | null
   /** Closing brackets that are awaited. */
   stack: number[]
   isInString: boolean
@@ -53,6 +55,12 @@ export type Scan = {
   /** Those of earlier pieces, copied: nginx uses its buffers again. */
   held: Buffer | null
 }
+
+/**
+ * Where the large list or object ends that begins at a place, under a key at the top, and how many items
+ * it has as Entry counts them; null where that is not known.
+ */
+export type Skip = (key: string, at: number) => { end: number; items: number } | null
 
 type State =
   | 'start'
@@ -94,6 +102,7 @@ export function startScan(wanted: string[], valueBytesMax: number, stepsMax: num
     entry: null,
     parent: null,
     prefix: '',
+    skip: null,
     stack: [],
     isInString: false,
     isEscaped: false,
@@ -128,7 +137,14 @@ function step(scan: Scan, piece: Buffer, at: number): number {
     if (isSpace || byte === 44 || byte === 125) endValue(scan, piece, at)
     else if (!isOfScalar(byte)) malformed(scan, at)
   } else if (!isSpace) stepStructure(scan, byte, at)
-  return at + 1
+  // What stepStructure() has begun, which the type does not know.
+  const isNested = (scan.state as State) === 'nested'
+  const found = isNested && !scan.parent && scan.skip ? scan.skip(scan.key, at) : null
+  if (!found) return at + 1
+  const entry = scan.entry as Entry
+  entry.items = found.items
+  endValue(scan, piece, found.end)
+  return found.end
 }
 
 /** Takes a byte that stands between keys and values. */

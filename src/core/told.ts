@@ -90,32 +90,37 @@ function renewalOf(check: Check, nowMs: number): number {
 }
 
 /**
- * The headers about the tightest limit of each kind: OpenAI's on every answer, Anthropic's as well on
- * its routes (sdk-contract.md, Limit headers). Takes a hold or a refusal. A window is told as reset
- * when all that is in it now has slid away; a budget stands in for tokens where no rate limits them.
+ * What the headers say of the tightest limit of each kind, by the variables that answer.conf makes headers
+ * of: OpenAI's on every answer, Anthropic's as well on its routes (sdk-contract.md, Limit headers). A
+ * window is told as reset when all that is in it now has slid away; a budget stands in for tokens where
+ * no rate limits them.
  */
-export function limitHeaders(
-  from: { figures: Figures },
+export function limitVariables(
+  figures: Figures,
   dialect: Dialect,
   nowMs: number,
-): { [name: string]: string } {
-  const headers: { [name: string]: string } = {}
+): { [variable: string]: string } {
+  const values: { [variable: string]: string } = {}
   const add = (name: string, kind: string) => {
-    const figure = from.figures[kind]
+    const figure = figures[kind]
     if (!figure) return
-    const put = (part: string, openai: string | number, anthropic: string | number) => {
-      if (kind !== 'i' && kind !== 'o') headers[`x-ratelimit-${part}-${name}`] = `${openai}`
-      if (dialect === 'anthropic') headers[`anthropic-ratelimit-${name}-${part}`] = `${anthropic}`
+    const limit = `${figure.limit}`
+    const left = `${figure.left}`
+    if (kind !== 'i' && kind !== 'o') {
+      values[`tollgate_limit_${name}`] = limit
+      values[`tollgate_remaining_${name}`] = left
+      values[`tollgate_reset_${name}`] = durationOf(figure.resetMs - nowMs)
     }
-    put('limit', figure.limit, figure.limit)
-    put('remaining', figure.left, figure.left)
-    put('reset', durationOf(figure.resetMs - nowMs), formatTime(figure.resetMs))
+    if (dialect !== 'anthropic') return
+    values[`tollgate_anthropic_${name}_limit`] = limit
+    values[`tollgate_anthropic_${name}_remaining`] = left
+    values[`tollgate_anthropic_${name}_reset`] = formatTime(figure.resetMs)
   }
   add('requests', 'q')
-  add('tokens', from.figures['t'] ? 't' : 'r')
-  add('input-tokens', 'i')
-  add('output-tokens', 'o')
-  return headers
+  add('tokens', figures['t'] ? 't' : 'r')
+  add('input_tokens', 'i')
+  add('output_tokens', 'o')
+  return values
 }
 
 /** `1s`, `6m0s`, `5h0m30s`. */

@@ -8,7 +8,7 @@ import {
   type Question,
   REPLY_FILE,
   type Reply,
-  type Running,
+  readRunning,
   type Taken,
 } from '../core/running.ts'
 import { replaceFile } from './files.ts'
@@ -86,7 +86,7 @@ function listRunning(): Reply['requests'] {
     const worker = parseInt(pid, 36)
     if (alive[pid] === undefined) alive[pid] = isWorker(worker)
     if (alive[pid]) {
-      const said = JSON.parse(item[1] as string) as Running
+      const said = readRunning(item[1] as string)
       running.push(Object.assign({ id: name.slice(PID_LENGTH), worker }, said))
     } else zone.delete(name)
   })

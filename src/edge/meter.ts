@@ -1,7 +1,7 @@
 import type { Ticket } from '../core/admit.ts'
 import { costOf, priceOf } from '../core/cost.ts'
 import { EPOCH_COUNTER } from '../core/counters.ts'
-import { extendHold, type Hold, limitHeaders } from '../core/limits.ts'
+import { extendHold, type Hold } from '../core/limits.ts'
 import {
   type Cut,
   canCut,
@@ -15,7 +15,6 @@ import {
 } from '../core/meter.ts'
 import { filterModels } from '../core/models.ts'
 import type { KeyRecord } from '../core/record.ts'
-import { setHeaders } from './refusal.ts'
 import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
 import { showRunning } from './running.ts'
 import { type GateRequest, heldTicket, type Metering } from './ticket.ts'
@@ -44,12 +43,10 @@ const END_MS = 5000
 /** How often a stream shows how far it is. */
 const SHOWN_MS = 1000
 
-/** js_header_filter: what the limits say, and a length that is still true. */
+/** js_header_filter: a list of models that is filtered is not as long as the server said. */
 export function head(r: GateRequest): void {
   const ticket = heldTicket(r)
-  if (!ticket) return
-  if (ticket.models) delete r.headersOut['Content-Length']
-  if (ticket.hold) setHeaders(r, limitHeaders(ticket.hold, ticket.dialect, Date.now()))
+  if (ticket && ticket.models) delete r.headersOut['Content-Length']
 }
 
 /**
@@ -125,7 +122,7 @@ function look(r: GateRequest, state: Metering): void {
     else if (isUnread(r, state)) giveUp(r, state)
     else if (state.lastMs - state.shownMs >= SHOWN_MS) {
       state.shownMs = state.lastMs
-      showRunning(r, ticket)
+      showRunning(r)
     }
   } catch (error) {
     ngx.log(ngx.ERR, `Tollgate cannot look after a stream: ${(error as Error).message}`)

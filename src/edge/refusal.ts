@@ -6,10 +6,9 @@ import { type GateRequest, heldTicket, keepTicket } from './ticket.ts'
 
 type Headers = { [name: string]: string }
 
-/** Answers a refused request with the status of its outcome, and with what the limits say. */
-export function sendRefusal(r: GateRequest, ticket: Ticket, limits: Headers): void {
+/** Answers a refused request with the status of its outcome. */
+export function sendRefusal(r: GateRequest, ticket: Ticket): void {
   const answer = answerRefusal(ticket, 0, r.variables['request_id'] || '')
-  setHeaders(r, limits)
   setHeaders(r, answer.headers)
   r.return(answer.status, answer.body)
 }
@@ -51,7 +50,7 @@ function blame(r: GateRequest, held: Ticket | null, status: number): Ticket {
 }
 
 /** Sets headers of the answer. */
-export function setHeaders(r: GateRequest, headers: Headers): void {
+function setHeaders(r: GateRequest, headers: Headers): void {
   Object.keys(headers).forEach((name) => {
     r.headersOut[name] = headers[name]
   })

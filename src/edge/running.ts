@@ -1,30 +1,15 @@
-import type { Ticket } from '../core/admit.ts'
-import { pidName } from '../core/counters.ts'
 import { countSoFar } from '../core/meter.ts'
-import { type Running, runningName } from '../core/running.ts'
-import { runningZone } from './registry.ts'
+import { runningName, runningText } from '../core/running.ts'
+import { runningZone, WORKER } from './registry.ts'
 import type { GateRequest } from './ticket.ts'
 
 /** Shows that a request runs, and how far it is. A full zone shows fewer, and stops nobody. */
-export function showRunning(r: GateRequest, ticket: Ticket): void {
-  const running: Running = {
-    client: ticket.client || '',
-    key: ticket.key || '',
-    route: ticket.route || '',
-    atMs: ticket.atMs || 0,
-    remote: r.remoteAddress,
-  }
-  if (ticket.group !== undefined) running.group = ticket.group
-  if (ticket.model !== undefined) running.model = ticket.model
-  if (ticket.isStream) running.stream = true
-  if (ticket.hold) {
-    running.heldTokens = ticket.hold.amounts.r
-    running.heldCost = ticket.hold.amounts.R
-  }
+export function showRunning(r: GateRequest): void {
   const active = r.metering && r.metering.meter
-  if (active) Object.assign(running, countSoFar(active))
+  const usage = active ? countSoFar(active) : null
+  const ticket = r.variables['tollgate_ticket'] || ''
   try {
-    runningZone().set(nameOf(r), JSON.stringify(running))
+    runningZone().set(nameOf(r), runningText(r.remoteAddress, usage, ticket))
   } catch (_) {
     // What has to be right stands in other zones.
   }
@@ -37,5 +22,5 @@ export function hideRunning(r: GateRequest): void {
 }
 
 function nameOf(r: GateRequest): string {
-  return runningName(pidName(process.pid), r.variables['request_id'] || '')
+  return runningName(WORKER, r.variables['request_id'] || '')
 }

@@ -48,7 +48,10 @@ export type Metering = {
 export function ticketFor(r: GateRequest): Ticket {
   const held = heldTicket(r)
   // A request that came too early is judged anew.
-  return held && !held.loading ? held : admitAnew(r)
+  if (held && !held.loading) return held
+  const ticket = admitAnew(r)
+  keepTicket(r, ticket)
+  return ticket
 }
 
 /** The ticket that an earlier handler of this request left, or null. */
@@ -66,7 +69,8 @@ export function keepTicket(r: GateRequest, ticket: Ticket): void {
   r.variables['tollgate_ticket'] = JSON.stringify(ticket)
 }
 
-function admitAnew(r: GateRequest): Ticket {
+/** Admits a request of which nothing is known yet. The ticket is not kept, see keepTicket(). */
+export function admitAnew(r: GateRequest): Ticket {
   const headers = r.headersIn
   const registry = openRegistry(r)
   const ticket = admit(
@@ -87,7 +91,6 @@ function admitAnew(r: GateRequest): Ticket {
     ticket.outcome = 'gate_error'
     ticket.loading = true
   }
-  keepTicket(r, ticket)
   return ticket
 }
 

@@ -9,3 +9,8 @@ interface NginxVariables {
 interface NginxHTTPRequest {
   readRequestArrayBuffer(): Promise<ArrayBuffer>
 }
+
+/** `QuickJS`, else njs's own engine; old versions tell nothing. */
+interface NjsGlobal {
+  engine?: string
+}

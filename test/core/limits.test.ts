@@ -7,7 +7,7 @@ import {
   type Hold,
   type LimitRefusal,
   learnRatio,
-  limitHeaders,
+  limitVariables,
   type Reserved,
   reserve,
   settleHold,
@@ -615,35 +615,35 @@ describe('shadow', () => {
   })
 })
 
-describe('limitHeaders', () => {
+describe('limitVariables', () => {
   const limited = [
     client({ requestsPerMinute: 100, tokensPerMinute: 1000, inputTokensPerMinute: 500 }),
     { of: 'key', id: 'KeyKeyKeyK', limits: { requestsPerMinute: 10 } } as Limited,
   ]
 
   test('tell the tightest limit of each kind', () => {
-    const { hold } = admit(world(), demand(limited))
-    expect(limitHeaders(hold, 'openai', NOW + 1)).toEqual({
-      'x-ratelimit-limit-requests': '10',
-      'x-ratelimit-remaining-requests': '9',
-      'x-ratelimit-reset-requests': '2m0s',
-      'x-ratelimit-limit-tokens': '1000',
-      'x-ratelimit-remaining-tokens': '980',
-      'x-ratelimit-reset-tokens': '2m0s',
+    const { figures } = admit(world(), demand(limited))
+    expect(limitVariables(figures, 'openai', NOW + 1)).toEqual({
+      tollgate_limit_requests: '10',
+      tollgate_remaining_requests: '9',
+      tollgate_reset_requests: '2m0s',
+      tollgate_limit_tokens: '1000',
+      tollgate_remaining_tokens: '980',
+      tollgate_reset_tokens: '2m0s',
     })
   })
 
   test('have Anthropic names on its routes', () => {
-    const { hold } = admit(world(), demand(limited))
-    const headers = limitHeaders(hold, 'anthropic', NOW)
+    const { figures } = admit(world(), demand(limited))
+    const headers = limitVariables(figures, 'anthropic', NOW)
     expect(headers).toMatchObject({
-      'x-ratelimit-limit-requests': '10',
-      'anthropic-ratelimit-requests-remaining': '9',
-      'anthropic-ratelimit-tokens-limit': '1000',
-      'anthropic-ratelimit-input-tokens-remaining': '490',
-      'anthropic-ratelimit-input-tokens-reset': '2026-11-23T00:02:00Z',
+      tollgate_limit_requests: '10',
+      tollgate_anthropic_requests_remaining: '9',
+      tollgate_anthropic_tokens_limit: '1000',
+      tollgate_anthropic_input_tokens_remaining: '490',
+      tollgate_anthropic_input_tokens_reset: '2026-11-23T00:02:00Z',
     })
-    expect(headers).not.toHaveProperty('anthropic-ratelimit-output-tokens-limit')
+    expect(headers).not.toHaveProperty('tollgate_anthropic_output_tokens_limit')
   })
 
   test('tell a budget where no rate limits tokens, and never less than none', () => {
@@ -652,10 +652,10 @@ describe('limitHeaders', () => {
       isShadow: true,
     })
     admit(zones, asked)
-    expect(limitHeaders(admit(zones, asked).hold, 'openai', NOW + 30000)).toEqual({
-      'x-ratelimit-limit-tokens': '20',
-      'x-ratelimit-remaining-tokens': '0',
-      'x-ratelimit-reset-tokens': '23h59m30s',
+    expect(limitVariables(admit(zones, asked).figures, 'openai', NOW + 30000)).toEqual({
+      tollgate_limit_tokens: '20',
+      tollgate_remaining_tokens: '0',
+      tollgate_reset_tokens: '23h59m30s',
     })
   })
 
@@ -663,7 +663,7 @@ describe('limitHeaders', () => {
     const zones = world()
     admit(zones, demand([client({ tokensPerMinute: 30 })]))
     const refusal = refuse(zones, demand([client({ tokensPerMinute: 30 })]))
-    expect(limitHeaders(refusal, 'openai', NOW)['x-ratelimit-remaining-tokens']).toBe('10')
+    expect(limitVariables(refusal.figures, 'openai', NOW)['tollgate_remaining_tokens']).toBe('10')
   })
 })
 
