@@ -168,15 +168,21 @@ function readGuarded(reading: Reading): void {
   const guard = (name: string, isOn: boolean, guarded: string) => {
     if (isOn && !allow.includes(guarded)) deny(reading, name, 'is not allowed here')
   }
-  flags.split(' ').forEach((name) => {
-    guard(name, readFlag(reading, reading.entries, name), name)
-  })
-  others.split(' ').forEach((name) => {
+  const guardedFlags = flags.split(' ')
+  const guardedOthers = others.split(' ')
+  namesOf(reading).forEach((name) => {
+    if (guardedFlags.includes(name)) guard(name, readFlag(reading, reading.entries, name), name)
+    if (!guardedOthers.includes(name)) return
     const text = textOf(reading, name)
     // The answers of this format tell no usage at all.
     if (name !== 'encoding_format') guard(name, text !== 'null', name)
     else guard(name, decodeString(text) === 'bytes_only', 'bytes_only')
   })
+}
+
+/** The keys at the top. They are few, and the names that are looked for many. */
+function namesOf(reading: Reading): string[] {
+  return Object.keys(reading.entries).map((key) => key.slice(1))
 }
 
 function readNumbers(reading: Reading): void {
@@ -303,9 +309,10 @@ function readPrompts(reading: Reading): void {
   const texts = ' messages system instructions tools functions query text suffix'
   const names = (inputs + texts).split(' ')
   const messages = names.indexOf('messages')
-  names.forEach((name, i) => {
-    const entry = reading.entries['.' + name]
-    if (!entry) return
+  namesOf(reading).forEach((name) => {
+    const i = names.indexOf(name)
+    if (i < 0) return
+    const entry = reading.entries['.' + name] as Entry
     measure(reading, entry, i <= messages)
     // A batch of chats is a list of conversations; other messages are one.
     if (i < messages ? !isMany : name !== 'messages' || route.name !== 'chat_batch') return

@@ -1,4 +1,4 @@
-import { type Check, checksOf, isWindow, levelOf, nameAt, usedOf, waitOf } from './checks.ts'
+import { type Check, checksOf, isWindow, levelOf, usedOf, waitOf } from './checks.ts'
 import { BIRTH_COUNTER, EVERYBODY, minuteOf } from './counters.ts'
 import {
   type Amounts,
@@ -98,8 +98,10 @@ export function reserve(zones: Zones, demand: Demand): Reserved | LimitRefusal {
   for (let left = TRIES; ; left--) {
     const levels = askAll(zones, checks, demand.nowMs)
     const plan = planOf(demand, checks, levels)
-    const asked = judge(zones, demand, checks, plan, levels, false)
-    if (asked.refusal && !demand.isShadow) return asked.refusal
+    if (!demand.isShadow && (plan.denied || isAnyOver(zones, demand, checks, plan, levels))) {
+      const asked = judge(zones, demand, checks, plan, levels, false)
+      if (asked.refusal) return asked.refusal
+    }
     const moves = movesOf(demand, checks)
     const steps: Step[] = []
     const taken = commit(zones, demand, checks, moves, plan.amounts, steps)
@@ -119,8 +121,8 @@ function isBudget(check: Check): boolean {
 /** How much of each limit is taken. */
 function askAll(zones: Zones, checks: Check[], nowMs: number): number[] {
   return checks.map((check) => {
-    const zone = isWindow(check.move) ? zones.windows : zones.counters
-    return levelOf(zones, check, zone.get(nameAt(check.move, nowMs)) || 0, nowMs)
+    const zone = check.before ? zones.windows : zones.counters
+    return levelOf(zones, check, zone.get(check.at) || 0, nowMs)
   })
 }
 
@@ -161,7 +163,8 @@ function commit(
       const delta = amounts[move.charAt(0) as keyof Amounts]
       if (!delta) return
       if (isWindow(move)) {
-        before[move] = take(['windows', nameAt(move, nowMs), delta])
+        const check = checks.find((one) => one.move === move) as Check
+        before[move] = take(['windows', check.at, delta])
         return
       }
       const steps = heldSteps(demand.pid, move, delta)
@@ -204,14 +207,11 @@ function judge(
     const level = levels[i] as number
     const amount = plan.amounts[kindOf(check)]
     noteFigure(figures, check, isMoved ? level + amount : level, nowMs)
-    const isOver =
-      level + amount > check.limit &&
-      (!isOfAll(check) || isUnfair(zones, demand, check.limit, level + 1, isMoved))
-    if (!isOver) return
+    if (!isOver(zones, demand, check, level, amount, isMoved)) return
     let waitMs = IN_FLIGHT_RETRY_MS
-    const isSpent = check.used !== undefined && usedOf(zones, check, nowMs) + amount > check.limit
+    const isSpent = check.used !== undefined && usedOf(zones, check) + amount > check.limit
     if (isSpent) waitMs = Infinity
-    else if (isWindow(check.move)) waitMs = waitOf(zones, check, level, amount, nowMs)
+    else if (check.before) waitMs = waitOf(zones, check, level, amount, nowMs)
     if (waitMs <= longest) return
     longest = waitMs
     // What is only reserved by requests in flight may be free again in a moment.
@@ -221,6 +221,32 @@ function judge(
   })
   if (plan.denied) verdict.refusal = plan.denied
   return verdict
+}
+
+/** Whether a limit has not as much as a request takes of it, beside what others have taken. */
+function isOver(
+  zones: Zones,
+  demand: Demand,
+  check: Check,
+  level: number,
+  amount: number,
+  isMoved: boolean,
+): boolean {
+  if (level + amount <= check.limit) return false
+  return !isOfAll(check) || isUnfair(zones, demand, check.limit, level + 1, isMoved)
+}
+
+/** Before anything is taken. Most requests are within all limits, and nothing has to be told of them. */
+function isAnyOver(
+  zones: Zones,
+  demand: Demand,
+  checks: Check[],
+  plan: Plan,
+  levels: number[],
+): boolean {
+  return checks.some((check, i) =>
+    isOver(zones, demand, check, levels[i] as number, plan.amounts[kindOf(check)], false),
+  )
 }
 
 /** Whether a request that is the `total`-th in flight, beyond maxInFlight, has to go, see reserve(). */

@@ -1,5 +1,5 @@
 import fs from 'fs'
-import { isWindow, levelOf, nameAt } from '../core/checks.ts'
+import { checkOf, levelOf } from '../core/checks.ts'
 import { type CounterKind, type HeldKind, PID_LENGTH } from '../core/counters.ts'
 import type { Zones } from '../core/hold.ts'
 import {
@@ -95,10 +95,9 @@ function listRunning(): Reply['requests'] {
 
 function takenOf(zones: Zones, id: string, nowMs: number): Taken {
   const level = (kind: CounterKind | HeldKind) => {
-    const move = kind + id
-    const zone = isWindow(move) ? zones.windows : zones.counters
-    const held = zone.get(nameAt(move, nowMs)) || 0
-    return levelOf(zones, { move, name: '', limit: 0, isHard: false }, held, nowMs)
+    const check = checkOf(kind + id, nowMs)
+    const zone = check.before ? zones.windows : zones.counters
+    return levelOf(zones, check, zone.get(check.at) || 0, nowMs)
   }
   return {
     inFlight: level('f'),

@@ -69,12 +69,21 @@ export function takeTurn(nowMs: number): boolean {
   const zone = sumsZone()
   const turn = `${process.pid} ${nowMs}`
   const other = zone.get(TURN_ENTRY)
-  if (other === undefined) return zone.add(TURN_ENTRY, turn)
+  if (other === undefined) return addTurn(turn)
   const cut = other.indexOf(' ')
   const isOwn = other.slice(0, cut) === `${process.pid}`
   if (!isOwn && nowMs - Number(other.slice(cut)) < TURN_MS_MAX) return false
   put(TURN_ENTRY, turn)
   return true
+}
+
+/** In a full zone nobody waits for anybody: that is told, and the configuration has to be loaded. */
+function addTurn(turn: string): boolean {
+  try {
+    return sumsZone().add(TURN_ENTRY, turn)
+  } catch (_) {
+    return true
+  }
 }
 
 export function endTurn(): void {

@@ -112,3 +112,30 @@ describe.each(await findSetups())('$name: maxInFlight', (setup) => {
     expect(Object.keys(await zone(gate, 'slots')).filter((name) => name.length > 5)).toEqual([])
   })
 })
+
+describe.each(await findSetups())('$name: several servers behind', (setup) => {
+  test('each that a site names has a maxInFlight of its own', async () => {
+    const caller = clientOf()
+    const gate = await startGate(setup, {
+      workers: 2,
+      policy: { version: 1, maxInFlight: 2 },
+      clients: documentOf({ caller }),
+      serverExtra: 'if ($arg_to) { set $tollgate_upstream $arg_to; }',
+    })
+    const calls: Call[] = []
+    onTestFinished(() => {
+      for (const { abort } of calls) abort()
+      return gate.stop()
+    })
+    const statuses = async (path: string) => {
+      const body = chatOf('tokens:1000,itl:100', { stream: true })
+      const made = [1, 2, 3].map(() => send(gate, path, { key: caller.secret, body }))
+      calls.push(...made)
+      const answers = await Promise.all(made.map(({ answer }) => answer))
+      return answers.map(({ status }) => status).sort()
+    }
+    expect(await statuses(CHAT)).toEqual([200, 200, 429])
+    expect(await statuses(`${CHAT}?to=other`)).toEqual([200, 200, 429])
+    expect(await statuses(CHAT)).toEqual([429, 429, 429])
+  })
+})
