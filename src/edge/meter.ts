@@ -34,8 +34,8 @@ const UNREAD_BYTES_MAX = 4194304
 /** How often a stream is looked at, see look(): at the events after that. */
 const LOOK_MS = 100
 
-/** What nginx puts around a piece at least, `8\r\n` and `\r\n`. */
-const FRAME_BYTES = 5
+/** After that the frames of a stream that was cut are left out of account. */
+const FRAMES_MS = 200
 
 /** So long a caller may take to read the end of a stream that was cut. */
 const END_MS = 5000
@@ -59,7 +59,8 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
     const length = takeQuickly(state.meter as Meter, data)
     if (length) {
       r.sendBuffer(length < data.length ? data.subarray(0, length) : data)
-      state.passedBytes += length + FRAME_BYTES
+      state.passedBytes += length
+      state.frameBytes += frameOf(length)
       const nowMs = Date.now()
       state.lastMs = nowMs
       if (nowMs < state.lookMs) return
@@ -96,7 +97,8 @@ function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
       // With the last piece it is one buffer. Joining others would cost 1 KB an event on the njs engine.
       else for (let i = 0; i < pieces.length; i++) pass(r, state, pieces[i] as Buffer)
     }
-    if (state.passedBytes > before) state.passedBytes += FRAME_BYTES
+    const passed = state.passedBytes - before
+    if (passed > 0) state.frameBytes += frameOf(passed)
     if (active.isSpent) cut(r, active, state, 'budget')
     else if (!isLast && active.plan.isEvents) {
       state.isQuick = isQuick(active)
@@ -136,10 +138,20 @@ function pass(r: GateRequest, state: Metering, piece: Buffer): void {
   state.passedBytes += piece.length
 }
 
+/** What nginx puts around a chunk: its size in hexadecimal, and two line ends. */
+function frameOf(length: number): number {
+  return length > 4095 ? 8 : length > 255 ? 7 : 6
+}
+
+/** How much of the answer has gone to the caller, or at least into the kernel. */
+function sentBytes(r: GateRequest): number {
+  return Number(r.variables['body_bytes_sent'])
+}
+
 /** Whether the caller has left too much of the answer unread. */
 function isUnread(r: GateRequest, state: Metering): boolean {
   if (state.passedBytes < UNREAD_BYTES_MAX) return false
-  return state.passedBytes - Number(r.variables['bytes_sent']) > UNREAD_BYTES_MAX
+  return state.passedBytes - sentBytes(r) > UNREAD_BYTES_MAX
 }
 
 function begin(r: GateRequest): Metering {
@@ -149,6 +161,7 @@ function begin(r: GateRequest): Metering {
     list: null,
     isRevoked: false,
     cutMs: 0,
+    cutBytes: 0,
     epoch: 0,
     firstMs: 0,
     lastMs: 0,
@@ -156,6 +169,7 @@ function begin(r: GateRequest): Metering {
     lookMs: 0,
     shownMs: Date.now(),
     passedBytes: 0,
+    frameBytes: 0,
   }
   r.metering = state
   if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
@@ -212,6 +226,7 @@ function cut(r: GateRequest, active: Meter, state: Metering, why: Cut): void {
   const ticket = r.ticket as Ticket
   ticket.outcome = `cut_${why}`
   const end = endStream(active, why)
+  state.cutBytes = sentBytes(r)
   r.sendBuffer(end, { last: true, flush: true })
   state.passedBytes += end.length
   // Not r.done(): after it nginx would pass on what still comes.
@@ -233,8 +248,13 @@ function giveUp(r: GateRequest, state: Metering): void {
  * alone lets a caller that keeps its connection pay on, and wait for the engine with its next request.
  */
 function hangUp(r: GateRequest, state: Metering): void {
-  const isLate = Date.now() - state.cutMs >= END_MS
-  if (!isLate && state.passedBytes > Number(r.variables['bytes_sent'])) return
+  const waitedMs = Date.now() - state.cutMs
+  const sent = sentBytes(r)
+  // A piece that came together with the one that was cut finds the end not even written yet. And nginx
+  // puts one frame around pieces that came together, so that not all are seen as sent at once.
+  const left = state.passedBytes + (waitedMs < FRAMES_MS ? state.frameBytes : 0) - sent
+  const isOut = sent > state.cutBytes && left <= 0
+  if (!isOut && waitedMs < END_MS) return
   throw new Error(`Tollgate has ended this stream: ${(r.ticket as Ticket).outcome}`)
 }
 

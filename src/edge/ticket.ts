@@ -32,6 +32,8 @@ export type Metering = {
   isRevoked: boolean
   /** When the gate has ended the stream, after which nothing goes out any more; 0: not yet. */
   cutMs: number
+  /** What of the answer had been sent then. */
+  cutBytes: number
   epoch: number
   /** When the first and the last piece came, ms since 1970. */
   firstMs: number
@@ -40,8 +42,9 @@ export type Metering = {
   shownMs: number
   /** When look() is due, ms since 1970. */
   lookMs: number
-  /** What was sent on. */
+  /** What was sent on, and what nginx has put around it at most. */
   passedBytes: number
+  frameBytes: number
 }
 
 /** The ticket of this request, admitting it where that has not happened yet. */
