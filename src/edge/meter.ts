@@ -56,9 +56,11 @@ export function head(r: GateRequest): void {
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
   const state = r.metering
   if (state && state.isQuick && !flags.last) {
-    const length = takeQuickly(state.meter as Meter, data)
-    if (length) {
-      r.sendBuffer(length < data.length ? data.subarray(0, length) : data)
+    const active = state.meter as Meter
+    if (takeQuickly(active, data)) {
+      const kept = active.last as Buffer
+      const length = kept.length
+      r.sendBuffer(kept)
       state.passedBytes += length
       state.frameBytes += frameOf(length)
       const nowMs = Date.now()
@@ -71,6 +73,7 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
   meterSlowly(r, data, flags.last)
 }
 
+/** What takeQuickly() does not take: the beginning and the end of a stream, other servers, bodies. */
 function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
   if (isLast) r.sawLast = true
   if (r.metering && r.metering.cutMs) {
