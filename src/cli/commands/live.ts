@@ -12,6 +12,8 @@ type Request = Reply['requests'][number]
 type Shown = Request & { tokensPerSecond: number | null }
 
 const PAUSE_MS = 1000
+/** Speeds are those of so many seconds: what a stream has is shown once a second. */
+const LOOKS_KEPT = 5
 /** Heading, blank line, names of columns, and the line for the rest. */
 const OTHER_ROWS = 4
 const CLEAR = '\x1b[H\x1b[J'
@@ -30,7 +32,7 @@ export async function showLive(
   ending: AbortSignal,
 ): Promise<void> {
   const isScreen = process.stdout.isTTY === true && !isJson
-  let before: Reply | null = null
+  const before: Reply[] = []
   do {
     const reply = await ask(place, [])
     if (ending.aborted) return
@@ -42,21 +44,22 @@ export async function showLive(
     if (isJson)
       process.stdout.write(`${toJson({ ...reply, requests: shown, subjects: undefined })}\n`)
     else process.stdout.write(`${isScreen ? CLEAR : ''}${describe(shown, reply, client)}\n`)
-    before = reply
+    before.push(reply)
+    if (before.length > LOOKS_KEPT) before.shift()
     if (!isScreen && !isJson) return
     await sleep(PAUSE_MS, undefined, { signal: ending }).catch(() => undefined)
   } while (!ending.aborted)
 }
 
-/** By what has come since the last look, else since the beginning. */
-function speedOf(request: Request, reply: Reply, before: Reply | null): number | null {
+/** By what has come since the earliest look that is kept, else since the beginning. */
+function speedOf(request: Request, reply: Reply, before: Reply[]): number | null {
   const tokens = request.completionTokens
   if (tokens === undefined) return null
-  const nowMs = Date.parse(reply.time)
-  const earlier = before?.requests.find(({ id }) => id === request.id)
-  const fromMs = earlier && before ? Date.parse(before.time) : request.atMs
-  const seconds = (nowMs - fromMs) / 1000
-  return seconds > 0 ? Math.max(0, tokens - (earlier?.completionTokens ?? 0)) / seconds : null
+  const look = before.find(({ requests }) => requests.some(({ id }) => id === request.id))
+  const earlier = look?.requests.find(({ id }) => id === request.id)?.completionTokens ?? 0
+  const fromMs = look ? Date.parse(look.time) : request.atMs
+  const seconds = (Date.parse(reply.time) - fromMs) / 1000
+  return seconds > 0 ? Math.max(0, tokens - earlier) / seconds : null
 }
 
 function describe(shown: Shown[], reply: Reply, client: string | undefined): string {
