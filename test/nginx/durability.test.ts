@@ -2,40 +2,18 @@ import { appendFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'nod
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/balance.ts'
-import {
-  type CounterKind,
-  counterName,
-  dayOf,
-  monthOf,
-  pidName,
-  subjectName,
-} from '../../src/core/counters.ts'
+import { counterName, dayOf, monthOf, pidName, subjectName } from '../../src/core/counters.ts'
 import { subjectId } from '../../src/edge/subject.ts'
 import { edit } from './edit.ts'
 import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { probed, usedBy, zone } from './probe.ts'
 import { isAlive, workersOf } from './processes.ts'
 import { findLocalSetups } from './setups.ts'
 import { get } from './wire.ts'
 
 // One door is enough: nothing here is a request.
 const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
-
-/** Reads and writes the zones from outside. */
-const PROBE = `
-function all(zone) {
-  const found = {}
-  ngx.shared[zone].items(100000).forEach((item) => { found[item[0]] = item[1] })
-  return found
-}
-function show(r) {
-  if (r.args.set) ngx.shared[r.args.zone].set(r.args.set, Number(r.args.to))
-  r.return(200, JSON.stringify(all(r.args.zone)))
-}
-export default { show }
-`
-const ZONES =
-  'location = /zones { js_import probe from probe.js; js_content probe.show; access_log off; }'
 
 const SECONDS = 15
 
@@ -65,41 +43,28 @@ describe.each(setups)('$name', (setup) => {
 
   /** `before` lies in the folder of the ledger when nginx starts. */
   async function start(before: Record<string, string> = {}, options: GateOptions = {}) {
-    const gate = await startGate(setup, {
-      serverExtra: ZONES,
-      ...options,
-      async prepare(root, configDir) {
-        await writeFile(join(root, 'probe.js'), PROBE)
-        await mkdir(join(root, 'state', 'state'), { recursive: true })
-        for (const [name, text] of Object.entries(before)) {
-          await writeFile(join(root, 'state', name), text)
-        }
-        await options.prepare?.(root, configDir)
-      },
-    })
+    const gate = await startGate(
+      setup,
+      probed({
+        ...options,
+        async prepare(root, configDir) {
+          await mkdir(join(root, 'state', 'state'), { recursive: true })
+          for (const [name, text] of Object.entries(before)) {
+            await writeFile(join(root, 'state', name), text)
+          }
+          await options.prepare?.(root, configDir)
+        },
+      }),
+    )
     onTestFinished(() => gate.stop())
     return gate
-  }
-
-  async function zone(gate: Gate, name: string, set = ''): Promise<Record<string, number>> {
-    const { bytes } = await get(gate, `/zones?zone=tollgate_${name}${set}`)
-    return JSON.parse(bytes.toString())
-  }
-
-  /** The counters of a client for today and this month. */
-  async function counters(gate: Gate, client = 'app') {
-    const all = await zone(gate, 'counters')
-    const id = subjectId('client', client)
-    const of = (kind: CounterKind, window: number) => all[counterName(kind, id, window)]
-    const [day, month] = [dayOf(Date.now()), monthOf(Date.now())]
-    return [of('d', day), of('m', month), of('D', day), of('M', month)]
   }
 
   const waitForTokens = (gate: Gate, tokens: number, client = 'app') =>
     until(
       `${tokens} tokens in the counters`,
       async () => {
-        const [day, month] = await counters(gate, client)
+        const [day, month] = await usedBy(gate, client)
         return day === tokens && month === tokens
       },
       SECONDS,
@@ -152,7 +117,7 @@ describe.each(setups)('$name', (setup) => {
         'ledger.jsonl.compact': linesOf(9, { tokens: 9 }),
       })
       await until('the birth of the counters', () => isBorn(gate))
-      expect(await counters(gate)).toEqual([4007, 4007, 800_000, 800_000])
+      expect(await usedBy(gate)).toEqual([4007, 4007, 800_000, 800_000])
       await waitForKept(gate, 4007)
       expect((await balance(gate)).subjects[subjectName('key', 'aaaaaaaa')]).toEqual({
         all: [4007, 800_000, 501],
@@ -189,7 +154,7 @@ describe.each(setups)('$name', (setup) => {
       const before = (await warnings(gate)).length
       await gate.restart()
       await until('the birth of the counters', () => isBorn(gate))
-      expect((await counters(gate))[0]).toBe(500)
+      expect((await usedBy(gate))[0]).toBe(500)
       expect((await warnings(gate)).slice(before)).toEqual([expect.stringContaining(why)])
       await waitForNotice(gate, why)
       await append(gate, lineOf({ tokens: 10 }))
@@ -206,7 +171,7 @@ describe.each(setups)('$name', (setup) => {
     await zone(gate, 'counters', `&set=${name}&to=100`)
     await append(gate, lineOf({ client: 'b', tokens: 2 }))
     await waitForKept(gate, 8, 'b')
-    expect(await counters(gate, 'b')).toEqual([100, 8, undefined, undefined])
+    expect(await usedBy(gate, 'b')).toEqual([100, 8, undefined, undefined])
   })
 
   test('kill -9 of all at any moment, then a start: exactly the sum over the ledger', async () => {
@@ -223,7 +188,7 @@ describe.each(setups)('$name', (setup) => {
       total += 4
       await gate.restart()
       await until('the birth of the counters', () => isBorn(gate))
-      expect((await counters(gate))[0]).toBe(total)
+      expect((await usedBy(gate))[0]).toBe(total)
     }
     await waitForKept(gate, total)
     expect((await warnings(gate)).filter((line) => line.includes('from its beginning'))).toEqual([])
