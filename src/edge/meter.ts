@@ -77,7 +77,8 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
 function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
   if (isLast) r.sawLast = true
   if (r.metering && r.metering.cutMs) {
-    if (!isLast) hangUp(r, r.metering)
+    // A stream that was given up has no end yet, so that the server's own must not pass for it.
+    if (!isLast || (r.ticket as Ticket).outcome === 'cut_unread') hangUp(r, r.metering)
     return
   }
   let isSent = false
