@@ -4,7 +4,7 @@ import { finishMeter, lastEvent, parse, reasonIn } from './metered.ts'
 import { type Fields, fieldsOf } from './usage.ts'
 
 /** Why the gate ends a stream that runs. */
-export type Cut = 'revoked' | 'budget'
+export type Cut = 'revoked' | 'budget' | 'operator'
 
 /**
  * Whether the stream can be ended here: not in the middle of an event that the caller has the
@@ -17,28 +17,36 @@ export function canCut(meter: Meter): boolean {
 
 /**
  * The events that end a running stream properly, in place of the rest of it: an error that the SDKs
- * raise when the key was revoked, and a stream that ends by its limit when the budget is spent.
+ * raise when the key was revoked or an operator ends it, and a stream that ends by its limit when the budget is spent.
  */
 export function endStream(meter: Meter, why: Cut): Buffer {
   const route = meter.plan.route
   const waiting = meter.waiting ? meter.waiting.toString() : ''
   meter.waiting = null
-  if (route === 'messages') return Buffer.from(why === 'budget' ? endMessage(meter) : failMessage())
-  if (route === 'responses') {
-    return Buffer.from((why === 'budget' && endResponse(meter)) || failResponse(meter))
+  if (route === 'messages') {
+    return Buffer.from(why === 'budget' ? endMessage(meter) : failMessage(why))
   }
-  const end = why === 'budget' ? endChunks(meter) : failChunks()
+  if (route === 'responses') {
+    return Buffer.from((why === 'budget' && endResponse(meter)) || failResponse(meter, why))
+  }
+  const end = why === 'budget' ? endChunks(meter) : failChunks(why)
   return Buffer.from(waiting + end + 'data: [DONE]\n\n')
 }
 
-const REVOKED = 'This API key has been revoked'
+function messageOf(why: Cut): string {
+  return why === 'revoked' ? 'This API key has been revoked' : 'The operator has ended this request'
+}
 
-function failChunks(): string {
+function codeOf(why: Cut): string {
+  return why === 'revoked' ? 'revoked_key' : 'ended_by_operator'
+}
+
+function failChunks(why: Cut): string {
   const error = {
-    message: REVOKED,
-    type: 'invalid_request_error',
+    message: messageOf(why),
+    type: why === 'revoked' ? 'invalid_request_error' : 'server_error',
     param: null,
-    code: 'revoked_key',
+    code: codeOf(why),
   }
   return event('', { error })
 }
@@ -68,11 +76,9 @@ function endChunks(meter: Meter): string {
   return usage ? text + chunk([], usage) : text
 }
 
-function failMessage(): string {
-  return event('error', {
-    type: 'error',
-    error: { type: 'authentication_error', message: REVOKED },
-  })
+function failMessage(why: Cut): string {
+  const type = why === 'revoked' ? 'authentication_error' : 'api_error'
+  return event('error', { type: 'error', error: { type, message: messageOf(why) } })
 }
 
 function endMessage(meter: Meter): string {
@@ -90,10 +96,11 @@ function endMessage(meter: Meter): string {
   )
 }
 
-function failResponse(meter: Meter): string {
+function failResponse(meter: Meter, why: Cut): string {
   const sequence_number = nextNumber(meter)
   const type = 'error'
-  return event(type, { type, code: 'revoked_key', message: REVOKED, param: null, sequence_number })
+  const message = messageOf(why)
+  return event(type, { type, code: codeOf(why), message, param: null, sequence_number })
 }
 
 /** Nothing when the stream has not said yet which response it is. */

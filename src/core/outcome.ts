@@ -20,6 +20,7 @@ export type Outcome =
   | 'budget_spent'
   | 'cut_revoked'
   | 'cut_budget'
+  | 'cut_operator'
   | 'cut_unread'
   | 'client_aborted'
   | 'upstream_aborted'
@@ -29,7 +30,13 @@ export type Outcome =
 /** Outcomes that answer the caller with an error of the gate's own. */
 export type Refusal = Exclude<
   Outcome,
-  'ok' | 'cut_revoked' | 'cut_budget' | 'cut_unread' | 'client_aborted' | 'upstream_aborted'
+  | 'ok'
+  | 'cut_revoked'
+  | 'cut_budget'
+  | 'cut_operator'
+  | 'cut_unread'
+  | 'client_aborted'
+  | 'upstream_aborted'
 >
 
 /** What the caller is told: the status, and the words of both dialects. */

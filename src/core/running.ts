@@ -58,6 +58,17 @@ export function runningName(pid: string, id: string): string {
   return pid + id
 }
 
+/**
+ * The entry in the zone that asks for the end of a request: its value is the time of that, ms since
+ * 1970. Who sets it moves the epoch. It is no request, and is removed a day later.
+ */
+export function markName(id: string): string {
+  return MARK_PREFIX + id
+}
+
+/** No process id in base 36 has a colon. */
+export const MARK_PREFIX = 'cut:'
+
 /** What somebody wants to know: ask.json beside the ledger, where root alone can write. */
 export type Question = {
   /** Tells this question from others. */

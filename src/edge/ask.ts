@@ -3,6 +3,7 @@ import { checkOf, levelOf } from '../core/checks.ts'
 import { type CounterKind, type HeldKind, PID_LENGTH } from '../core/counters.ts'
 import type { Zones } from '../core/hold.ts'
 import {
+  MARK_PREFIX,
   QUESTION_FILE,
   QUESTION_MS,
   type Question,
@@ -26,6 +27,9 @@ const QUESTION_BYTES_MAX = 1048576
 const TIDY_MS = 60000
 const TURN_MS = 500
 
+/** A request that somebody wanted to end has ended by then. */
+const MARK_MS = 86400000
+
 /**
  * Answers the question beside the ledger, while it is fresh: what runs, and how much of the limits of
  * some subjects is taken. What is asked stands in a file of root's, what is answered in one of the
@@ -42,14 +46,14 @@ export function answerQuestion(
     nowMs,
   )
   if (!question) {
-    if (nowMs % TIDY_MS < TURN_MS) listRunning()
+    if (nowMs % TIDY_MS < TURN_MS) listRunning(nowMs)
     return
   }
   const reply: Reply = {
     id: question.id,
     time: new Date(nowMs).toISOString(),
     total: 0,
-    requests: listRunning(),
+    requests: listRunning(nowMs),
     subjects: {},
   }
   reply.total = runningZone().size()
@@ -76,12 +80,16 @@ function readQuestion(path: string, nowMs: number): Question | null {
 }
 
 /** The requests that run, without those of dead workers, which are taken off the list. */
-function listRunning(): Reply['requests'] {
+function listRunning(nowMs: number): Reply['requests'] {
   const zone = runningZone()
   const alive: { [pid: string]: boolean } = {}
   const running: Reply['requests'] = []
   zone.items(LISTED_MAX).forEach((item) => {
     const name = item[0] as string
+    if (name.startsWith(MARK_PREFIX)) {
+      dropOldMark(name, item[1] as string, nowMs)
+      return
+    }
     const pid = name.slice(0, PID_LENGTH)
     const worker = parseInt(pid, 36)
     if (alive[pid] === undefined) alive[pid] = isWorker(worker)
@@ -91,6 +99,10 @@ function listRunning(): Reply['requests'] {
     } else zone.delete(name)
   })
   return running
+}
+
+function dropOldMark(name: string, since: string, nowMs: number): void {
+  if (nowMs - Number(since) > MARK_MS) runningZone().delete(name)
 }
 
 function takenOf(zones: Zones, id: string, nowMs: number): Taken {

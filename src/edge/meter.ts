@@ -16,7 +16,7 @@ import {
 import { filterModels } from '../core/models.ts'
 import type { KeyRecord } from '../core/record.ts'
 import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
-import { showRunning } from './running.ts'
+import { isMarked, showRunning } from './running.ts'
 import { type GateRequest, heldTicket, type Metering } from './ticket.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
@@ -124,7 +124,8 @@ function look(r: GateRequest, state: Metering): void {
   const ticket = r.ticket as Ticket
   state.lookMs = state.lastMs + LOOK_MS
   try {
-    if (isRevoked(ticket, state)) cut(r, active, state, 'revoked')
+    const why = reasonToCut(r, ticket, state)
+    if (why) cut(r, active, state, why)
     else if (isUnread(r, state)) giveUp(r, state)
     else if (state.lastMs - state.shownMs >= SHOWN_MS) {
       state.shownMs = state.lastMs
@@ -134,7 +135,7 @@ function look(r: GateRequest, state: Metering): void {
     ngx.log(ngx.ERR, `Tollgate cannot look after a stream: ${(error as Error).message}`)
   }
   // At the next event, if it could not be cut at this one.
-  if (state.isRevoked) state.lookMs = 0
+  if (state.why) state.lookMs = 0
 }
 
 function pass(r: GateRequest, state: Metering, piece: Buffer): void {
@@ -163,7 +164,7 @@ function begin(r: GateRequest): Metering {
   const state: Metering = {
     meter: null,
     list: null,
-    isRevoked: false,
+    why: null,
     cutMs: 0,
     cutBytes: 0,
     epoch: 0,
@@ -210,15 +211,19 @@ function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse'
   }
 }
 
-/** Whether the key holds no more. It looks when housekeeping says that something has changed. */
-function isRevoked(ticket: Ticket, state: Metering): boolean {
+/**
+ * Why a stream must not go on: its key holds no more, or an operator wants so. It looks when somebody
+ * says that something has changed.
+ */
+function reasonToCut(r: GateRequest, ticket: Ticket, state: Metering): Cut | null {
   const epoch = countersZone().get(EPOCH_COUNTER) || 0
-  if (epoch === state.epoch || !ticket.hash) return state.isRevoked
+  if (epoch === state.epoch || !ticket.hash) return state.why
   state.epoch = epoch
   const found = clientsZone().get(ticket.hash)
   const record: Partial<KeyRecord> = found === undefined ? { revoked: true } : JSON.parse(found)
-  state.isRevoked = record.revoked === true || record.disabled === true
-  return state.isRevoked
+  if (record.revoked || record.disabled) state.why = 'revoked'
+  else if (isMarked(r)) state.why = 'operator'
+  return state.why
 }
 
 /**

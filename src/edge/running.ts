@@ -1,5 +1,5 @@
 import { countSoFar } from '../core/meter.ts'
-import { runningName, runningText } from '../core/running.ts'
+import { markName, runningName, runningText } from '../core/running.ts'
 import { runningZone, WORKER } from './registry.ts'
 import type { GateRequest } from './ticket.ts'
 
@@ -19,6 +19,11 @@ export function showRunning(r: GateRequest): void {
 export function hideRunning(r: GateRequest): void {
   const zone = runningZone()
   if (zone) zone.delete(nameOf(r))
+}
+
+/** Whether an operator wants the request to end. */
+export function isMarked(r: GateRequest): boolean {
+  return runningZone().has(markName(r.variables['request_id'] || ''))
 }
 
 function nameOf(r: GateRequest): string {

@@ -1,5 +1,6 @@
 import { admit, type Ticket } from '../core/admit.ts'
 import type { Answer } from '../core/answer.ts'
+import type { Cut } from '../core/cut.ts'
 import type { Meter } from '../core/meter.ts'
 import type { KeyRecord } from '../core/record.ts'
 import type { Route } from '../core/route.ts'
@@ -28,8 +29,8 @@ export type Metering = {
   isQuick: boolean
   /** The pieces of GET /v1/models, which is filtered as a whole. */
   list: Buffer[] | null
-  /** Found when the epoch last moved. */
-  isRevoked: boolean
+  /** Why the stream is to be ended, found when the epoch last moved. */
+  why: Cut | null
   /** When the gate has ended the stream, after which nothing goes out any more; 0: not yet. */
   cutMs: number
   /** What of the answer had been sent then. */

@@ -187,6 +187,35 @@ describe('a revoked key ends a stream by an error that the SDKs raise', () => {
   })
 })
 
+describe('an operator ends a stream by an error of the server', () => {
+  const code = 'ended_by_operator'
+  const message = 'The operator has ended this request'
+
+  it('chat', async () => {
+    const events = await begin('/v1/chat/completions', { ...ask, stream_options: exact }, 4)
+    const text = cutBehind(events, {}, 'operator')
+    await expect(read(clients(text).openai).finalChatCompletion()).rejects.toMatchObject({
+      code,
+      type: 'server_error',
+      message,
+    })
+  })
+
+  it('messages', async () => {
+    const text = cutBehind(await begin('/v1/messages', ask, 5), { route: 'messages' }, 'operator')
+    const stream = clients(text).anthropic.messages.stream({ model, max_tokens: 9, messages: [] })
+    await expect(stream.finalMessage()).rejects.toMatchObject({
+      error: { type: 'error', error: { type: 'api_error', message } },
+    })
+  })
+
+  it('responses', async () => {
+    const events = await begin('/v1/responses', { model, input: 'a b', stream: true }, 5)
+    const text = cutBehind(events, { route: 'responses' }, 'operator')
+    expect(text).toContain(`"code":"${code}"`)
+  })
+})
+
 describe('where a stream can be cut', () => {
   const start = (plan: Partial<MeterPlan>) =>
     startMeter({

@@ -135,6 +135,7 @@ export function fateOf(outcome: Outcome, status: number): Fate {
       return 'aborted'
     case 'cut_revoked':
     case 'cut_budget':
+    case 'cut_operator':
     case 'cut_unread':
       return 'ok'
     case 'upstream_aborted':
