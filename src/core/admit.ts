@@ -73,6 +73,8 @@ export type Ticket = {
   hold?: Hold
   /** When it was admitted, ms since 1970. */
   atMs?: number
+  /** What the gate itself has taken so far, by the clock's whole ms; waiting for the body is not in it. */
+  spentMs?: number
   /** SHA-256 of the key, to look whether it still holds while a stream runs. Never logged. */
   hash?: string
   /** No policy is loaded yet: ask again in a moment. */

@@ -45,6 +45,8 @@ export type LedgerLine = {
   estimated?: true
   reservedTokens?: number
   ttftMs?: number
+  /** What the gate itself took before the request went on or was refused. */
+  admissionMs?: number
   tokensPerSecond?: number
   finishReason?: string
   upstream?: string

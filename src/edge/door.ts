@@ -82,6 +82,7 @@ function charge(r: GateRequest, ticket: Ticket, body: Buffer | null, rules: Rule
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
     if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
   }
+  ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
   keepTicket(r, ticket)
   if (ticket.outcome !== 'ok') sendRefusal(r, ticket)
   else if (r.record) showRunning(r)

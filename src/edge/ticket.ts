@@ -77,6 +77,7 @@ export function keepTicket(r: GateRequest, ticket: Ticket): void {
 export function admitAnew(r: GateRequest): Ticket {
   const headers = r.headersIn
   const registry = openRegistry(r)
+  const nowMs = Date.now()
   const ticket = admit(
     {
       method: r.method,
@@ -86,7 +87,7 @@ export function admitAnew(r: GateRequest): Ticket {
       apiKey: headers['api-key'],
       hasBody: () => hasBody(headers),
       address: r.remoteAddress,
-      nowMs: Date.now(),
+      nowMs,
     },
     registry,
   )
@@ -95,6 +96,7 @@ export function admitAnew(r: GateRequest): Ticket {
     ticket.outcome = 'gate_error'
     ticket.loading = true
   }
+  ticket.spentMs = Date.now() - nowMs
   return ticket
 }
 

@@ -65,6 +65,7 @@ export function ledger(r: GateRequest): string {
   if (ticket) {
     if (ticket.shadow) line.shadow = ticket.shadow
     if (ticket.limit) line.limit = ticket.limit
+    if (ticket.spentMs !== undefined) line.admissionMs = ticket.spentMs
     if (ticket.atMs !== undefined) settleSafely(r, ticket, line, endMs)
   }
   const upstream = variables['upstream_addr']

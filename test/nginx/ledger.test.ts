@@ -36,7 +36,8 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
       body: JSON.stringify(HELLO),
     })
     const text = await response.text()
-    const { time, durationMs, bytesIn, bytesOut, ttftMs, tokensPerSecond, ...rest } = await line()
+    const { time, durationMs, bytesIn, bytesOut, admissionMs, ttftMs, tokensPerSecond, ...rest } =
+      await line()
     expect(rest).toEqual({
       version: 1,
       id: response.headers.get('x-request-id'),
@@ -56,6 +57,8 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
     })
     expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     expect(Math.abs(Date.parse(String(time)) - Date.now())).toBeLessThan(5000)
+    expect(Number(admissionMs)).toBeGreaterThanOrEqual(0)
+    expect(Number(admissionMs)).toBeLessThan(Number(durationMs))
     expect(Number(durationMs)).toBeGreaterThanOrEqual(55)
     expect(Number(ttftMs)).toBeGreaterThanOrEqual(55)
     expect(Number(ttftMs)).toBeLessThanOrEqual(Number(durationMs))

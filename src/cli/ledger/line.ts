@@ -57,6 +57,7 @@ const NUMBERS = [
   'audioSeconds',
   'cost',
   'reservedTokens',
+  'admissionMs',
   'ttftMs',
   'tokensPerSecond',
   'status',
