@@ -1,5 +1,5 @@
 import { matchesPattern } from './cost.ts'
-import { findMedia } from './media.ts'
+import { countMedia, findMedia } from './media.ts'
 import type { Route } from './route.ts'
 import { decodeString, type Entries, type Entry, feedScan, startScan } from './scan.ts'
 import type { Metering, RequestCeilings } from './shapes.ts'
@@ -335,7 +335,8 @@ function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
   }
   facts.promptBytes += size
   if (!hasMedia) return
-  const media = findMedia(value)
+  const counted = entry.parsed === undefined ? null : countMedia(entry.parsed)
+  const media = counted || findMedia(value)
   facts.media += media.count
   facts.promptBytes -= media.base64Bytes
 }

@@ -34,7 +34,7 @@ export function endStream(meter: Meter, why: Cut): Buffer {
 }
 
 function messageOf(why: Cut): string {
-  return why === 'revoked' ? 'This API key has been revoked' : 'The operator has ended this request'
+  return why === 'revoked' ? 'This API key has been revoked' : 'Ended by the operator'
 }
 
 function codeOf(why: Cut): string {

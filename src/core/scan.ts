@@ -13,6 +13,8 @@ export type Entry = {
   items: number
   /** What was wanted of the object, where paths into it were. */
   inner: Entries | null
+  /** The value, where it was parsed on the way. */
+  parsed?: unknown
   /** The bytes of the value; null unless it was wanted and kept within the bound. */
   text: string | null
   /** Wanted, and longer than the bound. */
@@ -57,10 +59,12 @@ export type Scan = {
 }
 
 /**
- * Where the large list or object ends that begins at a place, under a key at the top, and how many items
- * it has as Entry counts them; null where that is not known.
+ * Where the large list or object ends that begins at a place, under a key at the top, how many items it
+ * has as Entry counts them, and what it is; null where that is not known.
  */
-export type Skip = (key: string, at: number) => { end: number; items: number } | null
+export type Skip = (key: string, at: number) => Skipped | null
+
+export type Skipped = { end: number; items: number; parsed: unknown }
 
 type State =
   | 'start'
@@ -143,6 +147,7 @@ function step(scan: Scan, piece: Buffer, at: number): number {
   if (!found) return at + 1
   const entry = scan.entry as Entry
   entry.items = found.items
+  entry.parsed = found.parsed
   endValue(scan, piece, found.end)
   return found.end
 }

@@ -4,9 +4,6 @@ import { skipSpaces } from './splice.ts'
 /** A shorter body is scanned as quickly as it is parsed. */
 const BODY_BYTES_MIN = 4096
 
-/** Places where a value may end that are tried; then it is scanned. */
-const TRIES = 4
-
 /**
  * Lets a scan jump over large values: they end where the next key begins, which JSON.parse of the whole
  * tells, and which JSON.parse of what stands between proves. Two parses of 400 KB take 1.5 ms on QuickJS,
@@ -22,7 +19,7 @@ export function startSkip(body: Buffer): Skip | null {
     if (body.length - at < BODY_BYTES_MIN || !keys.includes(key)) return null
     const next = keys[keys.indexOf(key) + 1]
     const end = next === undefined ? endOfLast(body, at) : endBefore(body, at, next)
-    return end < 0 ? null : { end, items: countItems(whole[key]) }
+    return end < 0 ? null : { end, items: countItems(whole[key]), parsed: whole[key] }
   }
 }
 
@@ -32,18 +29,22 @@ function endOfLast(body: Buffer, at: number): number {
   return parse(body, at, end) ? end : -1
 }
 
-/** The end of a value that this key follows. The same key may stand inside of it: what is cut there is no JSON. */
+/** The end of a value that this key follows. The same key may stand inside of it, or behind: what is
+ * cut there is no JSON, and is scanned then. */
 function endBefore(body: Buffer, at: number, next: string): number {
   const quoted = `"${next}"`
-  let place = body.indexOf(quoted, at)
-  for (let left = TRIES; place >= 0 && left > 0; left--) {
-    const comma = trimBack(body, place)
-    const isKey = body[skipSpaces(body, place + quoted.length)] === 58 && body[comma - 1] === 44
-    const end = isKey ? trimBack(body, comma - 1) : -1
-    if (end > at && parse(body, at, end)) return end
-    place = body.indexOf(quoted, place + 1)
-  }
-  return -1
+  // As a rule little stands behind a large value, and a search takes 4 ms a megabyte.
+  const end = endAtKey(body, at, body.lastIndexOf(quoted), quoted)
+  return end < 0 ? endAtKey(body, at, body.indexOf(quoted, at), quoted) : end
+}
+
+/** The end of the value, if it is the key that stands at the place; else -1. */
+function endAtKey(body: Buffer, at: number, place: number, quoted: string): number {
+  if (place <= at) return -1
+  const comma = trimBack(body, place)
+  const isKey = body[skipSpaces(body, place + quoted.length)] === 58 && body[comma - 1] === 44
+  const end = isKey ? trimBack(body, comma - 1) : -1
+  return end > at && parse(body, at, end) ? end : -1
 }
 
 /** Behind the last byte before a place that is no white space. */

@@ -132,7 +132,7 @@ function look(r: GateRequest, state: Metering): void {
       showRunning(r)
     }
   } catch (error) {
-    ngx.log(ngx.ERR, `Tollgate cannot look after a stream: ${(error as Error).message}`)
+    ngx.log(ngx.ERR, `Tollgate cannot watch a stream: ${(error as Error).message}`)
   }
   // At the next event, if it could not be cut at this one.
   if (state.why) state.lookMs = 0

@@ -65,7 +65,7 @@ export function ledger(r: GateRequest): string {
   if (ticket) {
     if (ticket.shadow) line.shadow = ticket.shadow
     if (ticket.limit) line.limit = ticket.limit
-    if (ticket.spentMs !== undefined) line.admissionMs = ticket.spentMs
+    if (ticket.spentMs !== undefined) line.admissionMs = Math.max(0, ticket.spentMs)
     if (ticket.atMs !== undefined) settleSafely(r, ticket, line, endMs)
   }
   const upstream = variables['upstream_addr']
@@ -102,7 +102,7 @@ function settleSafely(
 export function edited(r: GateRequest): Buffer {
   const ticket = heldTicket(r)
   const body = r.body || r.requestBuffer
-  if (!ticket || !ticket.edits || !body) throw new Error('There is no body to edit')
+  if (!ticket || !ticket.edits || !body) throw new Error('No body to edit')
   delete r.body
   return applyEdits(body, ticket.edits)
 }

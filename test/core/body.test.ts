@@ -620,6 +620,27 @@ describe('readBody: the size of the prompt', () => {
       2,
     ],
     [
+      'a data URL that stands in a text, which is text',
+      'chat',
+      `{"messages":["look: data:a;base64,${png}"]}`,
+      `["look: data:a;base64,${png}"]`,
+      0,
+    ],
+    [
+      'pictures by address, and one with its bytes',
+      'chat',
+      `{"messages":[{"image_url":"https://a"},{"image_url":{"url":"data:a;base64,${png}"}}]}`,
+      '[{"image_url":"https://a"},{"image_url":{"url":"data:a;base64,"}}]',
+      2,
+    ],
+    [
+      'a data URL without base64',
+      'chat',
+      '{"messages":[{"url":"data:text/plain,a"},{"b":";base64,x"}]}',
+      '[{"url":"data:text/plain,a"},{"b":";base64,x"}]',
+      0,
+    ],
+    [
       'an object under the key data',
       'chat',
       '{"messages":[{"data":{"a":1}}]}',

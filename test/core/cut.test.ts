@@ -189,7 +189,7 @@ describe('a revoked key ends a stream by an error that the SDKs raise', () => {
 
 describe('an operator ends a stream by an error of the server', () => {
   const code = 'ended_by_operator'
-  const message = 'The operator has ended this request'
+  const message = 'Ended by the operator'
 
   it('chat', async () => {
     const events = await begin('/v1/chat/completions', { ...ask, stream_options: exact }, 4)
