@@ -23,7 +23,7 @@ const LINE_BYTES_MAX = 1048576
 const HEAD_BYTES_MAX = 4096
 
 /** What logrotate and people make of a name, see listLedger() of the tools. */
-const ROTATED = /^(?:\.\d{1,6}|[.-]\d{8}(?:-\d{1,10})?)?$/
+const ROTATED = /^(?:\.\d{1,6}|[.-]\d{8,10}(?:-\d{1,10})?)?$/
 const COMPRESSED = /\.(?:gz|bz2|xz|zst)$/
 
 const LINE_END = 10

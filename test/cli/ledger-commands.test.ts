@@ -223,12 +223,13 @@ describe('tollgate usage', () => {
     await write('ledger.jsonl.10.gz', gzipSync(ledger(line(), line())))
     await write('ledger.jsonl-20261101', ledger(line()))
     await write('ledger.jsonl-20261102.gz', gzipSync(ledger(line())))
+    await write('ledger.jsonl-2026110307', ledger(line()))
     await write('ledger.jsonl.1', ledger(line()))
     await write('ledger.jsonl', ledger(line()))
     await write('ledger.jsonl.1.compact', ledger(line()))
     await write('ledger.jsonl.bak', ledger(line()))
     await write('ledger.jsonl~', ledger(line()))
-    expect((await json('usage')).total.requests).toBe(6)
+    expect((await json('usage')).total.requests).toBe(7)
   })
 
   test('a file that is being compressed counts once', async () => {

@@ -112,7 +112,7 @@ describe.each(setups)('$name', (setup) => {
       const gate = await start({
         'ledger.jsonl': linesOf(300, { tokens: 10, cost: 0.000002 }),
         'ledger.jsonl.1': linesOf(200, { tokens: 5, cost: 0.000001 }),
-        'ledger.jsonl-20260101': linesOf(1, { tokens: 7 }),
+        'ledger.jsonl-2026010107': linesOf(1, { tokens: 7 }),
         'ledger.jsonl.2.gz': 'not read',
         'ledger.jsonl.compact': linesOf(9, { tokens: 9 }),
       })

@@ -26,7 +26,7 @@ export async function listLedger(path: string): Promise<LedgerFile[]> {
   const suffixes = names
     .filter((other) => other.startsWith(name))
     .map((other) => other.slice(name.length))
-    .filter((suffix) => /^(?:|\.\d{1,6}|[.-]\d{8}(?:-\d{1,10})?)(?:\.gz)?$/.test(suffix))
+    .filter((suffix) => /^(?:|\.\d{1,6}|[.-]\d{8,10}(?:-\d{1,10})?)(?:\.gz)?$/.test(suffix))
   // While logrotate compresses a file both are there, and the compressed one is not whole yet.
   const kept = suffixes.filter(
     (suffix) => !suffix.endsWith('.gz') || !suffixes.includes(suffix.slice(0, -3)),
