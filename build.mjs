@@ -5,7 +5,8 @@
 //   tollgate-cli.mjs   the command, for Node, with its dependencies inside
 //   mock-vllm.mjs      the mock server by itself, for docker-compose.yml
 //   *.schema.json      the JSON Schemas of the configuration files, from src/core/schema.ts
-import { chmod, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+//   console/           what the admin listener serves as files: docs/openapi.json, and the console
+import { chmod, copyFile, mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
 
@@ -115,6 +116,11 @@ async function buildSchemas() {
   await rm(outfile)
 }
 
+async function copyStatic() {
+  await mkdir('dist/console', { recursive: true })
+  await copyFile('docs/openapi.json', 'dist/console/openapi.json')
+}
+
 function print(schema) {
   return `${JSON.stringify(schema, null, 2)}\n`
 }
@@ -125,6 +131,7 @@ const adminBytes = await buildBundle('src/admin.ts', 'tollgate-admin.js', readab
 const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
 await buildProgram('test/mock/main.ts', 'mock-vllm.mjs')
 await buildSchemas()
+await copyStatic()
 console.log(`dist/tollgate.js        ${gateBytes} bytes of at most ${GATE_BYTES_MAX}`)
 console.log(`dist/tollgate-admin.js  ${adminBytes} bytes`)
 console.log(`dist/tollgate-cli.mjs   ${commandBytes} bytes`)

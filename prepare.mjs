@@ -5,7 +5,14 @@ import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const SOURCES = ['src', 'test/mock', 'build.mjs', 'package.json', 'package-lock.json']
+const SOURCES = [
+  'src',
+  'test/mock',
+  'docs/openapi.json',
+  'build.mjs',
+  'package.json',
+  'package-lock.json',
+]
 const BUILT = [
   'tollgate.js',
   'tollgate-admin.js',
@@ -13,6 +20,7 @@ const BUILT = [
   'mock-vllm.mjs',
   'policy.schema.json',
   'clients.schema.json',
+  'console/openapi.json',
 ]
 /** npm writes it last, so it is as old as the packages. */
 const INSTALLED = 'node_modules/.package-lock.json'

@@ -1,16 +1,21 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { addAdmin } from '../core/admin/admins.ts'
+import { adminState } from '../core/admin/token.ts'
 import { addKey, clientOf, expiryOf, type Refused } from '../core/edits.ts'
-import type { Client, Clients, Policy } from '../core/shapes.ts'
+import type { Admin, Client, Clients, Policy } from '../core/shapes.ts'
 import { formatClients } from './clientsfile.ts'
-import { createSecret } from './secret.ts'
-import { editClients, FIRST_POLICY } from './store.ts'
+import { createSecret, createToken } from './secret.ts'
+import { editAdmins, editClients, FIRST_POLICY } from './store.ts'
 
 const DEMO = 'demo'
 const NOTE = 'made by tollgate serve'
 const EXPIRY_MS = 30 * 86_400_000
 /** Starts may come often, and a client has at most 1,000 keys. */
 const KEYS_KEPT_MAX = 100
+/** The same of tokens, of which a policy has 200 at most. */
+const TOKENS_KEPT_MAX = 20
+const SERVE = 'serve'
 
 /**
  * Writes policy.json and clients.json where they are absent, and returns the paths of those it has
@@ -75,4 +80,23 @@ function pruneDemo(document: Clients, nowMs: number): Clients {
   const surplus = new Set(ours.slice(0, Math.max(0, ours.length + 1 - KEYS_KEPT_MAX)))
   const client: Client = { ...demo, keys: live.filter((key) => !surplus.has(key)) }
   return { ...document, clients: { ...document.clients, [DEMO]: client } }
+}
+
+/** Makes a fresh token of the admin API that may write, beside those of earlier starts. */
+export async function prepareAdmin(dir: string, nowMs: number): Promise<string> {
+  const { id, token, sha256 } = createToken()
+  const expiresMs = nowMs + EXPIRY_MS
+  const role = 'write' as const
+  const request = { id, name: SERVE, role, sha256, nowMs, expiresMs, note: NOTE }
+  await editAdmins(dir, (policy) => addAdmin(pruneAdmins(policy, nowMs), request))
+  return token
+}
+
+function pruneAdmins(policy: Policy, nowMs: number): Policy {
+  const admins = policy.admins ?? []
+  const isOurs = (admin: Admin) => admin.name === SERVE && admin.note === NOTE
+  const live = admins.filter((admin) => !isOurs(admin) || adminState(admin, nowMs) === 'live')
+  const ours = live.filter(isOurs)
+  const surplus = new Set(ours.slice(0, Math.max(0, ours.length + 1 - TOKENS_KEPT_MAX)))
+  return { ...policy, admins: live.filter((admin) => !surplus.has(admin)) }
 }

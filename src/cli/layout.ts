@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from './nginx/find.ts'
 import { Refused } from './output.ts'
@@ -17,7 +17,7 @@ export type Layout = {
    * workers write what they know.
    */
   stateDir: string
-  /** Where the listener of the housekeeping binds, `127.0.0.1:9180`. */
+  /** Where the admin listener binds, `127.0.0.1:9180`. */
   adminListen: string
   engine: Engine
   /** vLLM's own key, written into upstream-key.conf. Check it with hasOnlyKeyCharacters() first. */
@@ -30,7 +30,10 @@ export type Placed = { path: string; how: 'written' | 'unchanged' | 'kept' }
 /** The folder that the workers write into, below stateDir. */
 export const WORKERS_DIR = 'state'
 
-/** The port of the housekeeping's listener, where it is free. */
+/** The files of the console and the description of the API: below dist/, and below nginxDir/tollgate/. */
+const CONSOLE_DIR = 'console'
+
+/** The port of the admin listener, where it is free. */
 export const ADMIN_PORT = 9180
 
 export const LAYOUT_DEFAULTS = {
@@ -66,6 +69,8 @@ export async function layOut(layout: Layout): Promise<Placed[]> {
   const placed: Placed[] = []
   for (const [name, text] of await gatherFiles(layout)) {
     const path = join(target, name)
+    // The workers read the files of the console.
+    if (await mkdir(dirname(path), { recursive: true })) await chmod(dirname(path), 0o755)
     const how = await place(path, text, manifest[name])
     if (how !== 'kept') manifest[name] = hash(text)
     placed.push({ path, how })
@@ -90,7 +95,23 @@ export async function gatherFiles(layout: Layout): Promise<[string, string][]> {
     const text = await readFile(join(root, 'nginx', 'tollgate', name), 'utf8')
     files.push([name, adaptFile(name, text, layout)])
   }
-  return files
+  return [...files, ...(await gatherConsole(join(root, 'dist', CONSOLE_DIR)))]
+}
+
+/** The files of the console, text all of them; none where it was not built. */
+async function gatherConsole(from: string): Promise<[string, string][]> {
+  const entries = await readdir(from, { recursive: true, withFileTypes: true }).catch(() => [])
+  const paths = entries.filter((entry) => entry.isFile()).map((e) => join(e.parentPath, e.name))
+  return Promise.all(
+    paths
+      .sort()
+      .map(
+        async (path): Promise<[string, string]> => [
+          join(CONSOLE_DIR, relative(from, path)),
+          await readFile(path, 'utf8'),
+        ],
+      ),
+  )
 }
 
 function adaptFile(name: string, text: string, layout: Layout): string {
@@ -114,9 +135,12 @@ async function readBuilt(path: string): Promise<string> {
 }
 
 /** Replaces the default places in a configuration file by those of the layout. */
-export function adapt(text: string, layout: Omit<Layout, 'engine' | 'nginxDir'>): string {
+export function adapt(text: string, layout: Omit<Layout, 'engine'>): string {
   const { configDir, stateDir } = LAYOUT_DEFAULTS
+  const consoleDir = join('tollgate', CONSOLE_DIR)
   return replacePaths(text, {
+    // Before the folder of the configuration, which by default is the one around it.
+    [join(LAYOUT_DEFAULTS.nginxDir, consoleDir)]: join(layout.nginxDir, consoleDir),
     [configDir]: layout.configDir,
     [stateDir]: layout.stateDir,
   }).replaceAll(`listen ${LAYOUT_DEFAULTS.adminListen}`, `listen ${layout.adminListen}`)
@@ -154,6 +178,7 @@ async function place(path: string, text: string, installed?: string): Promise<Pl
   const mode = path.endsWith('upstream-key.conf') ? 0o600 : 0o644
   if (!existsSync(path)) {
     await writeFile(path, text, { mode })
+    if (path.includes(`/tollgate/${CONSOLE_DIR}/`)) await chmod(path, mode)
     return 'written'
   }
   const there = await readFile(path, 'utf8')

@@ -16,6 +16,8 @@ export type Ready = {
   door: Door
   /** The key of client demo; null when there is no such client. */
   key: string | null
+  /** The admin API and the console, with a token that may write. */
+  admin: { url: string; token: string }
   /** The master process of nginx. */
   pid: number
 }
@@ -24,7 +26,8 @@ export type Ready = {
 export function readyLine(ready: Ready): string {
   const { listen, upstream, dir, key, nginx, door, pid } = ready
   const { world } = nginx
-  const line = { gate: listen.url, upstream: upstream.url, dir, key, world, door, pid }
+  const admin = { admin: ready.admin.url, adminToken: ready.admin.token }
+  const line = { gate: listen.url, ...admin, upstream: upstream.url, dir, key, world, door, pid }
   return `${JSON.stringify(line)}\n`
 }
 
@@ -44,6 +47,10 @@ nginx ${nginx.nginxVersion} (${nginx.world}), njs ${nginx.njsVersion} (${engine}
   logs      ${join(runDir, 'access.log')}, error.log beside it
 
 ${call}
+
+Console and admin API: ${ready.admin.url}, with this token, for 30 days, shown this once:
+
+  ${ready.admin.token}
 
 Another key:  ${invocation()} key create app --dir ${quote(dir)}
 Press Ctrl-C to stop.

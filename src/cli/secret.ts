@@ -1,4 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
+import { formatToken } from '../core/admin/token.ts'
 import { formatKey, keyId } from '../core/key.ts'
 
 /** A new key, its public id, and the hash that is stored of it. */
@@ -9,6 +10,13 @@ export function createSecret(): Secret {
   const id = createKeyId()
   const key = formatKey(id, randomBytes(32))
   return { id, key, sha256: sha256Hex(key) }
+}
+
+/** Makes a token of the admin API, of 256 random bits. */
+export function createToken(): { id: string; token: string; sha256: string } {
+  const id = createKeyId()
+  const token = formatToken(id, randomBytes(32))
+  return { id, token, sha256: sha256Hex(token) }
 }
 
 /** Makes a public id by itself, for a key that was made elsewhere. */

@@ -4,7 +4,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { startMock } from '../../test/mock/server.ts'
-import { createConfiguration, prepareDemo } from './demo.ts'
+import { createConfiguration, prepareAdmin, prepareDemo } from './demo.ts'
 import {
   checkConfiguration,
   claimFolder,
@@ -68,7 +68,8 @@ const CERTIFICATE_FILES = [
 const HELP = `
 State folder (--dir): ./.tollgate unless named; it is made when it is absent.
 With --json one line is printed on stdout when the gate is ready, and nothing else:
-{"gate":"http://127.0.0.1:8001","upstream":"...","dir":"...","key":"tg_...","world":"...","door":"...","pid":1}
+{"gate":"http://127.0.0.1:8001","admin":"http://127.0.0.1:9180","adminToken":"tga_...","upstream":"...",
+ "dir":"...","key":"tg_...","world":"...","door":"...","pid":1}
 
 TOLLGATE_UPSTREAM_KEY  the key of vLLM itself, if it was started with one
 SSL_CERT_FILE          the certificates that https to vLLM trusts, instead of the system's`
@@ -104,14 +105,18 @@ async function serve(options: ServeOptions): Promise<void> {
   await makeFolder(plan)
   await createConfiguration(plan.dir, './nginx/tollgate')
   const key = await prepareDemo(plan.dir, Date.now())
+  const adminToken = await prepareAdmin(plan.dir, Date.now())
   const stopping = abortOnSignals()
   const mock = plan.upstream ? null : await startMock(DEMO_LATENCY)
   try {
     const upstream = plan.upstream ?? parseUpstream(mock?.url ?? '')
-    const start = await configure(plan, upstream, nginx, door)
+    const adminListen = `127.0.0.1:${await pickAdminPort(ADMIN_PORT)}`
+    const start = await configure(plan, upstream, nginx, door, adminListen)
     const gate = await startNginx(start, stopping)
     if (gate === null) return
-    const ready = { ...plan, upstream, nginx, door, key, isMock: mock !== null, pid: gate.pid }
+    const admin = { url: `http://${adminListen}`, token: adminToken }
+    const isMock = mock !== null
+    const ready = { ...plan, upstream, nginx, door, key, admin, isMock, pid: gate.pid }
     process.stdout.write(options.json ? readyLine(ready) : await readyText(ready))
     await waitForEnd(gate, start, stopping)
   } finally {
@@ -175,13 +180,19 @@ export function chooseDoor(nginx: Nginx, wanted: Door | undefined): Door {
 }
 
 /** Writes everything below nginx/ of the folder, and has nginx check it. */
-async function configure(plan: Plan, upstream: Upstream, nginx: Nginx, door: Door): Promise<Start> {
+async function configure(
+  plan: Plan,
+  upstream: Upstream,
+  nginx: Nginx,
+  door: Door,
+  adminListen: string,
+): Promise<Start> {
   const { dir, runDir, nginxDir, upstreamKey } = plan
   const layout = {
     nginxDir,
     configDir: dir,
     stateDir: dir,
-    adminListen: `127.0.0.1:${await pickAdminPort(ADMIN_PORT)}`,
+    adminListen,
     engine: nginx.engine,
     ...(upstreamKey === undefined ? {} : { upstreamKey }),
   }

@@ -126,9 +126,25 @@ export async function createPolicy(dir: string): Promise<void> {
 }
 
 /** Edits one plan of policy.json under its lock, and leaves the rest of the text as people wrote it. */
-export async function editPlan<T extends { policy: Policy }>(
+export function editPlan<T extends { policy: Policy }>(
   dir: string,
   name: string,
+  edit: (policy: Policy) => T | EditRefused,
+): Promise<T> {
+  return editPolicy(dir, ['plans', name], edit)
+}
+
+/** Edits the tokens of the admin API in policy.json in the same way. */
+export function editAdmins<T extends { policy: Policy }>(
+  dir: string,
+  edit: (policy: Policy) => T | EditRefused,
+): Promise<T> {
+  return editPolicy(dir, ['admins'], edit)
+}
+
+async function editPolicy<T extends { policy: Policy }>(
+  dir: string,
+  place: string[],
   edit: (policy: Policy) => T | EditRefused,
 ): Promise<T> {
   await requireDir(dir)
@@ -136,20 +152,25 @@ export async function editPlan<T extends { policy: Policy }>(
   return withLock(path, async (assertHeld) => {
     const { policy } = await load(dir)
     const result = accept(edit(policy))
+    if (result.policy === policy) return result
     assertValid(path, validatePolicy(result.policy))
     const { text } = await readSource(dir, POLICY_FILE, {})
     assertHeld()
-    await writeAtomically(path, changePlan(text, result.policy, name))
+    await writeAtomically(path, changePolicy(text, result.policy, place))
     return result
   })
 }
 
-function changePlan(text: string | null, policy: Policy, name: string): string {
+function changePolicy(text: string | null, policy: Policy, place: string[]): string {
   const whole = `${JSON.stringify(policy, null, 2)}\n`
   if (text === null) return whole
   const formattingOptions = { insertSpaces: true, tabSize: 2, eol: '\n' }
-  const edits = modify(text, ['plans', name], policy.plans?.[name], { formattingOptions })
-  return applyEdits(text, edits)
+  const value = getAt(policy, place)
+  return applyEdits(text, modify(text, place, value, { formattingOptions }))
+}
+
+function getAt(value: unknown, place: string[]): unknown {
+  return place.reduce((found, name) => (isObject(found) ? found[name] : undefined), value)
 }
 
 function accept<T extends object>(result: T | EditRefused): T {

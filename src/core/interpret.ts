@@ -1,5 +1,5 @@
 import { formatPath, type Segment } from './path.ts'
-import { KEY_ID_PATTERN, NAME_PATTERN, type Schema } from './schema.ts'
+import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema } from './schema.ts'
 import type { Problem } from './shapes.ts'
 import { closest } from './suggest.ts'
 import { parseTime } from './time.ts'
@@ -158,7 +158,7 @@ function describePattern(source: string): string {
       return 'Must be 1 to 128 letters, digits and . _ @ : + -, a letter or digit first'
     case KEY_ID_PATTERN:
       return 'Must be 8 characters of a-z and 0-9'
-    case '^[0-9a-f]{64}$':
+    case HASH_PATTERN:
       return 'Must be 64 hexadecimal digits in lower case, the SHA-256 of the key'
     default:
       return `Must match ${source}`

@@ -19,6 +19,8 @@ const ID_LENGTH = 8
 const SECRET_LENGTH = 43
 const CHECKSUM_LENGTH = 6
 const KEY_LENGTH = 61
+/** Of what stands behind the prefix: the id, a `_`, secret and checksum. */
+const REST_LENGTH = ID_LENGTH + 1 + SECRET_LENGTH + CHECKSUM_LENGTH
 const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const BASE36 = 'abcdefghijklmnopqrstuvwxyz0123456789'
 
@@ -30,17 +32,30 @@ export type KeyProblem = 'prefix' | 'length' | 'alphabet' | 'checksum'
 
 /** Makes the key of an id and 32 random bytes. */
 export function formatKey(id: string, bytes: Bytes): string {
+  return formatCredential(PREFIX, id, bytes)
+}
+
+/** The same with another prefix: tokens of the admin API are made in the same way. */
+export function formatCredential(prefix: string, id: string, bytes: Bytes): string {
   if (bytes.length !== 32) throw new Error(`A key takes 32 random bytes, not ${bytes.length}`)
-  const body = `${PREFIX}${id}_${encodeBase62(bytes)}`
+  const body = `${prefix}${id}_${encodeBase62(bytes)}`
   return body + checksumOf(body)
 }
 
 /** Reads the public id out of a key, or says what is wrong with it. Nothing is looked up. */
 export function parseKey(text: string): { id: string } | { problem: KeyProblem } {
-  if (text.slice(0, PREFIX.length) !== PREFIX) return { problem: 'prefix' }
-  if (text.length !== KEY_LENGTH) return { problem: 'length' }
-  const idEnd = PREFIX.length + ID_LENGTH
-  const id = text.slice(PREFIX.length, idEnd)
+  return parseCredential(PREFIX, text)
+}
+
+/** The same with another prefix. */
+export function parseCredential(
+  prefix: string,
+  text: string,
+): { id: string } | { problem: KeyProblem } {
+  if (text.slice(0, prefix.length) !== prefix) return { problem: 'prefix' }
+  if (text.length !== prefix.length + REST_LENGTH) return { problem: 'length' }
+  const idEnd = prefix.length + ID_LENGTH
+  const id = text.slice(prefix.length, idEnd)
   const bodyEnd = text.length - CHECKSUM_LENGTH
   const isSpelled =
     consistsOf(id, BASE36) && text[idEnd] === '_' && consistsOf(text.slice(idEnd + 1), BASE62)

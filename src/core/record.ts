@@ -65,6 +65,7 @@ export type Rules = {
  * - `lockout`: JSON of LockoutRule
  * - `rules`: JSON of Rules; empty where everything is at its default
  * - `prices`: JSON of Policy.prices; empty where there are none
+ * - `admins`: JSON of Admin[], who may call the admin API
  * - `stamp`: times and sizes of the files that were last looked at
  * - `progress`: JSON of Progress, while a load of many clients is under way
  * - `state`: JSON of LoadState, for people
@@ -73,6 +74,7 @@ export const ROUTES_ENTRY = 'routes'
 export const LOCKOUT_ENTRY = 'lockout'
 export const RULES_ENTRY = 'rules'
 export const PRICES_ENTRY = 'prices'
+export const ADMINS_ENTRY = 'admins'
 export const STAMP_ENTRY = 'stamp'
 export const PROGRESS_ENTRY = 'progress'
 export const STATE_ENTRY = 'state'

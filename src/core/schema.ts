@@ -28,6 +28,7 @@ export type Schema = {
 /** Names of clients, plans and groups: they stand in headers and logs, so plain ASCII, no spaces. */
 export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}$'
 export const KEY_ID_PATTERN = '^[a-z0-9]{8}$'
+export const HASH_PATTERN = '^[0-9a-f]{64}$'
 const MODEL_PATTERN = '^[^\\u0000-\\u001f]{1,256}$'
 export const SCOPES = ['inference', 'embeddings', 'audio', 'models', 'tokenize', 'admin']
 
@@ -52,6 +53,8 @@ const GUARDED = [
 const COUNT_MAX = 9007199254740991
 /** The largest price or cost, so that sums in nano-units stay exact (cost.ts). */
 const AMOUNT_MAX = 1000000
+/** Every call of the admin API looks through all of them. */
+export const ADMINS_MAX = 200
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
 
 function count(description: string): Schema {
@@ -176,12 +179,30 @@ function keySchema(): Schema {
     required: ['id', 'sha256', 'created'],
     properties: {
       id: { type: 'string', pattern: KEY_ID_PATTERN, description: 'Public id' },
-      sha256: { type: 'string', pattern: '^[0-9a-f]{64}$', description: 'SHA-256 of the key' },
+      sha256: { type: 'string', pattern: HASH_PATTERN, description: 'SHA-256 of the key' },
       created: { type: 'string', format: 'date-time' },
       expires: { type: ['string', 'null'], format: 'date-time' },
       revoked: { type: ['string', 'null'], format: 'date-time' },
       limits: limitsSchema(),
       budgets: budgetsSchema(),
+      note: { type: 'string', maxLength: 1024 },
+    },
+  }
+}
+
+function adminSchema(): Schema {
+  return {
+    type: 'object',
+    additionalProperties: false,
+    required: ['id', 'name', 'role', 'sha256', 'created'],
+    properties: {
+      id: { type: 'string', pattern: KEY_ID_PATTERN, description: 'Public id' },
+      name: { type: 'string', pattern: NAME_PATTERN, description: 'Whose token it is' },
+      role: { type: 'string', enum: ['read', 'write'] },
+      sha256: { type: 'string', pattern: HASH_PATTERN, description: 'SHA-256 of the token' },
+      created: { type: 'string', format: 'date-time' },
+      expires: { type: ['string', 'null'], format: 'date-time' },
+      revoked: { type: ['string', 'null'], format: 'date-time' },
       note: { type: 'string', maxLength: 1024 },
     },
   }
@@ -282,6 +303,12 @@ export function policySchema(): Schema {
         type: 'string',
         pattern: '^.{16,256}$',
         description: 'Any random text; the cache salts of the clients are made with it',
+      },
+      admins: {
+        type: 'array',
+        items: adminSchema(),
+        maxItems: ADMINS_MAX,
+        description: 'Tokens of the admin API: tollgate admin token create, list, revoke',
       },
       routes: {
         type: 'object',

@@ -122,6 +122,23 @@ export type Price = {
 /** What the clients of a group share. */
 export type Group = { limits?: Limits; budgets?: Budgets; note?: string }
 
+/** What a token of the admin API may do: look, or change everything but the tokens. */
+export type Role = 'read' | 'write'
+
+/** One token of the admin API. Only the hash of its secret is stored. */
+export type Admin = {
+  /** Public, as that of a key. */
+  id: string
+  /** Whose it is, for the audit log. */
+  name: string
+  role: Role
+  sha256: string
+  created: string
+  expires?: string | null
+  revoked?: string | null
+  note?: string
+}
+
 /** policy.json: written by people. */
 export type Policy = {
   version: 1
@@ -140,6 +157,8 @@ export type Policy = {
   maxInFlight?: number
   /** Makes the cache salts; clients whose `cacheSalt` is on need it. */
   cacheSaltSecret?: string
+  /** Who may call the admin API. Changed by the command line alone. */
+  admins?: Admin[]
 }
 
 /** One thing wrong in a file: where (`clients.app.keys[0].sha256`), and what, with the fix. */

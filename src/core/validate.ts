@@ -51,8 +51,28 @@ export function validatePolicy(document: unknown): Problem[] {
       run.place.pop()
     })
   }
+  if (isObject(document)) checkAdmins(run, document['admins'])
   finishRun(run)
   return run.problems
+}
+
+/** Reports ids and hashes of tokens that stand twice. */
+function checkAdmins(run: Run, admins: unknown): void {
+  if (!Array.isArray(admins)) return
+  run.place.push('admins', 0)
+  admins.forEach((admin: unknown, i) => {
+    run.place[1] = i
+    const fields: ('id' | 'sha256')[] = ['id', 'sha256']
+    fields.forEach((field) => {
+      if (!isObject(admin)) return
+      const first = admins.findIndex((other) => isObject(other) && other[field] === admin[field])
+      if (first === i || admin[field] === undefined) return
+      run.place.push(field)
+      report(run, `Stands at admins[${first}] already; remove one of the two`)
+      run.place.pop()
+    })
+  })
+  run.place.length = 0
 }
 
 /** Checks a parsed clients.json. Without a policy the names of plans are not looked up. */

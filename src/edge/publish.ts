@@ -1,4 +1,5 @@
 import {
+  ADMINS_ENTRY,
   LOCKOUT_ENTRY,
   PRICES_ENTRY,
   PROGRESS_ENTRY,
@@ -17,6 +18,7 @@ const LOCKOUT_SECONDS = 300
 const HASH_LENGTH = 64
 
 const ENTRIES = [
+  ADMINS_ENTRY,
   LOCKOUT_ENTRY,
   PRICES_ENTRY,
   PROGRESS_ENTRY,
@@ -58,6 +60,7 @@ export function publishPolicy(zone: NgxSharedDict<string>, policy: Policy): void
   put(zone, LOCKOUT_ENTRY, JSON.stringify(lockoutRule(policy.lockout || {})))
   put(zone, RULES_ENTRY, packRules(policy))
   put(zone, PRICES_ENTRY, policy.prices ? JSON.stringify(policy.prices) : '')
+  put(zone, ADMINS_ENTRY, JSON.stringify(policy.admins || []))
   put(zone, ROUTES_ENTRY, packRoutes(policy))
 }
 

@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { layOut, WORKERS_DIR } from '../../src/cli/layout.ts'
 import { nginxConf, type Site } from '../../src/cli/site.ts'
+import { formatToken } from '../../src/core/admin/token.ts'
+import { keyId } from '../../src/core/key.ts'
 import type { LoadState } from '../../src/core/record.ts'
-import type { Clients, Policy } from '../../src/core/shapes.ts'
+import type { Admin, Clients, Policy } from '../../src/core/shapes.ts'
 import { type Mock, startMock } from '../mock/server.ts'
 import { keepLogs, noteGate } from './logs.ts'
 import { type Running, runNginx, type Setup } from './setups.ts'
@@ -24,12 +26,17 @@ export type Gate = {
   /** A key of client `app`, with the default scopes. */
   key: string
   keyId: string
+  /** The admin listener, and a token of it that may write. */
+  adminUrl: string
+  adminToken: string
   configDir: string
   stateDir: string
   runDir: string
   /** The master process of nginx. */
   pid: number
   call(path: string, init?: RequestInit & { key?: string | null }): Promise<Response>
+  /** Calls the admin API; the body may be an object, which goes as JSON. */
+  admin(path: string, init?: AdminInit): Promise<Response>
   /** Writes clients.json and waits until it is in force. */
   setClients(clients: Clients): Promise<void>
   setPolicy(policy: Policy): Promise<void>
@@ -45,6 +52,13 @@ export type Gate = {
   /** Starts nginx again on the same folders. It is ended first, should it run. */
   restart(): Promise<void>
   stop(): Promise<void>
+}
+
+/** `token`: null sends none. */
+export type AdminInit = Omit<RequestInit, 'body' | 'headers'> & {
+  body?: unknown
+  headers?: Record<string, string>
+  token?: string | null
 }
 
 export type GateOptions = {
@@ -77,6 +91,15 @@ export function makeKey(
   return { secret, record: { id, sha256, created: '2026-01-01T00:00:00Z' } }
 }
 
+/** A token of the admin API and what policy.json knows of it. */
+export function makeAdmin(fields: Partial<Admin> = {}): { token: string; record: Admin } {
+  const id = keyId(randomBytes(32))
+  const token = formatToken(id, randomBytes(32))
+  const sha256 = createHash('sha256').update(token).digest('hex')
+  const created = '2026-01-01T00:00:00Z'
+  return { token, record: { id, name: 'tester', role: 'write', sha256, created, ...fields } }
+}
+
 /** Starts nginx with one of the example sites. The files are those that users install. */
 export async function startGate(setup: Setup, options: GateOptions = {}): Promise<Gate> {
   const root = await mkdtemp(join(tmpdir(), 'tollgate-test-'))
@@ -92,10 +115,9 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
   const clients = options.clients ?? { version: 1, clients: {} }
   clients.clients['app'] ??= { keys: [record] }
   await writeFile(join(dirs.configDir, 'clients.json'), JSON.stringify(clients))
-  await writeFile(
-    join(dirs.configDir, 'policy.json'),
-    JSON.stringify(options.policy ?? { version: 1 }),
-  )
+  const admin = makeAdmin()
+  const policy = withAdmin(options.policy ?? { version: 1 }, admin.record)
+  await writeFile(join(dirs.configDir, 'policy.json'), JSON.stringify(policy))
   const [port, adminPort] = [await freePort(), await freePort()]
   const layout = {
     nginxDir: root,
@@ -121,10 +143,16 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
   await options.prepare?.(root, dirs.configDir)
   const start = () => runNginx(setup, root, dirs.runDir)
   const server = await start()
-  const gate = makeGate({ dirs, root, mock, port, server, start, secret, keyId: record.id })
+  const parts = { dirs, root, mock, port, adminPort, admin, server, start }
+  const gate = makeGate({ ...parts, secret, keyId: record.id })
   noteGate(gate)
   if (!options.isEager) await gate.waitForGeneration(1)
   return gate
+}
+
+/** A policy without tokens gets the one of the tests. */
+function withAdmin(policy: Policy, admin: Admin): Policy {
+  return { ...policy, admins: policy.admins ?? [admin] }
 }
 
 type Parts = {
@@ -132,13 +160,16 @@ type Parts = {
   root: string
   mock: Mock
   port: number
+  adminPort: number
+  admin: ReturnType<typeof makeAdmin>
   server: Running
   start(): Promise<Running>
   secret: string
   keyId: string
 }
 
-function makeGate({ dirs, root, mock, port, start, secret, keyId, ...parts }: Parts): Gate {
+function makeGate({ dirs, root, mock, port, start, secret, keyId: id, ...parts }: Parts): Gate {
+  const { adminPort, admin } = parts
   let server = parts.server
   const expected: RegExp[] = []
   const url = `http://127.0.0.1:${port}`
@@ -148,13 +179,29 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId, ...parts }: Pa
     port,
     mock,
     key: secret,
-    keyId,
+    keyId: id,
+    adminUrl: `http://127.0.0.1:${adminPort}`,
+    adminToken: admin.token,
     pid: server.pid,
     call(path, init = {}) {
       const headers = new Headers(init.headers)
       if (init.key !== null) headers.set('authorization', `Bearer ${init.key ?? secret}`)
       if (init.body && !headers.has('content-type')) headers.set('content-type', 'application/json')
       return fetch(url + path, { method: init.body ? 'POST' : 'GET', ...init, headers })
+    },
+    admin(path, { token = admin.token, body, headers: more, ...init } = {}) {
+      const isText = typeof body === 'string'
+      const headers = new Headers({
+        ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...more,
+      })
+      return fetch(gate.adminUrl + path, {
+        method: body === undefined ? 'GET' : 'POST',
+        ...init,
+        headers,
+        ...(body === undefined ? {} : { body: isText ? body : JSON.stringify(body) }),
+      })
     },
     async writeConfig(file, text) {
       await writeFile(join(dirs.configDir, `${file}.new`), text)
@@ -167,7 +214,7 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId, ...parts }: Pa
     },
     async setPolicy(document) {
       const { generation } = await gate.state()
-      await gate.writeConfig('policy.json', JSON.stringify(document))
+      await gate.writeConfig('policy.json', JSON.stringify(withAdmin(document, admin.record)))
       await gate.waitForGeneration(generation + 1)
     },
     async state() {

@@ -1,0 +1,19 @@
+import { readJson } from '../../core/admin/json.ts'
+import { problem } from '../../core/admin/problems.ts'
+import type { Method, Reply } from '../../core/admin/types.ts'
+
+const JSON_TYPE = 'application/json'
+const PATCH_TYPE = 'application/merge-patch+json'
+
+/** The body of a call; the value is undefined where there is none. nginx has read it, up to 1 MB. */
+export function readBody(r: NginxHTTPRequest, method: Method): { value: unknown } | Reply {
+  const bytes = method === 'GET' || method === 'DELETE' ? undefined : r.requestBuffer
+  if (!bytes || bytes.length === 0) return { value: undefined }
+  const types = method === 'PATCH' ? [PATCH_TYPE, JSON_TYPE] : [JSON_TYPE]
+  const type = ((r.headersIn['Content-Type'] || '').split(';')[0] as string).trim().toLowerCase()
+  if (types.indexOf(type) < 0) {
+    return problem('unsupported-type', `The body has to be sent as ${types.join(' or ')}`)
+  }
+  const read = readJson(bytes.toString('utf8'))
+  return 'fault' in read ? problem('bad-json', `The body ${read.fault}`) : read
+}

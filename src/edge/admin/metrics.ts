@@ -1,0 +1,7 @@
+import { problem } from '../../core/admin/problems.ts'
+import type { Call, Reply } from '../../core/admin/types.ts'
+
+/** GET /metrics. */
+export function metrics(call: Call): Reply | Promise<Reply> {
+  return problem('not-built', call.path)
+}
