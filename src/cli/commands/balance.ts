@@ -1,12 +1,7 @@
 import type { Command } from 'commander'
-import { NANOS } from '../../core/cost.ts'
-import { dayOf, monthOf, subjectName } from '../../core/counters.ts'
 import { clientOf, refuseClient } from '../../core/edits.ts'
 import { addBalance, type Balance } from '../../core/fold.ts'
-import type { Limited } from '../../core/record.ts'
-import { limitedOf, planOf } from '../../core/resolve.ts'
-import type { Taken } from '../../core/running.ts'
-import type { Budgets, Client, Key, Limits, Policy } from '../../core/shapes.ts'
+import { type ClientBalance, collectLimited, describeBalance } from '../../core/standing.ts'
 import { contextOf } from '../context.ts'
 import { ask } from '../ledger/ask.ts'
 import { listLedger } from '../ledger/files.ts'
@@ -16,33 +11,6 @@ import { type Counted, createFold, findCounted, readBalance, readCounted } from 
 import { exact, safe, toJson } from '../ledger/text.ts'
 import { formatTable, Refused, remark } from '../output.ts'
 import { load } from '../store.ts'
-
-type BudgetName = Exclude<keyof Budgets, 'hard'>
-
-/** One budget as it stands. Cost is in the unit of the prices; null is without a limit. */
-type Standing = {
-  budget: BudgetName
-  limit: number | null
-  used: number
-  /** By what runs now; null where nginx has not said, and without a limit. */
-  reserved: number | null
-  left: number | null
-  renews: string
-}
-
-/** One limit of a minute or of requests in flight; how much of it is taken, where nginx has said. */
-type Rate = { limit: keyof Limits; value: number; taken: number | null; left: number | null }
-
-/** One client, key or group, with what holds for it. */
-type Subject = {
-  of: Limited['of']
-  name: string
-  rates: Rate[]
-  isHard: boolean
-  standings: Standing[]
-}
-
-const BUDGETS: BudgetName[] = ['tokensPerDay', 'tokensPerMonth', 'costPerDay', 'costPerMonth']
 
 const BUDGET_HEADING = ['OF', 'BUDGET', 'LIMIT', 'USED', 'RESERVED', 'LEFT', 'RENEWS (UTC)']
 const RATE_HEADING = ['OF', 'LIMIT', 'VALUE', 'TAKEN', 'LEFT']
@@ -78,34 +46,10 @@ async function balance(
   const reply = await ask(place, ids)
   if ('problem' in reply) notices.push(`What is reserved is not shown: ${reply.problem}`)
   const taken = 'problem' in reply ? {} : reply.subjects
-  const subjects = limited.map((one) =>
-    describeSubject(one, used.get(one.id), taken[one.id], nowMs),
-  )
-  const shown = {
-    client: name,
-    plan: client.plan ?? null,
-    group: client.group ?? null,
-    disabled: client.disabled === true,
-    shadow: (client.shadow ?? planOf(client, policy).shadow) === true,
-    time: new Date(nowMs).toISOString(),
-    subjects,
-    notices,
-  }
+  const figures = { used: (id: string) => used.get(id), taken: (id: string) => taken[id] }
+  const shown = describeBalance(name, client, policy, limited, figures, notices, nowMs)
   for (const notice of notices) remark(isJson, notice)
   process.stdout.write(`${isJson ? toJson(shown) : describe(shown)}\n`)
-}
-
-/** The client first, even when nothing limits it, then its keys and its group where something does. */
-function collectLimited(name: string, client: Client, policy: Policy): Limited[] {
-  const nobody: Key = { id: '', sha256: '', created: '' }
-  const found = new Map<string, Limited>()
-  const id = subjectName('client', name)
-  found.set(id, { of: 'client', id })
-  for (const key of client.keys.length > 0 ? client.keys : [nobody]) {
-    const named = { subjectId: subjectName }
-    for (const one of limitedOf(name, client, key, policy, named)) found.set(one.id, one)
-  }
-  return [...found.values()]
 }
 
 /** What these subjects have used, from balance.json and all lines that are not in it yet. */
@@ -144,89 +88,7 @@ function restBytes(counted: Counted[]): number {
   return counted.reduce((sum, { file, to }) => sum + Math.max(0, file.bytes - to), 0)
 }
 
-function describeSubject(
-  one: Limited,
-  used: Balance | undefined,
-  taken: Taken | undefined,
-  nowMs: number,
-): Subject {
-  const budgets = one.budgets ?? {}
-  // Without any budget both counts of tokens are shown all the same, for the client itself.
-  const shown = BUDGETS.filter(
-    (budget) =>
-      budgets[budget] !== undefined || (one.of === 'client' && hasUse(budget, used, nowMs)),
-  )
-  return {
-    of: one.of,
-    name: one.id.slice(one.of.length + 1),
-    rates: describeRates(one.limits ?? {}, taken),
-    isHard: budgets.hard === true,
-    standings: shown.map((budget) => describeStanding(budget, budgets[budget], used, taken, nowMs)),
-  }
-}
-
-function describeRates(limits: Limits, taken: Taken | undefined): Rate[] {
-  return (Object.keys(limits) as (keyof Limits)[]).map((limit) => {
-    const value = limits[limit] ?? 0
-    const now = taken?.[limit === 'concurrency' ? 'inFlight' : limit] ?? null
-    return { limit, value, taken: now, left: now === null ? null : Math.max(0, value - now) }
-  })
-}
-
-function hasUse(budget: BudgetName, used: Balance | undefined, nowMs: number): boolean {
-  return budget.startsWith('tokens') || usedOf(budget, used, nowMs) > 0
-}
-
-function describeStanding(
-  budget: BudgetName,
-  limit: number | undefined,
-  balance: Balance | undefined,
-  taken: Taken | undefined,
-  nowMs: number,
-): Standing {
-  const used = usedOf(budget, balance, nowMs)
-  const isCost = budget.startsWith('cost')
-  const unit = isCost ? NANOS : 1
-  const reserved = taken === undefined ? null : isCost ? taken.heldCost : taken.heldTokens
-  const isLimited = limit !== undefined
-  return {
-    budget,
-    limit: isLimited ? limit / unit : null,
-    used: used / unit,
-    reserved: isLimited && reserved !== null ? reserved / unit : null,
-    left: isLimited ? Math.max(0, limit - used - (reserved ?? 0)) / unit : null,
-    renews: renewalOf(budget, nowMs),
-  }
-}
-
-/** Tokens, or cost in nano-units, of the running day or month. */
-function usedOf(budget: BudgetName, balance: Balance | undefined, nowMs: number): number {
-  const sums = budget.endsWith('Day')
-    ? balance?.days[dayOf(nowMs)]
-    : balance?.months[monthOf(nowMs)]
-  return sums?.[budget.startsWith('tokens') ? 0 : 1] ?? 0
-}
-
-/** The first moment of the next day or month, UTC. */
-function renewalOf(budget: BudgetName, nowMs: number): string {
-  const now = new Date(nowMs)
-  const [year, month, day] = [now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate()]
-  const next = budget.endsWith('Day')
-    ? Date.UTC(year, month, day + 1)
-    : Date.UTC(year, month + 1, 1)
-  return `${new Date(next).toISOString().slice(0, 19)}Z`
-}
-
-type Shown = {
-  client: string
-  plan: string | null
-  group: string | null
-  disabled: boolean
-  shadow: boolean
-  subjects: Subject[]
-}
-
-function describe({ client, plan, group, disabled, shadow, subjects }: Shown): string {
+function describe({ client, plan, group, disabled, shadow, subjects }: ClientBalance): string {
   const head = [
     `Client ${safe(client)}`,
     ...(plan === null ? [] : [`plan ${safe(plan)}`]),
