@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatClients } from '../src/cli/clientsfile.ts'
+import { formatClients } from '../src/core/clientsfile.ts'
 import { formatKey, keyId } from '../src/core/key.ts'
 import type { Clients, Policy } from '../src/core/shapes.ts'
 import type { Kind } from './subjects.ts'

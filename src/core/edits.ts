@@ -1,6 +1,6 @@
 import { hasOwn } from './interpret.ts'
-import { replace } from './replace.ts'
-import type { Client, Clients, Key, Policy, Problem } from './shapes.ts'
+import { replace, withNamed, withoutNamed } from './replace.ts'
+import type { Budgets, Client, Clients, Key, Limits, Policy, Problem } from './shapes.ts'
 import { closest } from './suggest.ts'
 import { formatTime, parseTime } from './time.ts'
 import { validateClients } from './validate.ts'
@@ -14,6 +14,14 @@ import { validateClients } from './validate.ts'
 /** Why an edit was not made, for the person who asked for it. */
 export type Refused = { refused: string }
 
+/** The same for programs, which the edits of this file add to it: see reasonOf(). */
+export type Reason = {
+  /** What was named is not there, or is there already; absent where what was asked for is wrong. */
+  why?: 'unknown' | 'taken'
+  /** What is wrong where. */
+  problems?: Problem[]
+}
+
 /** A key to add. `sha256` is that of the whole key, in hexadecimal. */
 export type NewKey = {
   client: string
@@ -22,6 +30,8 @@ export type NewKey = {
   nowMs: number
   expiresMs?: number | undefined
   note?: string | undefined
+  limits?: Limits | undefined
+  budgets?: Budgets | undefined
 }
 
 export type AddedKey = { document: Clients; client: Client; key: Key }
@@ -63,6 +73,8 @@ export function newKey(request: NewKey): Key {
     created: formatTime(request.nowMs),
   }
   if (request.expiresMs !== undefined) key.expires = formatTime(request.expiresMs)
+  if (request.limits) key.limits = request.limits
+  if (request.budgets) key.budgets = request.budgets
   if (request.note !== undefined && request.note !== '') key.note = request.note
   return key
 }
@@ -99,7 +111,9 @@ export function revokeKey(
   nowMs: number,
 ): { document: Clients; name: string; key: Key; wasRevoked: boolean } | Refused {
   const found = findKey(document, id)
-  if (!found) return refuse(`No key has the id "${id.slice(0, 20)}"; see: tollgate key list`)
+  if (!found) {
+    return refuse(`No key has the id "${id.slice(0, 20)}"; see: tollgate key list`, 'unknown')
+  }
   const name = found.name
   const client = found.client
   const key = found.key
@@ -146,8 +160,7 @@ export function removeClient(
 ): { document: Clients; client: Client } | Refused {
   const client = clientOf(document, name)
   if (!client) return refuseClient(document, name)
-  const clients = Object.assign({}, document.clients)
-  delete clients[name]
+  const clients = withoutNamed(document.clients, name)
   return { document: replace(document, { clients }), client }
 }
 
@@ -160,20 +173,24 @@ export function clientOf(document: Clients, name: string): Client | undefined {
 export function refuseClient(document: Clients, name: string): Refused {
   const meant = closest(name, Object.keys(document.clients))
   const hint = meant === null ? 'see: tollgate client list' : `did you mean ${meant}?`
-  return refuse(`No client "${name.slice(0, 128)}"; ${hint}`)
+  return refuse(`No client "${name.slice(0, 128)}"; ${hint}`, 'unknown')
 }
 
 /** Puts a client into a copy of the document that shares all the others. */
 export function putClient(document: Clients, name: string, client: Client): Clients {
-  const clients = Object.assign({}, document.clients)
-  clients[name] = client
-  return replace(document, { clients })
+  return replace(document, { clients: withNamed(document.clients, name, client) })
 }
 
 /** Refuses with the problems of one client or plan, if it has any. */
 export function refuseProblems(problems: Problem[]): Refused | null {
   if (problems.length === 0) return null
-  return refuse(problems.map((problem) => `${problem.path}: ${problem.message}`).join('; '))
+  const refused = problems.map((problem) => `${problem.path}: ${problem.message}`).join('; ')
+  return Object.assign({ refused }, { problems })
+}
+
+/** Why an edit was refused, as far as it was said. */
+export function reasonOf(refused: Refused): Reason {
+  return refused as Reason
 }
 
 /** What a key is at a moment. The key's own state comes before that of its client. */
@@ -200,9 +217,13 @@ function appendKey(
   if (request.expiresMs !== undefined && request.expiresMs <= request.nowMs) {
     return refuse(`The expiry ${formatTime(request.expiresMs)} is past; name a later time`)
   }
-  if (findKey(document, request.id)) return refuse(`The id ${request.id} is taken; try again`)
+  if (findKey(document, request.id)) {
+    return refuse(`The id ${request.id} is taken; try again`, 'taken')
+  }
   const twin = findKeyByHash(document, request.sha256)
-  if (twin) return refuse(`This key is there already: ${twin.key.id} of client "${twin.name}"`)
+  if (twin) {
+    return refuse(`This key is there already: ${twin.key.id} of client "${twin.name}"`, 'taken')
+  }
   const key = newKey(request)
   const changed = replace(client, { keys: client.keys.concat([key]) })
   const alone = { version: 1, clients: { [request.client]: changed } }
@@ -226,6 +247,6 @@ function searchKey(
   return null
 }
 
-function refuse(refused: string): Refused {
-  return { refused }
+function refuse(refused: string, why?: Reason['why']): Refused {
+  return Object.assign({ refused }, why ? { why } : {})
 }

@@ -1,6 +1,6 @@
 import { clientOf, putClient, type Refused, refuseClient, refuseProblems } from './edits.ts'
 import { describeUnknownField, hasOwn, isObject } from './interpret.ts'
-import { replace } from './replace.ts'
+import { replace, withNamed } from './replace.ts'
 import { clientSchema, policySchema, type Schema } from './schema.ts'
 import type { Client, Clients, Grant, Policy } from './shapes.ts'
 import { closest } from './suggest.ts'
@@ -35,15 +35,14 @@ export function setPlanFields(
   name: string,
   assignments: Assignment[],
 ): { policy: Policy; plan: Grant; isNewPlan: boolean } | Refused {
-  const plans = Object.assign({}, policy.plans)
+  const plans = policy.plans || {}
   const isNewPlan = !hasOwn(plans, name)
   const changed = applyAll(plans[name] && !isNewPlan ? plans[name] : {}, planSchema(), assignments)
   if ('refused' in changed) return changed
   const plan = changed.fields as Grant
   const refused = refuseProblems(validatePolicy(replace(policy, { plans: { [name]: plan } })))
   if (refused) return refused
-  plans[name] = plan
-  return { policy: replace(policy, { plans }), plan, isNewPlan }
+  return { policy: replace(policy, { plans: withNamed(plans, name, plan) }), plan, isNewPlan }
 }
 
 /**

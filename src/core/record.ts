@@ -67,6 +67,7 @@ export type Rules = {
  * - `prices`: JSON of Policy.prices; empty where there are none
  * - `admins`: JSON of Admin[], who may call the admin API
  * - `stamp`: times and sizes of the files that were last looked at
+ * - `sound`: the same of files that the admin API has checked or written itself
  * - `progress`: JSON of Progress, while a load of many clients is under way
  * - `state`: JSON of LoadState, for people
  */
@@ -76,6 +77,7 @@ export const RULES_ENTRY = 'rules'
 export const PRICES_ENTRY = 'prices'
 export const ADMINS_ENTRY = 'admins'
 export const STAMP_ENTRY = 'stamp'
+export const SOUND_ENTRY = 'sound'
 export const PROGRESS_ENTRY = 'progress'
 export const STATE_ENTRY = 'state'
 

@@ -55,6 +55,27 @@ export function resolveKey(
   return JSON.stringify(record)
 }
 
+/** What holds for a client: its own fields over its plan's, and the default scopes. */
+export function effectiveGrant(client: Client, policy: Policy): Grant {
+  const plan = planOf(client, policy)
+  const grant: Grant = { scopes: client.scopes || plan.scopes || defaultScopes() }
+  const addresses = client.addresses || plan.addresses
+  const models = client.models || plan.models
+  const limits = merge(plan.limits, client.limits)
+  const budgets = merge(plan.budgets, client.budgets)
+  const request = merge(plan.request, client.request)
+  const priority = client.priority === undefined ? plan.priority : client.priority
+  if (models) grant.models = models
+  if (addresses) grant.addresses = addresses
+  if (limits) grant.limits = limits
+  if (budgets) grant.budgets = budgets
+  if (request) grant.request = request
+  if (priority !== undefined) grant.priority = priority
+  if (pick(client.cacheSalt, plan.cacheSalt)) grant.cacheSalt = true
+  if (pick(client.shadow, plan.shadow)) grant.shadow = true
+  return grant
+}
+
 /** Whose limits hold for a key: those of its client (plan and client merged), its own, its group's. */
 export function limitedOf(
   name: string,

@@ -80,7 +80,7 @@ function readQuestion(path: string, nowMs: number): Question | null {
 }
 
 /** The requests that run, without those of dead workers, which are taken off the list. */
-function listRunning(nowMs: number): Reply['requests'] {
+export function listRunning(nowMs: number): Reply['requests'] {
   const zone = runningZone()
   const alive: { [pid: string]: boolean } = {}
   const running: Reply['requests'] = []
@@ -105,7 +105,8 @@ function dropOldMark(name: string, since: string, nowMs: number): void {
   if (nowMs - Number(since) > MARK_MS) runningZone().delete(name)
 }
 
-function takenOf(zones: Zones, id: string, nowMs: number): Taken {
+/** How much of its limits a subject has taken right now, by its id in the counters. */
+export function takenOf(zones: Zones, id: string, nowMs: number): Taken {
   const level = (kind: CounterKind | HeldKind) => {
     const check = checkOf(kind + id, nowMs)
     const zone = check.before ? zones.windows : zones.counters

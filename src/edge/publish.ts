@@ -5,6 +5,7 @@ import {
   PROGRESS_ENTRY,
   ROUTES_ENTRY,
   RULES_ENTRY,
+  SOUND_ENTRY,
   STAMP_ENTRY,
   STATE_ENTRY,
 } from '../core/record.ts'
@@ -24,6 +25,7 @@ const ENTRIES = [
   PROGRESS_ENTRY,
   ROUTES_ENTRY,
   RULES_ENTRY,
+  SOUND_ENTRY,
   STAMP_ENTRY,
   STATE_ENTRY,
 ]

@@ -84,7 +84,7 @@ describe('addKey', () => {
     ['an expiry that is past', { ...wanted('app'), expiresMs: nowMs }, undefined, 'is past'],
   ])('refuses %s', (_name, request, plan, message) => {
     const before = frozen({ app: { plan: 'standard', keys: [key('aa')] } })
-    expect(addKey(before, policy, request, plan)).toEqual({
+    expect(addKey(before, policy, request, plan)).toMatchObject({
       refused: expect.stringContaining(message),
     })
   })
@@ -112,7 +112,7 @@ describe('rotateKeys', () => {
     const keys = [key('aa'), key('bb', { revoked: past })]
     const rotated = made(rotateKeys(frozen({ app: { keys } }), policy, wanted('app'), 0))
     expect(rotated.expiring.map((one) => one.id)).toEqual(['aa000000'])
-    expect(rotateKeys(frozen({ app: { keys } }), policy, wanted('apq'), 0)).toEqual({
+    expect(rotateKeys(frozen({ app: { keys } }), policy, wanted('apq'), 0)).toMatchObject({
       refused: 'No client "apq"; did you mean app?',
     })
   })
@@ -207,7 +207,9 @@ describe('setClientFields', () => {
     ['__proto__', '__proto__.x=5', 'Unknown field'],
     ['constructor', 'limits.constructor=5', 'Unknown field'],
   ])('refuses %s', (_name, text, message) => {
-    expect(parseAssignment(text, 'client')).toEqual({ refused: expect.stringContaining(message) })
+    expect(parseAssignment(text, 'client')).toMatchObject({
+      refused: expect.stringContaining(message),
+    })
   })
 
   test.each([
@@ -224,7 +226,7 @@ describe('setClientFields', () => {
     ],
   ])('refuses %s with its path', (_name, text, message) => {
     const assignment = made(parseAssignment(text, 'client'))
-    expect(setClientFields(frozen({ app }), policy, 'app', [assignment])).toEqual({
+    expect(setClientFields(frozen({ app }), policy, 'app', [assignment])).toMatchObject({
       refused: expect.stringContaining(message),
     })
   })

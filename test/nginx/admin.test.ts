@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { expectHeaders, expectProblem, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask } from './raw.ts'
@@ -7,8 +8,6 @@ import { findSetups } from './setups.ts'
 const PAST = '2026-01-02T00:00:00Z'
 
 watchLogs()
-
-const read = async (response: Response) => JSON.parse(await response.text())
 
 describe.each(await findSetups())('$name: the admin API', (setup) => {
   const writer = makeAdmin({ name: 'alice' })
@@ -28,25 +27,6 @@ describe.each(await findSetups())('$name: the admin API', (setup) => {
   const call = (path: string, init: Parameters<Gate['admin']>[1] = {}) =>
     gate.admin(path, { token: writer.token, ...init })
   const bearer = ({ token }: { token: string }) => `Authorization: Bearer ${token}`
-
-  /** A problem of a name, with the headers that every answer has. */
-  async function expectProblem(response: Response, status: number, name: string) {
-    expect(response.status).toBe(status)
-    expect(response.headers.get('content-type')).toBe('application/problem+json')
-    const body = await read(response)
-    expect(body).toMatchObject({ type: `/problems/${name}`, status })
-    expect(body.title).toMatch(/^[A-Z]/)
-    expect(body.detail).not.toMatch(/tga_[a-z0-9]{8}_/)
-    expectHeaders(response)
-    return body
-  }
-
-  function expectHeaders({ headers }: Response) {
-    expect(headers.get('cache-control')).toBe('no-store')
-    expect(headers.get('x-request-id')).toMatch(/^[0-9a-f]{32}$/)
-    expect(headers.get('x-content-type-options')).toBe('nosniff')
-    expect(headers.get('access-control-allow-origin')).toBeNull()
-  }
 
   describe('authentication', () => {
     test('tells a token whose it is', async () => {

@@ -1,7 +1,7 @@
 import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { formatClients } from '../../src/cli/clientsfile.ts'
+import { formatClients } from '../../src/core/clientsfile.ts'
 import type { Clients } from '../../src/core/shapes.ts'
 import { edit } from './edit.ts'
 import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'

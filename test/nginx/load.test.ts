@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { formatClients } from '../../src/cli/clientsfile.ts'
+import { formatClients } from '../../src/core/clientsfile.ts'
 import type { Clients } from '../../src/core/shapes.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'

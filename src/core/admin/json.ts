@@ -21,8 +21,8 @@ export function readJson(text: string): { value: unknown } | { fault: string } {
   }
 }
 
-/** Looks at brackets and names only: all else is left to JSON.parse. */
-function findFault(text: string): string | null {
+/** What of it no parser tells; null when there is nothing. Looks at brackets and names only. */
+export function findFault(text: string): string | null {
   const open: Open[] = []
   let isName = false
   for (let at = 0; at < text.length; at++) {

@@ -1,9 +1,11 @@
+import { formatAudit } from '../../core/admin/auditline.ts'
 import { problem } from '../../core/admin/problems.ts'
 import { matchRoute, parseQuery } from '../../core/admin/routes.ts'
 import type { Call, Method, Reply, Who } from '../../core/admin/types.ts'
 import { authenticate } from './authenticate.ts'
 import { readBody } from './body.ts'
 import { findHandler } from './handlers.ts'
+import { answerOnce } from './idempotency.ts'
 import { placesOf } from './places.ts'
 
 /**
@@ -60,7 +62,11 @@ async function answer(r: NginxHTTPRequest): Promise<Reply> {
     nowMs,
   }
   const handler = findHandler(match.route)
-  return handler(call)
+  const key = call.method === 'POST' ? call.header('Idempotency-Key') : undefined
+  const reply =
+    key === undefined ? await handler(call) : await answerOnce(call, key, body.bytes, handler)
+  if (reply.audit) r.variables['tollgate_audit'] = formatAudit(call, reply.audit)
+  return reply
 }
 
 /** Without a token nobody learns which paths there are. */
