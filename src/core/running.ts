@@ -69,6 +69,11 @@ export function markName(id: string): string {
 /** No process id in base 36 has a colon. */
 export const MARK_PREFIX = 'cut:'
 
+/** Whether an entry of the zone is a request, and no mark. */
+export function isRequestName(name: string): boolean {
+  return !name.startsWith(MARK_PREFIX)
+}
+
 /** What somebody wants to know: ask.json beside the ledger, where root alone can write. */
 export type Question = {
   /** Tells this question from others. */

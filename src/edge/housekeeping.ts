@@ -140,7 +140,8 @@ function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
   }
 }
 
-function readState(zone: NgxSharedDict<string>): LoadState {
+/** What the last look at the files came to. */
+export function readState(zone: NgxSharedDict<string>): LoadState {
   const kept = zone.get(STATE_ENTRY)
   return kept
     ? (JSON.parse(kept) as LoadState)
@@ -213,7 +214,8 @@ function tryToOverwrite(path: string, text: string): void {
   }
 }
 
-function ledgerState(cursor: Cursor): LedgerState {
+/** How far the ledger is in the sums. */
+export function ledgerState(cursor: Cursor): LedgerState {
   const mark = cursor.marks[cursor.marks.length - 1]
   return {
     offset: mark ? mark.offset : 0,

@@ -2,7 +2,7 @@ import { problem } from '../../core/admin/problems.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { NANOS } from '../../core/cost.ts'
 import { PID_LENGTH } from '../../core/counters.ts'
-import { MARK_PREFIX, markName, type Running, readRunning } from '../../core/running.ts'
+import { isRequestName, markName, type Running, readRunning } from '../../core/running.ts'
 import { listRunning } from '../ask.ts'
 import { runningZone } from '../registry.ts'
 import { moveEpoch } from '../topup.ts'
@@ -44,7 +44,7 @@ export function cutRequest(call: Call): Reply {
 function findName(id: string): string | null {
   const zone = runningZone()
   const names = zone.keys(zone.size())
-  const found = names.find((name) => isRequest(name) && name.slice(PID_LENGTH) === id)
+  const found = names.find((name) => isRequestName(name) && name.slice(PID_LENGTH) === id)
   return found === undefined ? null : found
 }
 
@@ -52,11 +52,7 @@ function findName(id: string): string | null {
 function countRunning(listed: Listed[]): number {
   const zone = runningZone()
   const size = zone.size()
-  return size <= listed.length ? listed.length : zone.keys(size).filter(isRequest).length
-}
-
-function isRequest(name: string): boolean {
-  return !name.startsWith(MARK_PREFIX)
+  return size <= listed.length ? listed.length : zone.keys(size).filter(isRequestName).length
 }
 
 function show(one: Listed, nowMs: number): object {

@@ -1,20 +1,57 @@
 import { version } from '../../../package.json'
+import { listAlerts, type Status, type ZoneState } from '../../core/admin/status.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { BIRTH_COUNTER } from '../../core/counters.ts'
-import { type LoadState, STATE_ENTRY } from '../../core/record.ts'
+import { ADMINS_ENTRY } from '../../core/record.ts'
+import { ledgerState, readState } from '../housekeeping.ts'
 import { clientsZone, countersZone } from '../registry.ts'
+import { readCursor } from '../sums.ts'
+import { listWorkers } from './workers.ts'
+import { whyNotWritable } from './write.ts'
 
-/** GET /status: what runs, what was loaded, and what is wrong. */
+/** GET /status. */
 export function status(call: Call): Reply {
-  const state = JSON.parse(clientsZone().get(STATE_ENTRY) || '{}') as Partial<LoadState>
+  const zone = clientsZone()
+  const state = readState(zone)
   const bornMs = countersZone().get(BIRTH_COUNTER)
-  const body = {
+  const cursor = readCursor()
+  const workers = listWorkers()
+  const why = whyNotWritable(call.places.dir)
+  const found: Omit<Status, 'alerts'> = {
     version,
     time: new Date(call.nowMs).toISOString(),
     nginx: ngx.version,
     njs: njs.version,
     engine: njs.engine || 'njs',
     startedAt: bornMs === undefined ? null : new Date(bornMs).toISOString(),
+    generation: state.generation,
+    loaded: state.loaded,
+    elapsedMs: state.elapsedMs,
+    clients: state.clients,
+    keys: state.keys,
+    problems: state.problems,
+    notices: state.notices,
+    ledger: cursor ? ledgerState(cursor) : null,
+    zones: listZones(),
+    workers,
+    inFlight: workers.reduce((sum, worker) => sum + worker.inFlight, 0),
+    isWritable: why === null,
   }
-  return { status: 200, body: Object.assign(body, state) }
+  if (why !== null) found.whyNotWritable = why
+  const admins = JSON.parse(zone.get(ADMINS_ENTRY) || '[]')
+  const alerts = listAlerts(found, admins, call.nowMs)
+  return { status: 200, body: Object.assign({ alerts }, found) }
+}
+
+function listZones(): ZoneState[] {
+  const names = Object.keys(ngx.shared).filter((name) => name.startsWith('tollgate_'))
+  return names.sort().map((name) => {
+    const zone = ngx.shared[name] as NgxSharedDict<string | number>
+    return {
+      name,
+      capacityBytes: zone.capacity,
+      freeBytes: zone.freeSpace(),
+      entries: zone.size(),
+    }
+  })
 }
