@@ -32,6 +32,7 @@ describe.each(await findAdminSetups())('$name: what runs, by the admin API', (se
       policy: { version: 1, prices: { [MODEL]: { input: 1, output: 1 } } },
       clients: { version: 1, clients: { limited: client } },
     })
+    gate.expectErrors(/Tollgate has ended this stream: cut_operator/)
     call = caller(gate)
   })
   afterAll(() => gate.stop())
