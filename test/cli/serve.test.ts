@@ -22,6 +22,8 @@ type Ready = {
   gate: string
   upstream: string
   dir: string
+  admin: string
+  adminToken: string
   key: string | null
   world: string
   door: string
@@ -49,6 +51,13 @@ function chat(ready: Ready, key = ready.key): Promise<Response> {
       messages: [{ role: 'user', content: 'Hi' }],
     }),
   })
+}
+
+/** Who the admin API takes a token for; null when it does not. */
+async function nameOf(ready: Ready, token: string): Promise<unknown> {
+  const headers = { authorization: `Bearer ${token}` }
+  const response = await fetch(`${ready.admin}/me`, { headers })
+  return response.ok ? response.json() : null
 }
 
 function isAlive(pid: number): boolean {
@@ -127,6 +136,7 @@ describe.each([
       expect(text.match(/^data: \{/gm)?.length).toBeGreaterThan(20)
       expect(text).toContain('data: [DONE]')
       expect((await stat(dir)).mode & 0o077).toBe(0)
+      expect(await nameOf(ready, ready.adminToken)).toMatchObject({ name: 'serve', role: 'write' })
       const startedMs = performance.now()
       running.child.kill('SIGINT')
       const { code, stdout } = await running.ended
@@ -135,6 +145,7 @@ describe.each([
       expect(performance.now() - startedMs).toBeLessThan(1_000)
       expect(isAlive(ready.pid)).toBe(false)
       expect(await filesWith(dir, ready.key ?? '')).toEqual([])
+      expect(await filesWith(dir, ready.adminToken)).toEqual([])
     },
     TIMEOUT_MS,
   )
@@ -152,6 +163,10 @@ describe('serve', () => {
       expect(second.ready.key).not.toBe(first.ready.key)
       for (const key of [first.ready.key, second.ready.key]) {
         expect((await chat(second.ready, key)).status).toBe(200)
+      }
+      expect(second.ready.adminToken).not.toBe(first.ready.adminToken)
+      for (const token of [first.ready.adminToken, second.ready.adminToken]) {
+        expect(await nameOf(second.ready, token)).toMatchObject({ name: 'serve' })
       }
       second.running.child.kill('SIGTERM')
       await second.running.ended

@@ -1,3 +1,5 @@
+import { rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { expectHeaders, expectProblem, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
@@ -18,7 +20,14 @@ describe.each(await findSetups())('$name: the admin API', (setup) => {
   let gate: Gate
   let listener: { port: number }
   beforeAll(async () => {
-    gate = await startGate(setup, { policy: { version: 1, admins } })
+    gate = await startGate(setup, {
+      policy: { version: 1, admins },
+      async prepare(root) {
+        const folder = join(root, 'tollgate', 'console')
+        await writeFile(join(folder, 'index.html'), '<!doctype html><title>Console</title>')
+        await writeFile(join(folder, 'app.js'), 'export {}')
+      },
+    })
     gate.expectErrors(/client intended to send too large body/)
     listener = { port: Number(new URL(gate.adminUrl).port) }
   })
@@ -175,12 +184,42 @@ describe.each(await findSetups())('$name: the admin API', (setup) => {
       expect(await read(post)).toMatchObject({ type: '/problems/method-not-allowed' })
     })
 
-    test('what is not there, and what is outside of the folder', async () => {
-      for (const path of ['/console/nothing.js', '/console/', '/console/../tollgate.js']) {
-        const answer = await ask(listener, 'GET', path)
-        expect([403, 404, 401]).toContain(answer.status)
-        expect(answer.headers['content-type']).toBe('application/problem+json')
-      }
+    test.each([
+      ['/', 'text/html; charset=utf-8'],
+      ['/console/', 'text/html; charset=utf-8'],
+      ['/console/app.js', 'text/javascript; charset=utf-8'],
+    ])('%s is a file of the console, under a strict policy', async (path, type) => {
+      const { status, headers } = await call(path, { token: null })
+      expect(status).toBe(200)
+      expect(headers.get('content-type')).toBe(type)
+      expect(headers.get('content-security-policy')).toMatch(
+        /^default-src 'none'; script-src 'self';/,
+      )
+      expect(headers.get('content-security-policy')).toContain("frame-ancestors 'none'")
+      expect(headers.get('referrer-policy')).toBe('no-referrer')
+      expect(headers.get('cache-control')).toBe('no-cache')
+      expect(headers.get('x-content-type-options')).toBe('nosniff')
     })
+
+    test.each(['/console/nothing.js', '/console/../tollgate.js', '/console/..%2ftollgate.js'])(
+      '%s is none',
+      async (path) => {
+        const answer = await ask(listener, 'GET', path)
+        expect(answer.status).toBeGreaterThanOrEqual(400)
+        expect(answer.headers['content-type']).toBe('application/problem+json')
+      },
+    )
+
+    test('where the console was not built, there is none', async () => {
+      await rm(join(gate.runDir, '..', 'tollgate', 'console', 'index.html'))
+      await expectNothing('/')
+      await expectNothing('/console/')
+    })
+
+    async function expectNothing(path: string) {
+      const response = await call(path, { token: null })
+      expect(response.status).toBe(404)
+      expect(await read(response)).toMatchObject({ type: '/problems/unknown-path' })
+    }
   })
 })

@@ -4,11 +4,15 @@ import { clientOf, refuseClient } from '../../core/edits.ts'
 import type { Client, Policy } from '../../core/shapes.ts'
 import { type ClientBalance, collectLimited, describeBalance } from '../../core/standing.ts'
 import { takenOf } from '../ask.ts'
+import { giveWay } from '../load.ts'
 import { openZones } from '../registry.ts'
 import { idOf } from '../topup.ts'
 import { findPage } from './clients.ts'
 import { readPolicy, readSome } from './store.ts'
 import { collectUsed } from './used.ts'
+
+/** Clients that are described in one go, some milliseconds. */
+const SLICE_CLIENTS = 100
 
 type Named = { name: string; client: Client }
 
@@ -46,8 +50,13 @@ async function describeAll(call: Call, clients: Named[], policy: Policy): Promis
     used: (id: string) => used.subjects[id],
     taken: (id: string) => takenOf(zones, idOf(id), nowMs),
   }
-  return clients.map((one, i) => {
+  const balances: ClientBalance[] = []
+  for (let i = 0; i < clients.length; i++) {
+    const one = clients[i] as Named
     const some = limited[i] || []
-    return describeBalance(one.name, one.client, policy, some, figures, used.notices, nowMs)
-  })
+    const notices = used.notices
+    balances.push(describeBalance(one.name, one.client, policy, some, figures, notices, nowMs))
+    if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
+  }
+  return balances
 }
