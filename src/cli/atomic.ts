@@ -1,9 +1,17 @@
-import type { Stats } from 'node:fs'
-import { chmod, type FileHandle, open, realpath, rename, rm, stat } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { constants, type Stats } from 'node:fs'
+import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { findKind, requireFile, resolveTrusted } from './trust.ts'
 
 /** What a new file may be read by: its owner and the folder's group, which is nginx's. */
 const NEW_FILE_MODE = 0o640
+/** Nobody executes these files; a worker may have given the old one any mode. */
+const MODE_BITS = 0o666
+
+/** A new file or none: never one that is there, and never through a link. */
+const NEW_FILE_FLAGS =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
 
 /**
  * Replaces a file as a whole: whoever reads it sees the old text or the new one, also after a crash.
@@ -11,22 +19,33 @@ const NEW_FILE_MODE = 0o640
  * is full, because one write() may take a part only; writeFile() of a file handle goes on or fails.
  */
 export async function writeAtomically(path: string, text: string): Promise<void> {
-  const file = await realpath(path).catch(() => path)
+  const file = await resolveTrusted(path)
   const folder = dirname(file)
-  const old = await stat(file).catch(() => null)
-  const mode = old ? old.mode & 0o7777 : NEW_FILE_MODE
-  const temporary = join(folder, `.${basename(file)}.${process.pid}.tmp`)
+  const old = await findKind(file)
+  if (old) requireFile(file, old)
+  await replaceFile(file, async (handle) => {
+    await handle.writeFile(text)
+    await keepOwner(handle, old, (await stat(folder)).gid)
+    await handle.chmod(old ? old.mode & MODE_BITS : NEW_FILE_MODE)
+    await handle.sync()
+  })
+  await syncFolder(folder)
+}
+
+/**
+ * Puts a new file in the place of another by rename. It is opened under a name that nobody can know
+ * before, closed to all others until `fill` says otherwise, and touched by its handle alone: the
+ * folder may be one in which others plant links.
+ */
+export async function replaceFile(
+  file: string,
+  fill: (handle: FileHandle) => Promise<void>,
+): Promise<void> {
+  const random = randomBytes(8).toString('hex')
+  const temporary = join(dirname(file), `.${basename(file)}.${random}.tmp`)
+  const handle = await open(temporary, NEW_FILE_FLAGS, 0o600)
   try {
-    // 0600 until the group is the right one.
-    const handle = await open(temporary, 'w', 0o600)
-    try {
-      await handle.writeFile(text)
-      await keepOwner(handle, old, (await stat(folder)).gid)
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await chmod(temporary, mode)
+    await fill(handle).finally(() => handle.close())
     await rename(temporary, file)
   } catch (error) {
     await rm(temporary, { force: true })
@@ -34,7 +53,6 @@ export async function writeAtomically(path: string, text: string): Promise<void>
     if (error instanceof Error && !('path' in error)) Object.assign(error, { path: file })
     throw error
   }
-  await syncFolder(folder)
 }
 
 /**
@@ -60,7 +78,7 @@ function isNotPermitted(error: NodeJS.ErrnoException): false {
 }
 
 /** Makes the rename itself outlive a power cut. */
-async function syncFolder(folder: string): Promise<void> {
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r')
   try {
     await handle.sync()

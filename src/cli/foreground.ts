@@ -7,6 +7,7 @@ import type { Problem } from '../core/shapes.ts'
 import { WORKERS_DIR } from './layout.ts'
 import { run } from './nginx/child.ts'
 import { Refused } from './output.ts'
+import { readTrusted } from './trust.ts'
 
 /** An nginx that this process has started and answers for. */
 export type Foreground = {
@@ -167,9 +168,8 @@ function problemsError(problems: Problem[]): Error {
 /** Reads the state.json below the ledger's folder; null when there is none that can be read. */
 export async function readState(stateDir: string): Promise<LoadState | null> {
   try {
-    return JSON.parse(
-      await readFile(join(stateDir, WORKERS_DIR, 'state.json'), 'utf8'),
-    ) as LoadState
+    const text = await readTrusted(join(stateDir, WORKERS_DIR, 'state.json'))
+    return text === null ? null : (JSON.parse(text) as LoadState)
   } catch {
     return null
   }

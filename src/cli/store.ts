@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { applyEdits, modify } from 'jsonc-parser'
 import { formatClients } from '../core/clientsfile.ts'
@@ -12,6 +12,7 @@ import { writeAtomically } from './atomic.ts'
 import { withLock } from './lock.ts'
 import { count, Refused } from './output.ts'
 import { type FileProblem, findDuplicates, locate, parseJson } from './source.ts'
+import { findKind, readTrusted } from './trust.ts'
 
 const CLIENTS_FILE = 'clients.json'
 const POLICY_FILE = 'policy.json'
@@ -99,7 +100,7 @@ export async function editClients<T extends { document: Clients }>(
     if (result.document === clients) return result
     assertValid(path, validateClients(result.document, policy))
     assertHeld()
-    if (!existsSync(path)) await createPolicy(dir)
+    if ((await findKind(path)) === null) await createPolicy(dir)
     await writeAtomically(path, formatClients(result.document))
     return result
   })
@@ -121,7 +122,7 @@ export async function rewriteClients(dir: string): Promise<void> {
  */
 export async function createPolicy(dir: string): Promise<void> {
   const path = join(dir, POLICY_FILE)
-  if (existsSync(path)) return
+  if ((await findKind(path)) !== null) return
   await writeAtomically(path, `${JSON.stringify(FIRST_POLICY, null, 2)}\n`)
 }
 
@@ -185,10 +186,7 @@ function assertValid(path: string, problems: Problem[]): void {
 }
 
 async function readSource(dir: string, file: string, absent: object): Promise<Source> {
-  const text = await readFile(join(dir, file), 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null
-    throw error
-  })
+  const text = await readTrusted(join(dir, file))
   if (text === null) return { text, document: absent, problems: [] }
   const parsed = parseJson(file, text)
   if ('problem' in parsed) return { text, document: null, problems: [parsed.problem] }

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QUESTION_FILE, type Question, REPLY_FILE, type Reply } from '../../core/running.ts'
+import { replaceFile } from '../atomic.ts'
+import { readTrusted } from '../trust.ts'
 import type { Place } from './place.ts'
 
 /** Two turns of the housekeeping, and one more for a worker that is busy. */
@@ -41,22 +42,17 @@ export async function ask(place: Place, subjects: string[]): Promise<Reply | Una
 }
 
 /** By rename, so that it is never read by halves; readable, since the workers have to. */
-async function writeQuestion(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${process.pid}`
-  try {
-    await writeFile(temporary, text, { flag: 'wx', mode: 0o644 })
-    await chmod(temporary, 0o644)
-    await rename(temporary, path)
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw error
-  }
+function writeQuestion(path: string, text: string): Promise<void> {
+  return replaceFile(path, async (handle) => {
+    await handle.writeFile(text)
+    await handle.chmod(0o644)
+  })
 }
 
 /** Null where there is none yet. The folder belongs to the workers: what is no reply is not one. */
 async function readReply(path: string): Promise<Reply | null> {
   try {
-    const reply = JSON.parse(await readFile(path, 'utf8'))
+    const reply = JSON.parse((await readTrusted(path)) ?? 'null')
     return typeof reply?.id === 'string' && Array.isArray(reply.requests) ? reply : null
   } catch {
     return null

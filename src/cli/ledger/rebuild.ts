@@ -1,8 +1,8 @@
-import { constants } from 'node:fs'
-import { open, rename, rm, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { basename, dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { formatEnd, formatHead, formatSubject } from '../../core/balance.ts'
+import { replaceFile } from '../atomic.ts'
 import type { LedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
@@ -37,30 +37,19 @@ export async function foldAll(
   return { ...fold.end(), head, offset: head === null ? 0 : offset, broken }
 }
 
-/**
- * Writes a balance by rename, with the owner of its folder. nginx's workers own that folder, and root
- * may run this: nothing is written through a name that they may have made a link.
- */
+/** Writes a balance by rename, with the owner of its folder: nginx's workers, where root runs this. */
 export async function writeBalance(path: string, rebuilt: Rebuilt): Promise<void> {
   const { subjects, lines, skipped, head, offset } = rebuilt
   const folder = await stat(dirname(path))
-  const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.tmp`)
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW
-  const handle = await open(temporary, flags, 0o640)
-  try {
-    const sums = [...subjects].map(([name, sum]) => formatSubject(name, JSON.stringify(sum)))
-    const ledger = { head, offset }
-    const mark = { version: 1 as const, ledger, lines, skipped, count: subjects.size }
+  const sums = [...subjects].map(([name, sum]) => formatSubject(name, JSON.stringify(sum)))
+  const ledger = { head, offset }
+  const mark = { version: 1 as const, ledger, lines, skipped, count: subjects.size }
+  await replaceFile(path, async (handle) => {
     await handle.writeFile(formatHead(mark) + sums.join(',\n') + formatEnd())
+    await handle.chmod(0o640)
     if (process.getuid?.() === 0) await handle.chown(folder.uid, folder.gid)
     await handle.sync()
-    await handle.close()
-    await rename(temporary, path)
-  } catch (error) {
-    await handle.close().catch(() => undefined)
-    await rm(temporary, { force: true })
-    throw error
-  }
+  })
 }
 
 /** Whether somebody answers at an address such as `127.0.0.1:9180` or `[::1]:9180`. */

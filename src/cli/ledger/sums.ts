@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createGunzip } from 'node:zlib'
 import { type BalanceFile, type Mark, parseHead } from '../../core/balance.ts'
 import { dayOf, monthOf } from '../../core/counters.ts'
 import { type Balance, readLine, type Sums, subjectsOf, usedOf } from '../../core/fold.ts'
 import type { LedgerLine } from '../../core/settle.ts'
 import { parseTime } from '../../core/time.ts'
+import { readTrusted } from '../trust.ts'
 import { type LedgerFile, openFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
@@ -74,10 +74,7 @@ function addTo(sums: Sums, more: Sums): void {
 
 /** Reads balance.json; null when there is none, and why when it cannot be read. */
 export async function readBalance(path: string): Promise<BalanceFile | { broken: string } | null> {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return null
-    throw error
-  })
+  const text = await readTrusted(path)
   if (text === null) return null
   const found = parseHead(text)
   if (found === null) return { broken: `${path} is no balance of this version` }
