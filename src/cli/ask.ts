@@ -24,7 +24,7 @@ export function ask(target: Target, path: string, headers = {}): Promise<Reply> 
     const take = (response: IncomingMessage) => {
       readBody(response).then(
         (body) => resolve({ status: response.statusCode ?? 0, body }),
-        (error) => resolve({ error: describe(error) }),
+        (error) => resolve({ error: describeError(error) }),
       )
     }
     const outgoing =
@@ -32,7 +32,7 @@ export function ask(target: Target, path: string, headers = {}): Promise<Reply> 
         ? requestTls({ ...options, rejectUnauthorized: 'authorization' in headers }, take)
         : requestPlain(options, take)
     outgoing.on('timeout', () => outgoing.destroy(new Error('no answer within 3 s')))
-    outgoing.on('error', (error) => resolve({ error: describe(error) }))
+    outgoing.on('error', (error) => resolve({ error: describeError(error) }))
     outgoing.end()
   })
 }
@@ -67,7 +67,8 @@ const PHRASES: Record<string, string> = {
   ECONNRESET: 'connection closed without an answer',
 }
 
-function describe(error: unknown): string {
+/** Why a server cannot be reached, as a phrase. */
+export function describeError(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const code = 'code' in error ? String(error.code) : ''
   return PHRASES[code] ?? (error.message || code)

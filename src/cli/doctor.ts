@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
@@ -12,13 +11,14 @@ import {
   checkPermissions,
 } from './checks/state.ts'
 import { checkUpstreams } from './checks/upstream.ts'
+import { requireLocal } from './context.ts'
 import { readDirectives } from './directives.ts'
+import { chooseConfigDir, findFolder, requireOwn } from './dirs.ts'
 import { findGateSite } from './gatesite.ts'
 import { findInstalledNginx, requireConfiguration } from './installed.ts'
 import { LAYOUT_DEFAULTS } from './layout.ts'
 import { commandWith, type Nginx } from './nginx/find.ts'
 import { count, print } from './output.ts'
-import { chooseDir } from './store.ts'
 
 type DoctorOptions = {
   nginxDir?: string
@@ -44,7 +44,10 @@ export function registerDoctor(program: Command): void {
     .option('--nginx <path>', 'the nginx that runs it (default: the one on PATH)')
     .option('--upstream <url>', 'where vLLM is (default: as in nginx.conf)')
     .addHelpText('after', '\nOn the folder of a tollgate serve, --dir is all it needs.')
-    .action((_, command: Command) => doctor(command.optsWithGlobals<DoctorOptions>()))
+    .action((_, command: Command) => {
+      requireLocal(command)
+      return doctor(command.optsWithGlobals<DoctorOptions>())
+    })
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
@@ -87,17 +90,18 @@ function chooseFolders(options: DoctorOptions): Folders {
   const nginxDir = resolve(options.nginxDir ?? LAYOUT_DEFAULTS.nginxDir)
   return {
     nginxDir,
-    configDir: options.dir ? resolve(options.dir) : join(nginxDir, 'tollgate'),
+    configDir: chooseConfigDir(options.dir, nginxDir),
     stateDir: resolve(options.stateDir ?? LAYOUT_DEFAULTS.stateDir),
   }
 }
 
-/** The folders of a `tollgate serve`, if that is what is meant. */
+/** The folders of a `tollgate serve`, if that is what is meant. Its nginx is run, so it has to be ours. */
 function findServed(options: DoctorOptions): Folders | null {
   if (options.nginxDir !== undefined) return null
-  const dir = chooseDir(options.dir)
+  const { dir, isServed } = findFolder(options.dir)
+  if (!isServed) return null
   const nginxDir = join(dir, 'nginx')
-  if (!existsSync(join(nginxDir, 'nginx.conf'))) return null
+  requireOwn(dir, `run the nginx of ${dir}`, 'run this as the one who started it')
   return { nginxDir, configDir: dir, stateDir: options.stateDir ?? dir }
 }
 

@@ -3,8 +3,10 @@ import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type Account, findObstacle, findWorkers, type Need } from './accounts.ts'
+import { requireLocal } from './context.ts'
 import { createConfiguration } from './demo.ts'
 import { type Directive, findAll, readDirectives } from './directives.ts'
+import { chooseConfigDir } from './dirs.ts'
 import { findGateSite } from './gatesite.ts'
 import {
   findInstalledNginx,
@@ -71,14 +73,17 @@ export function registerInstall(program: Command): void {
       ]),
     )
     .addHelpText('after', '\nState folder (--dir): NGINX-DIR/tollgate unless named.')
-    .action((_, command: Command) => install(command.optsWithGlobals<InstallOptions>()))
+    .action((_, command: Command) => {
+      requireLocal(command)
+      return install(command.optsWithGlobals<InstallOptions>())
+    })
 }
 
 async function install(options: InstallOptions): Promise<void> {
   const nginxDir = checkPath(resolve(options.nginxDir))
   const folders = {
     nginxDir,
-    configDir: checkPath(options.dir ? resolve(options.dir) : join(nginxDir, 'tollgate')),
+    configDir: checkPath(chooseConfigDir(options.dir, nginxDir)),
     stateDir: checkPath(resolve(options.stateDir)),
   }
   const nginx = await findInstalledNginx(options.nginx)

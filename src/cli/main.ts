@@ -7,6 +7,7 @@ import { registerImport } from './commands/import.ts'
 import { registerKey } from './commands/key.ts'
 import { registerLedger } from './commands/ledger.ts'
 import { registerPlan } from './commands/plan.ts'
+import { registerStatus } from './commands/status.ts'
 import { registerTail } from './commands/tail.ts'
 import { registerUsage } from './commands/usage.ts'
 import { registerDoctor } from './doctor.ts'
@@ -21,6 +22,7 @@ const REGISTRARS = [
   registerPlan,
   registerImport,
   registerCheck,
+  registerStatus,
   registerUsage,
   registerBalance,
   registerTail,
@@ -32,7 +34,10 @@ const REGISTRARS = [
 
 const HELP = `
 State folder (--dir): $TOLLGATE_DIR, else ./.tollgate when it has a clients.json, else
-/etc/nginx/tollgate.
+that of the installed nginx: /etc/nginx/tollgate, or where dirs.conf in it says.
+
+Admin API (--admin): $TOLLGATE_ADMIN. https://host, unix:PATH, or http:// on this machine. The token
+is in $TOLLGATE_ADMIN_TOKEN or in --admin-token-file, and never an argument.
 
 Exit codes: 0 done; 1 refused, not found, or problems found; 2 wrong usage.
 With --json the result is one JSON object on stdout. An error is one on stderr instead:
@@ -44,6 +49,8 @@ function createProgram(): Command {
     .version(packageJson.version)
     .option('--dir <dir>', 'folder of policy.json and clients.json')
     .option('--json', 'print JSON for machines')
+    .option('--admin <url>', 'work over the admin API there, instead of on files')
+    .option('--admin-token-file <file>', 'a file with the token for it')
     .addHelpText('after', HELP)
     .configureHelp({ showGlobalOptions: true })
     // Errors are printed by fail(), in the form that --json asks for.

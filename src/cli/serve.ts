@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { startMock } from '../../test/mock/server.ts'
+import { requireLocal } from './context.ts'
 import { createConfiguration, prepareAdmin, prepareDemo } from './demo.ts'
 import {
   checkConfiguration,
@@ -95,7 +96,10 @@ export function registerServe(program: Command): void {
       ]),
     )
     .addHelpText('after', HELP)
-    .action((_, command: Command) => serve(command.optsWithGlobals<ServeOptions>()))
+    .action((_, command: Command) => {
+      requireLocal(command)
+      return serve(command.optsWithGlobals<ServeOptions>())
+    })
 }
 
 async function serve(options: ServeOptions): Promise<void> {

@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { applyEdits, modify } from 'jsonc-parser'
 import { formatClients } from '../core/clientsfile.ts'
 import type { Refused as EditRefused } from '../core/edits.ts'
@@ -33,13 +32,6 @@ export type Inspection = {
 
 /** One file: its text (null when there is none), and its document when it could be parsed. */
 type Source = { text: string | null; document: unknown; problems: FileProblem[] }
-
-/** The folder of the state: what was named, else the one of this folder, else that of nginx. */
-export function chooseDir(named: string | undefined): string {
-  const chosen = named ?? process.env.TOLLGATE_DIR
-  if (chosen) return resolve(chosen)
-  return existsSync(join('.tollgate', CLIENTS_FILE)) ? resolve('.tollgate') : '/etc/nginx/tollgate'
-}
 
 /** Refuses when the folder is not there, and says what to do. */
 export async function requireDir(dir: string): Promise<void> {

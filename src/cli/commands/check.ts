@@ -3,7 +3,7 @@ import { findNotices } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { count, formatProblem, print } from '../output.ts'
 import type { FileProblem } from '../source.ts'
-import { type Inspection, inspect, rewriteClients } from '../store.ts'
+import type { Inspection } from '../store.ts'
 
 /** Registers `tollgate check`. */
 export function registerCheck(program: Command): void {
@@ -15,12 +15,13 @@ export function registerCheck(program: Command): void {
 }
 
 async function check(options: { write?: true }, command: Command): Promise<void> {
-  const { dir, isJson } = contextOf(command)
-  const inspection = await inspect(dir)
+  const { store, isJson } = contextOf(command)
+  const { place: dir } = store
+  const inspection = await store.inspect()
   const problems = [...inspection.problems, ...describeMissing(inspection)]
   const notices = listNotices(inspection)
   const ok = problems.length === 0
-  if (ok && options.write) await rewriteClients(dir)
+  if (ok && options.write) await store.rewrite()
   const lines = [
     ...problems.map(formatProblem),
     ...notices.map((notice) => `note: ${formatProblem(notice)}`),

@@ -1,18 +1,10 @@
 import type { Command } from 'commander'
-import {
-  clientOf,
-  type Refused as EditRefused,
-  keyState,
-  refuseClient,
-  removeClient,
-  setDisabled,
-} from '../../core/edits.ts'
+import { type Refused as EditRefused, keyState, setDisabled } from '../../core/edits.ts'
 import { type Assignment, parseAssignment, setClientFields } from '../../core/fields.ts'
 import type { Client } from '../../core/shapes.ts'
 import { findNotices } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { count, formatTable, print, Refused, remark } from '../output.ts'
-import { editClients, load } from '../store.ts'
 import { describeKey } from './key.ts'
 
 /** Registers `tollgate client …`. */
@@ -61,14 +53,14 @@ async function setFields(
   _options: object,
   command: Command,
 ): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
+  const { store, isJson, nowMs } = contextOf(command)
   const assignments = readAssignments(texts, 'client')
-  const { client } = await editClients(dir, (clients, policy) =>
+  const { client, policy } = await store.editClient(name, (clients, policy) =>
     setClientFields(clients, policy, name, assignments),
   )
   const assigned = { keys: [], ...pickAssigned(client, assignments) }
   const set = { version: 1 as const, clients: { [name]: assigned } }
-  const notices = findNotices(set, { ...(await load(dir)).policy, plans: {} })
+  const notices = findNotices(set, { ...policy, plans: {} })
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const result = { client: name, ...describeClient(client, nowMs), notices }
   print(isJson, result, `Changed client "${name}".`)
@@ -81,10 +73,8 @@ export function pickAssigned(record: object, assignments: Assignment[]): object 
 }
 
 async function showClient(name: string, _options: object, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const { clients } = await load(dir)
-  const client = clientOf(clients, name)
-  if (!client) throw new Refused(refuseClient(clients, name).refused)
+  const { store, isJson, nowMs } = contextOf(command)
+  const client = await store.loadClient(name)
   const shown = { client: name, ...describeClient(client, nowMs) }
   const { keys, ...fields } = shown
   const rows = Object.entries(fields).map(([field, value]) => [
@@ -97,8 +87,8 @@ async function showClient(name: string, _options: object, command: Command): Pro
 }
 
 async function listClients(_options: object, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const loaded = await load(dir)
+  const { store, isJson, nowMs } = contextOf(command)
+  const loaded = await store.load()
   const clients = Object.entries(loaded.clients.clients).map(([name, client]) => ({
     client: name,
     plan: client.plan ?? null,
@@ -120,8 +110,8 @@ async function listClients(_options: object, command: Command): Promise<void> {
 }
 
 async function changeDisabled(name: string, isDisabled: boolean, command: Command): Promise<void> {
-  const { dir, isJson } = contextOf(command)
-  await editClients(dir, (clients) => setDisabled(clients, name, isDisabled))
+  const { store, isJson } = contextOf(command)
+  await store.editClient(name, (clients) => setDisabled(clients, name, isDisabled))
   print(
     isJson,
     { client: name, disabled: isDisabled },
@@ -132,8 +122,8 @@ async function changeDisabled(name: string, isDisabled: boolean, command: Comman
 }
 
 async function remove(name: string, _options: object, command: Command): Promise<void> {
-  const { dir, isJson } = contextOf(command)
-  const { client } = await editClients(dir, (clients) => removeClient(clients, name))
+  const { store, isJson } = contextOf(command)
+  const client = await store.removeClient(name)
   const keys = client.keys.length
   print(
     isJson,

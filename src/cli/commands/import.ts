@@ -6,7 +6,7 @@ import { type ImportResult, importKeys } from '../../core/imports.ts'
 import { hasOwn } from '../../core/interpret.ts'
 import { parseKey } from '../../core/key.ts'
 import { type MapEntry, parseMapFile } from '../../core/mapfile.ts'
-import { contextOf } from '../context.ts'
+import { localContextOf } from '../context.ts'
 import { count, print, Refused } from '../output.ts'
 import { createKeyId, sha256Hex } from '../secret.ts'
 import { editClients } from '../store.ts'
@@ -30,7 +30,7 @@ export function registerImport(program: Command): void {
 }
 
 async function importFile(file: string, options: ImportOptions, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
+  const { dir, isJson, nowMs } = localContextOf(command)
   const label = file === '-' ? 'standard input' : file
   const parsed = parseMapFile(file === '-' ? await text(process.stdin) : await readMap(file))
   const keys = parsed.entries.map(withIdAndHash)

@@ -1,11 +1,10 @@
 import type { Command } from 'commander'
-import { addKey, findKey, keyState, revokeKey, rotateKeys } from '../../core/edits.ts'
+import { keyState } from '../../core/edits.ts'
 import type { Client, Key } from '../../core/shapes.ts'
 import { contextOf } from '../context.ts'
 import { parseExpiry, parseGrace } from '../duration.ts'
 import { count, formatTable, print, Refused } from '../output.ts'
 import { createSecret } from '../secret.ts'
-import { editClients, load } from '../store.ts'
 import { verifyKey } from './verify.ts'
 
 type NewKeyOptions = { expires?: string; note?: string }
@@ -48,12 +47,10 @@ async function createKey(
   options: NewKeyOptions & { plan?: string },
   command: Command,
 ): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
+  const { store, isJson, nowMs } = contextOf(command)
   const { id, key, sha256 } = createSecret()
   const request = { client, id, sha256, nowMs, ...readOptions(options, nowMs) }
-  const added = await editClients(dir, (clients, policy) =>
-    addKey(clients, policy, request, options.plan),
-  )
+  const added = await store.addKey(request, options.plan)
   const expires = added.key.expires ?? null
   const whose = `${added.isNewClient ? 'new client' : 'client'} "${client}"`
   const plan = added.client.plan ? ` (plan ${added.client.plan})` : ''
@@ -73,13 +70,11 @@ async function rotate(
   options: NewKeyOptions & { grace: string },
   command: Command,
 ): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
+  const { store, isJson, nowMs } = contextOf(command)
   const graceMs = parseGrace(options.grace)
   const { id, key, sha256 } = createSecret()
   const request = { client, id, sha256, nowMs, ...readOptions(options, nowMs) }
-  const rotated = await editClients(dir, (clients, policy) =>
-    rotateKeys(clients, policy, request, graceMs),
-  )
+  const rotated = await store.rotateKeys(request, graceMs)
   const expires = rotated.key.expires ?? null
   const expiring = rotated.expiring.map((old) => ({ id: old.id, expires: old.expires ?? null }))
   const old = expiring.map((one) => `  ${one.id} works until ${one.expires}\n`).join('')
@@ -91,10 +86,8 @@ async function rotate(
 }
 
 async function revoke(id: string, _options: object, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const { name, key, wasRevoked } = await editClients(dir, (clients) =>
-    revokeKey(clients, id, nowMs),
-  )
+  const { store, isJson, nowMs } = contextOf(command)
+  const { name, key, wasRevoked } = await store.revokeKey(id, nowMs)
   print(
     isJson,
     { client: name, id: key.id, revoked: key.revoked },
@@ -109,8 +102,8 @@ async function listKeys(
   _options: object,
   command: Command,
 ): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const { clients } = await load(dir)
+  const { store, isJson, nowMs } = contextOf(command)
+  const { clients } = await store.load()
   if (only !== undefined && !Object.hasOwn(clients.clients, only)) {
     throw new Refused(`No client "${only}"; see: tollgate client list`)
   }
@@ -132,10 +125,8 @@ async function listKeys(
 }
 
 async function showKey(id: string, _options: object, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const { clients } = await load(dir)
-  const found = findKey(clients, id)
-  if (!found) throw new Refused(`No key has the id "${id.slice(0, 20)}"; see: tollgate key list`)
+  const { store, isJson, nowMs } = contextOf(command)
+  const found = await store.findKey(id)
   const shown = { client: found.name, ...describeKey(found.client, found.key, nowMs) }
   const rows = Object.entries(shown).map(([name, value]) => [name, String(value ?? '-')])
   const siblings = count(found.client.keys.length, 'key')

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { contextOf } from '../context.ts'
+import { localContextOf } from '../context.ts'
 import { readAdminListen } from '../installed.ts'
 import { quote } from '../invocation.ts'
 import { compact } from '../ledger/compact.ts'
@@ -71,8 +71,8 @@ async function verify(
   options: LedgerOptions,
   command: Command,
 ): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const place = await findPlace(dir, options.ledger)
+  const { folder, isJson, nowMs } = localContextOf(command)
+  const place = findPlace(folder, options.ledger)
   const files = named === undefined ? await listLedger(place.ledger) : [await requireFile(named)]
   const { balance, counted, notices } = await readSums(place, files, named !== undefined)
   const fold = createFold(nowMs)
@@ -154,8 +154,8 @@ function describeVerified(result: VerifiedResult): string {
 }
 
 async function rebuild(options: LedgerOptions, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
-  const place = await findPlace(dir, options.ledger)
+  const { folder, isJson, nowMs } = localContextOf(command)
+  const place = findPlace(folder, options.ledger)
   const files = await listLedger(place.ledger)
   const path = options.output ?? place.balance
   if (options.output === undefined) await refuseWhileRunning(place, isJson)
@@ -190,13 +190,13 @@ async function compactFile(
   options: LedgerOptions & { before: string },
   command: Command,
 ): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
+  const { folder, isJson, nowMs } = localContextOf(command)
   const file = await requireFile(named)
   const beforeMs = Math.floor(parsePoint('--before', options.before, nowMs) / DAY_MS) * DAY_MS
   if (beforeMs > nowMs) throw new Misused(`--before ${options.before} is in the future`)
   const output = options.output ?? besideOf(named, 'compact')
   await refuseExisting(output)
-  await refuseCurrent(await findPlace(dir, options.ledger), file)
+  await refuseCurrent(findPlace(folder, options.ledger), file)
   const progress = showProgress(file.bytes)
   const { kept, summed, sums, unreadable } = await compact(
     file,

@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Reply } from '../../core/running.ts'
-import { ask } from '../ledger/ask.ts'
-import type { Place } from '../ledger/place.ts'
+import type { Unanswered } from '../ledger/ask.ts'
 import { describeScreen } from '../ledger/screen.ts'
 import { clip, exact, safe, toJson } from '../ledger/text.ts'
 import { count, formatTable, Refused } from '../output.ts'
@@ -26,7 +25,7 @@ const RIGHT = [5, 6, 7, 8]
  * with JSON one object a second.
  */
 export async function showLive(
-  place: Place,
+  look: () => Promise<Reply | Unanswered>,
   client: string | undefined,
   isJson: boolean,
   ending: AbortSignal,
@@ -34,7 +33,7 @@ export async function showLive(
   const isScreen = process.stdout.isTTY === true && !isJson
   const before: Reply[] = []
   do {
-    const reply = await ask(place, [])
+    const reply = await look()
     if (ending.aborted) return
     if ('problem' in reply) throw new Refused(`Cannot show what runs: ${reply.problem}`)
     const shown = reply.requests

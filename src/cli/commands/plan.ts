@@ -3,7 +3,6 @@ import { setPlanFields } from '../../core/fields.ts'
 import { findNotices } from '../../core/validate.ts'
 import { contextOf } from '../context.ts'
 import { formatTable, print, remark } from '../output.ts'
-import { editPlan, load } from '../store.ts'
 import { pickAssigned, readAssignments, SET_HELP } from './client.ts'
 
 /** Registers `tollgate plan …`. */
@@ -24,24 +23,21 @@ async function setFields(
   _options: object,
   command: Command,
 ): Promise<void> {
-  const { dir, isJson } = contextOf(command)
+  const { store, isJson } = contextOf(command)
   const assignments = readAssignments(texts, 'plan')
-  const { plan, isNewPlan } = await editPlan(dir, name, (policy) =>
-    setPlanFields(policy, name, assignments),
+  const { plan, isNewPlan, policy } = await store.editPlan(name, (before) =>
+    setPlanFields(before, name, assignments),
   )
   const set = pickAssigned(plan, assignments)
-  const notices = findNotices(
-    { version: 1, clients: {} },
-    { ...(await load(dir)).policy, plans: { [name]: set } },
-  )
+  const notices = findNotices({ version: 1, clients: {} }, { ...policy, plans: { [name]: set } })
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const text = `${isNewPlan ? 'Made' : 'Changed'} plan "${name}".`
   print(isJson, { plan: name, ...plan, notices }, text)
 }
 
 async function listPlans(_options: object, command: Command): Promise<void> {
-  const { dir, isJson } = contextOf(command)
-  const { clients, policy } = await load(dir)
+  const { store, isJson } = contextOf(command)
+  const { clients, policy } = await store.load()
   const users = new Map<string, number>()
   for (const client of Object.values(clients.clients)) {
     if (client.plan !== undefined) users.set(client.plan, (users.get(client.plan) ?? 0) + 1)

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { LedgerLine } from '../../core/settle.ts'
-import { contextOf } from '../context.ts'
+import { contextOf, localContextOf } from '../context.ts'
 import { describeFile } from '../ledger/files.ts'
 import { follow, tailBytesFor } from '../ledger/follow.ts'
 import { type Entry, modelOf, parseLine } from '../ledger/line.ts'
@@ -40,11 +40,14 @@ export function registerTail(program: Command): void {
 }
 
 async function tail(options: TailOptions, command: Command): Promise<void> {
-  const { dir, isJson } = contextOf(command)
   const lines = readLineCount(options.lines)
-  const place = await findPlace(dir, options.ledger)
-  if (options.live) return showLive(place, options.client, isJson, endOnSignals())
-  const { ledger } = place
+  if (options.live) {
+    const { store, isJson } = contextOf(command)
+    const look = () => store.running(options.ledger)
+    return showLive(look, options.client, isJson, endOnSignals())
+  }
+  const { folder, isJson } = localContextOf(command, 'tollgate tail --live goes over the admin API')
+  const { ledger } = findPlace(folder, options.ledger)
   if ((await describeFile(ledger)) === null) {
     remark(isJson, `There is no ${ledger} yet: waiting for it`)
   }

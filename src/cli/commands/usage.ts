@@ -1,22 +1,13 @@
 import { type Command, Option } from 'commander'
+import type { Usage } from '../admin/store.ts'
 import { contextOf } from '../context.ts'
 import { drawTable, type Row } from '../ledger/chart.ts'
-import { type LedgerFile, listLedger } from '../ledger/files.ts'
-import { parseLine } from '../ledger/line.ts'
-import { type FileEnd, readLines } from '../ledger/lines.ts'
-import { formatPoint, isWithin, type Period, parsePeriod } from '../ledger/period.ts'
-import { findPlace, LEDGER_OPTION } from '../ledger/place.ts'
-import { showProgress } from '../ledger/progress.ts'
+import { formatPoint, type Period, parsePeriod } from '../ledger/period.ts'
+import { LEDGER_OPTION } from '../ledger/place.ts'
 import { describeScreen } from '../ledger/screen.ts'
 import { costOfNanos, csvCell, toJson } from '../ledger/text.ts'
-import {
-  addGrouped,
-  type Dimension,
-  type Grouped,
-  noGroups,
-  type Totals,
-} from '../ledger/totals.ts'
-import { count, Misused, remark } from '../output.ts'
+import type { Dimension, Grouped, Totals } from '../ledger/totals.ts'
+import { Misused, remark } from '../output.ts'
 
 type UsageOptions = {
   by: Dimension
@@ -27,13 +18,8 @@ type UsageOptions = {
   ledger?: string
 }
 
-/** What was read: the sums, and what could not be counted. */
-type Reading = { grouped: Grouped; notices: string[] }
-
 const DIMENSIONS: Dimension[] = ['client', 'key', 'model', 'day', 'hour', 'group']
 const REST = '(others)'
-/** A file that was last written before the period is not opened; clocks differ by less than this. */
-const CLOCK_SLACK_MS = 3_600_000
 
 const HELP = `
 Reads the ledger and its rotated files (ledger.jsonl.1, ledger.jsonl.2.gz, ledger.jsonl-20261124).
@@ -56,60 +42,16 @@ export function registerUsage(program: Command): void {
 }
 
 async function usage(options: UsageOptions, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = contextOf(command)
+  const { store, isJson, nowMs } = contextOf(command)
   if (isJson && options.csv) throw new Misused('Choose one of --json and --csv')
+  const { by, client, ledger } = options
   const period = parsePeriod(options.since, options.until, nowMs)
-  const { ledger } = await findPlace(dir, options.ledger)
-  const files = (await listLedger(ledger)).filter(
-    ({ changedMs }) => period.sinceMs === null || changedMs >= period.sinceMs - CLOCK_SLACK_MS,
-  )
-  const reading = await readUsage(files, options, period)
-  for (const notice of reading.notices) remark(isJson, notice)
-  const rows = sortRows(reading.grouped, options.by)
-  if (isJson)
-    process.stdout.write(`${toJson(describe(ledger, options.by, period, reading, rows))}\n`)
-  else if (options.csv) process.stdout.write(writeCsv(options.by, rows, reading.grouped))
-  else process.stdout.write(`${draw(options.by, rows, reading.grouped)}\n`)
-}
-
-async function readUsage(
-  files: LedgerFile[],
-  { by, client }: UsageOptions,
-  period: Period,
-): Promise<Reading> {
-  const grouped = noGroups()
-  const notices: string[] = []
-  const progress = showProgress(files.reduce((sum, { bytes }) => sum + bytes, 0))
-  for (const file of files) {
-    let unreadable = 0
-    const end = await readLines(
-      file,
-      (text) => {
-        const entry = parseLine(text)
-        if (entry.kind === 'unreadable') unreadable++
-        else if (
-          isWithin(entry.timeMs, period) &&
-          (client === undefined || entry.line.client === client)
-        ) {
-          addGrouped(grouped, entry, by)
-        }
-      },
-      progress,
-    )
-    notices.push(...describeLosses(file, unreadable, end))
-  }
-  progress.end()
-  return { grouped, notices }
-}
-
-function describeLosses(file: LedgerFile, unreadable: number, end: FileEnd): string[] {
-  const notices: string[] = []
-  if (unreadable > 0) {
-    const lines = count(unreadable, 'line')
-    notices.push(`${file.path}: ${lines} not counted, see: tollgate ledger verify`)
-  }
-  if (end.broken !== null) notices.push(`${file.path}: cannot be unpacked: ${end.broken}`)
-  return notices
+  const found = await store.usage({ by, period, client, ledger })
+  for (const notice of found.notices) remark(isJson, notice)
+  const rows = sortRows(found.grouped, by)
+  if (isJson) process.stdout.write(`${toJson(describe(by, period, found, rows))}\n`)
+  else if (options.csv) process.stdout.write(writeCsv(by, rows, found.grouped))
+  else process.stdout.write(`${draw(by, rows, found.grouped)}\n`)
 }
 
 /** Times in their order; names by what they used, the largest first. */
@@ -133,13 +75,7 @@ function draw(by: Dimension, rows: Row[], { rest, total }: Grouped): string {
   return drawTable(by.toUpperCase(), [...rows, ...others], total, describeScreen())
 }
 
-function describe(
-  ledger: string,
-  by: Dimension,
-  period: Period,
-  { grouped, notices }: Reading,
-  rows: Row[],
-) {
+function describe(by: Dimension, period: Period, { ledger, grouped, notices }: Usage, rows: Row[]) {
   const { rest, total } = grouped
   return {
     ledger,

@@ -1,12 +1,10 @@
-import { stat } from 'node:fs/promises'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { findKeyByHash, keyState } from '../../core/edits.ts'
+import { keyState } from '../../core/edits.ts'
 import { describeKeyProblem, parseKey } from '../../core/key.ts'
 import { type Context, contextOf } from '../context.ts'
 import { print } from '../output.ts'
 import { sha256Hex } from '../secret.ts'
-import { load } from '../store.ts'
 
 /** What is known of a key. `known` is null where there is no folder to look it up in. */
 type Verdict = {
@@ -30,19 +28,13 @@ export async function verifyKey(
   const id = 'id' in parsed ? parsed.id : null
   const format = 'id' in parsed ? 'ok' : parsed.problem
   const verdict: Verdict = { ok: id !== null, format, known: null, client: null, id, state: null }
-  if (await hasFolder(context)) await lookUp(context, key, verdict)
+  if (await context.store.isThere()) await lookUp(context, key, verdict)
   print(context.isJson, verdict, describe(context, verdict))
   if (!verdict.ok) process.exitCode = 1
 }
 
-/** The format can be checked anywhere; a folder that was named has to be there. */
-async function hasFolder(context: Context): Promise<boolean> {
-  return context.isDirNamed || (await stat(context.dir).catch(() => null)) !== null
-}
-
 async function lookUp(context: Context, key: string, verdict: Verdict): Promise<void> {
-  const { clients } = await load(context.dir)
-  const found = findKeyByHash(clients, sha256Hex(key))
+  const found = await context.store.findKeyByHash(sha256Hex(key))
   verdict.known = found !== null
   verdict.ok = false
   if (!found) return
@@ -54,6 +46,7 @@ async function lookUp(context: Context, key: string, verdict: Verdict): Promise<
 
 function describe(context: Context, verdict: Verdict): string {
   const { format, known, id } = verdict
+  const { place } = context.store
   if (known) {
     const imported = format === 'ok' ? '' : ' (an imported key, not of the format of Tollgate)'
     return `Key ${id} of client "${verdict.client}" is ${verdict.state}${imported}.`
@@ -61,6 +54,6 @@ function describe(context: Context, verdict: Verdict): string {
   if (format !== 'ok') return `${describeKeyProblem(format)}.`
   const intact = `The format and checksum are right (id ${id})`
   return known === null
-    ? `${intact}; there is no folder ${context.dir} to look it up in.`
-    : `${intact}, but the key is not known in ${context.dir}.`
+    ? `${intact}; there is no folder ${place} to look it up in.`
+    : `${intact}, but the key is not known in ${place}.`
 }

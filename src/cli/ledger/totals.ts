@@ -65,6 +65,14 @@ export function addEntry(totals: Totals, entry: Entry): void {
   if (line.estimated) totals.isEstimated = true
 }
 
+/** Adds sums to others. */
+export function addTotals(totals: Totals, more: Totals): void {
+  for (const name of Object.keys(totals) as (keyof Totals)[]) {
+    if (name !== 'isEstimated') totals[name] += more[name]
+  }
+  totals.isEstimated ||= more.isEstimated
+}
+
 export function noGroups(): Grouped {
   return { groups: new Map(), rest: noTotals(), total: noTotals() }
 }

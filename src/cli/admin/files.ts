@@ -1,0 +1,74 @@
+import { stat } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import {
+  addKey,
+  clientOf,
+  findKey,
+  findKeyByHash,
+  refuseClient,
+  removeClient,
+  revokeKey,
+  rotateKeys,
+} from '../../core/edits.ts'
+import type { Folder } from '../dirs.ts'
+import { readState } from '../foreground.ts'
+import { ask } from '../ledger/ask.ts'
+import { findPlace } from '../ledger/place.ts'
+import { sumUp } from '../ledger/report.ts'
+import { readStanding } from '../ledger/standing.ts'
+import { Refused } from '../output.ts'
+import { editClients, editPlan, inspect, load, rewriteClients } from '../store.ts'
+import type { Store } from './store.ts'
+
+/** The gate whose files are on this machine. `isNamed`: the folder has to be there. */
+export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Store {
+  const { dir } = folder
+  return {
+    place: dir,
+    isThere: async () => isNamed || (await stat(dir).catch(() => null)) !== null,
+    load: () => load(dir),
+    async loadClient(name) {
+      const { clients } = await load(dir)
+      const client = clientOf(clients, name)
+      if (!client) throw new Refused(refuseClient(clients, name).refused)
+      return client
+    },
+    async findKey(id) {
+      const found = findKey((await load(dir)).clients, id)
+      if (found) return found
+      throw new Refused(`No key has the id "${id.slice(0, 20)}"; see: tollgate key list`)
+    },
+    findKeyByHash: async (sha256) => findKeyByHash((await load(dir)).clients, sha256),
+    inspect: () => inspect(dir),
+    rewrite: () => rewriteClients(dir),
+    addKey: (request, plan) =>
+      editClients(dir, (clients, policy) => addKey(clients, policy, request, plan)),
+    rotateKeys: (request, graceMs) =>
+      editClients(dir, (clients, policy) => rotateKeys(clients, policy, request, graceMs)),
+    revokeKey: (id, atMs) => editClients(dir, (clients) => revokeKey(clients, id, atMs)),
+    async editClient(_name, edit) {
+      const { client } = await editClients(dir, edit)
+      return { client, policy: (await load(dir)).policy }
+    },
+    removeClient: async (name) =>
+      (await editClients(dir, (clients) => removeClient(clients, name))).client,
+    editPlan: (name, edit) => editPlan(dir, name, edit),
+    async balance(name, ledger) {
+      const { clients, policy } = await load(dir)
+      const client = clientOf(clients, name)
+      if (!client) throw new Refused(refuseClient(clients, name).refused)
+      return readStanding(findPlace(folder, ledger), name, client, policy, nowMs)
+    },
+    async usage({ ledger: named, ...wanted }) {
+      const { ledger } = findPlace(folder, named)
+      return { ledger, ...(await sumUp(ledger, wanted)) }
+    },
+    running: (ledger) => ask(findPlace(folder, ledger), []),
+    async status() {
+      const stateDir = dirname(findPlace(folder, undefined).ledger)
+      const state = await readState(stateDir)
+      if (state !== null) return state
+      throw new Refused(`No gate has written its state below ${stateDir} yet: is nginx running?`)
+    },
+  }
+}

@@ -1,0 +1,82 @@
+import type { Refused as EditRefused, NewKey } from '../../core/edits.ts'
+import type { LoadState } from '../../core/record.ts'
+import type { Reply } from '../../core/running.ts'
+import type { Client, Clients, Key, Policy } from '../../core/shapes.ts'
+import type { Unanswered } from '../ledger/ask.ts'
+import type { Period } from '../ledger/period.ts'
+import type { ClientBalance } from '../../core/standing.ts'
+import type { Dimension, Grouped } from '../ledger/totals.ts'
+import type { Inspection } from '../store.ts'
+
+/** What is known of a gate's configuration. Over the admin API the hashes of keys are stand-ins. */
+export type Known = { clients: Clients; policy: Policy }
+
+/** A key, and whose it is. */
+export type FoundKey = { name: string; client: Client; key: Key }
+
+export type UsageQuestion = {
+  by: Dimension
+  period: Period
+  client: string | undefined
+  ledger: string | undefined
+}
+
+/** What was used. `ledger` is the file that was read, null over the admin API. */
+export type Usage = { ledger: string | null; grouped: Grouped; notices: string[] }
+
+/** How the gate is: what it has loaded, and over the admin API also how nginx is. */
+export type Status = LoadState & {
+  version?: string
+  time?: string
+  nginx?: string
+  njs?: string
+  engine?: string
+  startedAt?: string | null
+  isWritable?: boolean
+  whyNotWritable?: string
+  inFlight?: number
+  workers?: { pid: number; inFlight: number }[]
+  zones?: { name: string; capacityBytes?: number; freeBytes: number; entries: number }[]
+  alerts?: { severity: 'error' | 'warning'; code: string; message: string; fix?: string }[]
+}
+
+/**
+ * What commands need of a gate: its files on this machine (files.ts), or its admin API (remote.ts).
+ * Everything refuses by throwing Refused; edits are the pure functions of core/edits.ts.
+ */
+export type Store = {
+  /** For people: the folder, or the address. */
+  place: string
+  /** Whether there is anything to look into: the folder may be absent. */
+  isThere(): Promise<boolean>
+  load(): Promise<Known>
+  loadClient(name: string): Promise<Client>
+  findKey(id: string): Promise<FoundKey>
+  /** A key by its SHA-256. Null when it is unknown. */
+  findKeyByHash(sha256: string): Promise<FoundKey | null>
+  /** All that is wrong with the configuration. */
+  inspect(): Promise<Inspection>
+  /** Writes clients.json anew in the layout of the tools. */
+  rewrite(): Promise<void>
+  addKey(
+    request: NewKey,
+    plan: string | undefined,
+  ): Promise<{ client: Client; key: Key; isNewClient: boolean }>
+  rotateKeys(request: NewKey, graceMs: number): Promise<{ key: Key; expiring: Key[] }>
+  revokeKey(id: string, nowMs: number): Promise<{ name: string; key: Key; wasRevoked: boolean }>
+  /** Edits the fields of one client, not its keys. */
+  editClient(
+    name: string,
+    edit: (clients: Clients, policy: Policy) => { document: Clients; client: Client } | EditRefused,
+  ): Promise<{ client: Client; policy: Policy }>
+  removeClient(name: string): Promise<Client>
+  editPlan<T extends { policy: Policy }>(
+    name: string,
+    edit: (policy: Policy) => T | EditRefused,
+  ): Promise<T>
+  balance(name: string, ledger: string | undefined): Promise<ClientBalance>
+  usage(question: UsageQuestion): Promise<Usage>
+  /** What runs right now. */
+  running(ledger: string | undefined): Promise<Reply | Unanswered>
+  status(): Promise<Status>
+}

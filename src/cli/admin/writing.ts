@@ -1,0 +1,100 @@
+import { addKey as addKeyTo, type Refused as EditRefused, type NewKey } from '../../core/edits.ts'
+import type { Client, Clients, Grant, Key, Policy } from '../../core/shapes.ts'
+import { formatTime } from '../../core/time.ts'
+import { Refused } from '../output.ts'
+import { readClient, readPolicy } from './reading.ts'
+import {
+  clientOf,
+  documentOf,
+  fieldsOf,
+  keyOf,
+  type RemoteClient,
+  type RemoteKey,
+} from './shapes.ts'
+import { again, orNull, pathOf, type Wire } from './wire.ts'
+
+/** Adds a key that was made here: the API gets its id and hash, and never the key. */
+export function addKey(wire: Wire, request: NewKey, plan: string | undefined) {
+  return again(async () => {
+    const name = request.client
+    const found = await readClient(wire, name).catch(orNull('unknown-client'))
+    const policy = await readPolicy(wire)
+    const { client } = accept(addKeyTo(documentOf(name, found?.client), policy, request, plan))
+    if (found === null) await wire.put(pathOf('clients', name), fieldsOf(client), null)
+    const key = await wire.post<RemoteKey>(pathOf('clients', name, 'keys'), bodyOf(request))
+    return { client, key: keyOf(key), isNewClient: found === null }
+  })
+}
+
+export async function rotateKeys(
+  wire: Wire,
+  request: NewKey,
+  graceMs: number,
+): Promise<{ key: Key; expiring: Key[] }> {
+  const path = pathOf('clients', request.client, 'keys', 'rotate')
+  const body = { ...bodyOf(request), graceSeconds: graceMs / 1000 }
+  const rotated = await wire.post<RemoteKey & { expiring: RemoteKey[] }>(path, body)
+  return { key: keyOf(rotated), expiring: rotated.expiring.map(keyOf) }
+}
+
+/** Revokes a key, or tells when that was done. */
+export async function revokeKey(wire: Wire, id: string) {
+  const found = await wire.get<RemoteKey & { client: string }>(pathOf('keys', id))
+  const wasRevoked = Boolean(found.body.revoked)
+  const path = pathOf('keys', id, 'revoke')
+  const key = wasRevoked ? found.body : await wire.post<RemoteKey>(path, {})
+  return { name: found.body.client, key: keyOf(key), wasRevoked }
+}
+
+/** Edits the fields of a client by a function over a document of that client alone. */
+export function editClient(
+  wire: Wire,
+  name: string,
+  edit: (clients: Clients, policy: Policy) => { document: Clients; client: Client } | EditRefused,
+): Promise<{ client: Client; policy: Policy }> {
+  return again(async () => {
+    const found = await readClient(wire, name)
+    const policy = await readPolicy(wire)
+    const { client } = accept(edit(documentOf(name, found.client), policy))
+    const path = pathOf('clients', name)
+    const body = await wire.put<RemoteClient>(path, fieldsOf(client), found.etag)
+    return { client: clientOf(body), policy }
+  })
+}
+
+export function removeClient(wire: Wire, name: string): Promise<Client> {
+  return again(async () => {
+    const { client, etag } = await readClient(wire, name)
+    await wire.remove(pathOf('clients', name), etag)
+    return client
+  })
+}
+
+/** Edits one plan by a function over the whole policy. */
+export function editPlan<T extends { policy: Policy }>(
+  wire: Wire,
+  name: string,
+  edit: (policy: Policy) => T | EditRefused,
+): Promise<T> {
+  return again(async () => {
+    const path = pathOf('plans', name)
+    const found = await wire.get<Grant>(path).catch(orNull('unknown-plan'))
+    const result = accept(edit(await readPolicy(wire)))
+    await wire.put(path, result.policy.plans?.[name] ?? {}, found?.etag ?? null)
+    return result
+  })
+}
+
+function bodyOf({ id, sha256, expiresMs, note }: NewKey): object {
+  return {
+    id,
+    sha256,
+    ...(expiresMs === undefined ? {} : { expires: formatTime(expiresMs) }),
+    ...(note ? { note } : {}),
+  }
+}
+
+function accept<T extends object>(result: T | EditRefused): T {
+  if ('refused' in result) throw new Refused(result.refused)
+  return result
+}

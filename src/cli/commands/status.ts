@@ -1,0 +1,103 @@
+import type { Command } from 'commander'
+import type { Status } from '../admin/store.ts'
+import { contextOf } from '../context.ts'
+import { exact, safe, toJson } from '../ledger/text.ts'
+import { count, formatTable } from '../output.ts'
+
+type Zone = NonNullable<Status['zones']>[number]
+
+const MEGABYTE = 1_048_576
+
+/** Registers `tollgate status`. */
+export function registerStatus(program: Command): void {
+  program
+    .command('status')
+    .description('show what the gate has loaded, and what is wrong, problems first')
+    .addHelpText(
+      'after',
+      '\nExit code 1 when there is a problem. Over the admin API it also tells of nginx, its workers and\nits shared memory.',
+    )
+    .action(showStatus)
+}
+
+async function showStatus(_options: object, command: Command): Promise<void> {
+  const { store, isJson } = contextOf(command)
+  const status = await store.status()
+  process.stdout.write(`${isJson ? toJson(status) : describe(status)}\n`)
+  if (listProblems(status).length > 0) process.exitCode = 1
+}
+
+function describe(status: Status): string {
+  const problems = listProblems(status)
+  const warnings = listWarnings(status)
+  const parts = [
+    [
+      ...problems.map((text) => `PROBLEM ${text}`),
+      ...warnings.map((text) => `warning ${text}`),
+      ...(problems.length + warnings.length === 0 ? ['Nothing is wrong.'] : []),
+    ].join('\n'),
+    formatTable([], describeRows(status)),
+  ]
+  const { zones = [] } = status
+  if (zones.length > 0) {
+    parts.push(formatTable(['ZONE', 'ENTRIES', 'FREE', 'USED'], zones.map(describeZone), [1, 2, 3]))
+  }
+  return parts.join('\n\n')
+}
+
+function describeRows(status: Status): string[][] {
+  const { ledger, loaded, workers, inFlight, isWritable } = status
+  const inForce =
+    loaded === null
+      ? 'none: everything is refused'
+      : `generation ${status.generation} since ${loaded}, ${count(status.clients, 'client')}, ` +
+        count(status.keys, 'key')
+  const rows = [['configuration', inForce]]
+  if (ledger) {
+    const behind = ledger.behindBytes > 0 ? `, ${exact(ledger.behindBytes)} bytes behind` : ''
+    const skipped = ledger.skipped > 0 ? `, ${exact(ledger.skipped)} unreadable` : ''
+    rows.push(['ledger', `${exact(ledger.lines)} lines added up${behind}${skipped}`])
+  }
+  if (status.nginx !== undefined) {
+    const since = status.startedAt ? `, since ${status.startedAt}` : ''
+    const engine = `njs ${status.njs} (${status.engine})`
+    rows.push(['nginx', `${status.nginx}, ${engine}, Tollgate ${status.version}${since}`])
+  }
+  if (workers) rows.push(['workers', workers.map(({ pid }) => String(pid)).join(', ')])
+  if (inFlight !== undefined) rows.push(['in flight', exact(inFlight)])
+  if (isWritable !== undefined) {
+    const why = status.whyNotWritable ? `: ${safe(status.whyNotWritable)}` : ''
+    rows.push(['admin API', isWritable ? 'may write' : `may only read${why}`])
+  }
+  return rows
+}
+
+function describeZone({ name, entries, freeBytes, capacityBytes }: Zone): string[] {
+  const used =
+    capacityBytes === undefined ? '-' : `${((1 - freeBytes / capacityBytes) * 100).toFixed(0)} %`
+  return [name, exact(entries), `${(freeBytes / MEGABYTE).toFixed(1)} MB`, used]
+}
+
+/** What has to be mended: over the admin API also what it calls an error by itself. */
+function listProblems({ problems, ledger, alerts = [] }: Status): string[] {
+  const said = alerts.filter(({ severity }) => severity === 'error').map(describeAlert)
+  if (said.length > 0) return said
+  return [
+    ...problems.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
+    ...(ledger?.problem ? [`ledger: ${safe(ledger.problem)}`] : []),
+    ...(ledger && ledger.countersFull > 0 ? ['ledger: a zone of counters was full'] : []),
+  ]
+}
+
+function listWarnings({ notices, ledger, alerts = [] }: Status): string[] {
+  const said = alerts.filter(({ severity }) => severity === 'warning').map(describeAlert)
+  if (alerts.length > 0) return said
+  return [
+    ...notices.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
+    ...(ledger?.notice ? [`ledger: ${safe(ledger.notice)}`] : []),
+  ]
+}
+
+function describeAlert({ message, fix }: NonNullable<Status['alerts']>[number]): string {
+  return safe(fix ? `${message}: ${fix}` : message)
+}
