@@ -32,6 +32,27 @@ export async function writeAtomically(path: string, text: string): Promise<void>
   await syncFolder(folder)
 }
 
+/** Makes a file where nothing stands yet, for a group to read; false where something does. */
+export async function createFile(path: string, text: string, gid?: number): Promise<boolean> {
+  const handle = await open(path, NEW_FILE_FLAGS, 0o600).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') return null
+    throw error
+  })
+  if (handle === null) return false
+  try {
+    await handle.writeFile(text)
+    if (gid !== undefined) {
+      const { uid } = await handle.stat()
+      await handle.chown(uid, gid).catch(isNotPermitted)
+    }
+    await handle.chmod(NEW_FILE_MODE)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+  return true
+}
+
 /**
  * Puts a new file in the place of another by rename. It is opened under a name that nobody can know
  * before, closed to all others until `fill` says otherwise, and touched by its handle alone: the

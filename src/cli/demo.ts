@@ -1,10 +1,10 @@
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { addAdmin } from '../core/admin/admins.ts'
 import { adminState } from '../core/admin/token.ts'
 import { formatClients } from '../core/clientsfile.ts'
 import { addKey, clientOf, expiryOf, type Refused } from '../core/edits.ts'
 import type { Admin, Client, Clients, Policy } from '../core/shapes.ts'
+import { createFile } from './atomic.ts'
 import { createSecret, createToken } from './secret.ts'
 import { editAdmins, editClients, FIRST_POLICY } from './store.ts'
 
@@ -18,27 +18,23 @@ const TOKENS_KEPT_MAX = 20
 const SERVE = 'serve'
 
 /**
- * Writes policy.json and clients.json where they are absent, and returns the paths of those it has
- * written. `schemas` is the folder of the JSON Schemas, as seen from `dir`.
+ * Writes policy.json and clients.json where they are absent, for a group to read, and returns the paths
+ * of those it has written. `schemas` is the folder of the JSON Schemas, as seen from `dir`.
  */
-export async function createConfiguration(dir: string, schemas: string): Promise<string[]> {
+export async function createConfiguration(
+  dir: string,
+  schemas: string,
+  gid?: number,
+): Promise<string[]> {
   const policy = { $schema: `${schemas}/policy.schema.json`, ...FIRST_POLICY }
   const clients = { $schema: `${schemas}/clients.schema.json`, version: 1 as const, clients: {} }
-  const written = [
-    await createFile(join(dir, 'policy.json'), `${JSON.stringify(policy, null, 2)}\n`),
-    await createFile(join(dir, 'clients.json'), formatClients(clients)),
+  const texts: [string, string][] = [
+    [join(dir, 'policy.json'), `${JSON.stringify(policy, null, 2)}\n`],
+    [join(dir, 'clients.json'), formatClients(clients)],
   ]
-  return written.filter((path) => path !== null)
-}
-
-async function createFile(path: string, text: string): Promise<string | null> {
-  try {
-    await writeFile(path, text, { flag: 'wx', mode: 0o640 })
-    return path
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'EEXIST') return null
-    throw error
-  }
+  const written: string[] = []
+  for (const [path, text] of texts) if (await createFile(path, text, gid)) written.push(path)
+  return written
 }
 
 /**

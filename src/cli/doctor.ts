@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { findWorkers } from './accounts.ts'
+import { checkAdmin } from './checks/admin.ts'
 import type { Check, Subject } from './checks/check.ts'
 import { checkFiles, checkNginx, checkSite } from './checks/nginx.ts'
 import {
@@ -58,6 +59,7 @@ async function doctor(options: DoctorOptions): Promise<void> {
     ...(await checkFiles(subject)),
     ...(await checkPermissions(subject)),
     ...(await checkConfigurationFiles(subject)),
+    ...(await checkAdmin(subject)),
     await checkLoad(subject),
     ...(await checkLedger(subject)),
     ...(await checkUpstreams(subject, options.upstream)),

@@ -145,12 +145,8 @@ async function createState(
 ): Promise<Placed[]> {
   if (await mkdir(configDir, { recursive: true })) await chmod(configDir, 0o755)
   const schemas = relative(configDir, join(nginxDir, 'tollgate')) || '.'
-  const created = await createConfiguration(configDir, schemas)
-  for (const path of created) {
-    // Readable by the workers, writable by root alone, and closed to everybody else.
-    await chmod(path, 0o640)
-    await give(path, -1, workers?.gid, `chgrp ${workers?.group} ${path}`, warnings)
-  }
+  // Readable by the workers, writable by root alone, and closed to everybody else.
+  const created = await createConfiguration(configDir, schemas, workers?.gid)
   await createStateDirs(stateDir, workers, warnings)
   return ['policy.json', 'clients.json'].map((name) => {
     const path = join(configDir, name)
@@ -180,7 +176,6 @@ async function createStateDirs(
   }
 }
 
-// chown() takes -1 for what is to stay, and Node hands it on as 2^32 - 1.
 async function give(
   path: string,
   uid: number | undefined,

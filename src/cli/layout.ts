@@ -27,6 +27,9 @@ export type Layout = {
 /** What became of one file. `kept`: a person changed it, ours stands beside it as NAME.new. */
 export type Placed = { path: string; how: 'written' | 'unchanged' | 'kept' }
 
+/** The folder of the configuration below stateDir, when the workers may write it. */
+export const CONFIG_DIR = 'config'
+
 /** The folder that the workers write into, below stateDir. */
 export const WORKERS_DIR = 'state'
 
@@ -75,7 +78,7 @@ export async function layOut(layout: Layout): Promise<Placed[]> {
     if (how !== 'kept') manifest[name] = hash(text)
     placed.push({ path, how })
   }
-  await writeFile(join(target, MANIFEST), `${JSON.stringify(manifest, null, 2)}\n`, { mode: 0o600 })
+  await writeManifest(target, manifest)
   return placed
 }
 
@@ -198,6 +201,23 @@ export async function readManifest(target: string): Promise<Record<string, strin
   } catch {
     return {}
   }
+}
+
+function writeManifest(target: string, manifest: Record<string, string>): Promise<void> {
+  const text = `${JSON.stringify(manifest, null, 2)}\n`
+  return writeFile(join(target, MANIFEST), text, { mode: 0o600 })
+}
+
+/** Has the manifest know a file that was changed by a command, unless a person changed it before. */
+export async function rememberFile(
+  target: string,
+  name: string,
+  before: string,
+  after: string,
+): Promise<void> {
+  const manifest = await readManifest(target)
+  if (manifest[name] !== hash(before)) return
+  await writeManifest(target, { ...manifest, [name]: hash(after) })
 }
 
 /** The hash that the manifest has of a file. */

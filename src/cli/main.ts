@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import packageJson from '../../package.json' with { type: 'json' }
+import { registerAdmin } from './commands/admin.ts'
 import { registerBalance } from './commands/balance.ts'
 import { registerCheck } from './commands/check.ts'
 import { registerClient } from './commands/client.ts'
@@ -27,6 +28,7 @@ const REGISTRARS = [
   registerBalance,
   registerTail,
   registerLedger,
+  registerAdmin,
   registerServe,
   registerInstall,
   registerDoctor,

@@ -11,6 +11,12 @@ export class Refused extends Error {
   }
 }
 
+/** null in the place of a refusal; any other error goes on. */
+export function noneOf(error: unknown): null {
+  if (error instanceof Refused) return null
+  throw error
+}
+
 /** A wrong command line, found by a command itself: exit code 2. */
 export class Misused extends Error {}
 

@@ -1,6 +1,5 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { applyEdits, modify } from 'jsonc-parser'
 import { formatClients } from '../core/clientsfile.ts'
 import type { Refused as EditRefused } from '../core/edits.ts'
 import { isObject } from '../core/interpret.ts'
@@ -10,6 +9,7 @@ import { validateClients, validatePolicy } from '../core/validate.ts'
 import { writeAtomically } from './atomic.ts'
 import { withLock } from './lock.ts'
 import { count, Refused } from './output.ts'
+import { changePolicy } from './policyfile.ts'
 import { type FileProblem, findDuplicates, locate, parseJson } from './source.ts'
 import { findKind, readTrusted } from './trust.ts'
 
@@ -149,21 +149,9 @@ async function editPolicy<T extends { policy: Policy }>(
     assertValid(path, validatePolicy(result.policy))
     const { text } = await readSource(dir, POLICY_FILE, {})
     assertHeld()
-    await writeAtomically(path, changePolicy(text, result.policy, place))
+    await writeAtomically(path, changePolicy(text, policy, result.policy, place))
     return result
   })
-}
-
-function changePolicy(text: string | null, policy: Policy, place: string[]): string {
-  const whole = `${JSON.stringify(policy, null, 2)}\n`
-  if (text === null) return whole
-  const formattingOptions = { insertSpaces: true, tabSize: 2, eol: '\n' }
-  const value = getAt(policy, place)
-  return applyEdits(text, modify(text, place, value, { formattingOptions }))
-}
-
-function getAt(value: unknown, place: string[]): unknown {
-  return place.reduce((found, name) => (isObject(found) ? found[name] : undefined), value)
 }
 
 function accept<T extends object>(result: T | EditRefused): T {

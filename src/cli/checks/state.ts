@@ -6,7 +6,7 @@ import { findObstacle } from '../accounts.ts'
 import { readState } from '../foreground.ts'
 import { listObstacles } from '../install.ts'
 import { WORKERS_DIR } from '../layout.ts'
-import { count, formatProblem } from '../output.ts'
+import { count, formatProblem, Refused } from '../output.ts'
 import { inspect } from '../store.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
 
@@ -60,7 +60,10 @@ export async function checkConfigurationFiles({ configDir }: Subject): Promise<C
   if (!existsSync(configDir)) {
     return [problem('clients', `There is no ${configDir}: run tollgate install`)]
   }
-  const { clients, policy, problems, missing } = await inspect(configDir)
+  const inspection = await inspect(configDir).catch((error: Error) => error)
+  if (inspection instanceof Refused) return [problem('clients', inspection.message)]
+  if (inspection instanceof Error) throw inspection
+  const { clients, policy, problems, missing } = inspection
   const checks = [
     ...missing.map((name) => problem('clients', `There is no ${name}: run tollgate install`)),
     ...problems.map((found) => problem('clients', formatProblem(found))),
