@@ -26,8 +26,8 @@ export function describeOthers(folder: Stats): string | null {
 }
 
 /**
- * The path without links in it. Refuses a link in a folder that others may write. What is not there
- * yet stays as it is named.
+ * The path without links in it. Refuses a link in a folder that others may write, or could when it was
+ * made. What is not there yet stays as it is named.
  */
 export async function resolveTrusted(path: string): Promise<string> {
   const names = split(resolve(path))
@@ -38,12 +38,13 @@ export async function resolveTrusted(path: string): Promise<string> {
     if (name === '..') at = dirname(at)
     if (name === '.' || name === '..') continue
     const next = join(at, name)
-    if (!(await findKind(next))?.isSymbolicLink()) {
+    const found = await findKind(next)
+    if (!found?.isSymbolicLink()) {
       at = next
       continue
     }
     const target = await readlink(next)
-    const others = describeOthers(await stat(at))
+    const others = describeOthers(await stat(at)) ?? describeMaker(found)
     if (others !== null) throw new Refused(describeLink(next, target, at, others))
     if (++links > LINKS_MAX) throw new Refused(`Too many links in ${path}`)
     if (isAbsolute(target)) at = '/'
@@ -81,6 +82,11 @@ export async function readTrusted(path: string): Promise<string | null> {
 /** Refuses pipes, devices and folders where a file is meant. */
 export function requireFile(path: string, found: Stats): void {
   if (!found.isFile()) throw new Refused(`${path} is no file: look who has put it there, remove it`)
+}
+
+/** Who made a link, when that is neither root nor the caller: the folder may have been closed since. */
+function describeMaker({ uid }: Stats): string | null {
+  return uid === 0 || uid === process.getuid?.() ? null : `the link belongs to user ${uid}`
 }
 
 function describeLink(link: string, target: string, folder: string, others: string): string {

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import {
   chmod,
   chown,
+  lchown,
   link,
   lstat,
   mkdir,
@@ -208,8 +209,17 @@ describe('withLock', () => {
   })
 })
 
-describe('a link that nobody else could have made', () => {
-  test('is followed, and stays', async () => {
+describe('a link', () => {
+  test.runIf(isRoot)('of somebody else is not followed when its folder is closed', async () => {
+    await plant('clients.json')
+    await lchown(join(dir, 'clients.json'), WORKER, WORKER)
+    const { code, stderr } = await tollgate('key', 'create', 'app', '--dir', dir)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`the link belongs to user ${WORKER}`)
+    await expectUntouched()
+  })
+
+  test('that nobody else could have made is followed, and stays', async () => {
     const own = join(root, `own-${folders}`)
     await mkdir(own)
     await symlink(join(dir, 'clients.json'), join(own, 'clients.json'))

@@ -9,7 +9,7 @@ import { formatClients } from '../../core/clientsfile.ts'
 import { withLock } from '../lock.ts'
 import { Refused } from '../output.ts'
 import { load } from '../store.ts'
-import { describeOthers, findKind, readTrusted } from '../trust.ts'
+import { describeOthers, findKind, readTrusted, requireFile } from '../trust.ts'
 
 const POLICY = 'policy.json'
 const CLIENTS = 'clients.json'
@@ -30,6 +30,10 @@ export function holdBoth<T>(dir: string, move: () => Promise<T>): Promise<T> {
 
 /** Copies both files, which have to be good, to where nothing stands; what they refer to stays right. */
 export async function copyConfiguration(from: string, to: string, gid: number): Promise<void> {
+  for (const name of [POLICY, CLIENTS]) {
+    const found = await findKind(join(from, name))
+    if (found) requireFile(join(from, name), found)
+  }
   const { clients } = await load(from)
   const policy = await readTrusted(join(from, POLICY))
   if (policy === null || (await findKind(join(from, CLIENTS))) === null) {
