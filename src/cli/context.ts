@@ -12,6 +12,8 @@ export type Context = { store: Store; isJson: boolean; nowMs: number }
 /** What commands are run with that work on the files of this machine alone. */
 export type LocalContext = { folder: Folder; dir: string; isJson: boolean; nowMs: number }
 
+const ADMIN_TIMEOUT_MS = 30_000
+
 type Options = { dir?: string; json?: boolean; admin?: string; adminTokenFile?: string }
 
 /** Reads the options that all commands have; commander keeps them at the root. */
@@ -21,7 +23,8 @@ export function contextOf(command: Command): Context {
   const nowMs = Date.now()
   const isJson = options.json === true
   if (url !== null) {
-    const target = { ...parseAdminUrl(url), token: readToken(options.adminTokenFile) }
+    const token = readToken(options.adminTokenFile)
+    const target = { ...parseAdminUrl(url), token, timeoutMs: ADMIN_TIMEOUT_MS }
     return { store: openRemote(target), isJson, nowMs }
   }
   const isNamed = options.dir !== undefined || Boolean(process.env.TOLLGATE_DIR)

@@ -18,9 +18,6 @@ export type AdminCall = {
 /** What the API answered. */
 export type AdminReply = { status: number; etag: string | null; body: unknown }
 
-/** A large clients.json takes seconds to write, and may have to wait for a lock. */
-const TIMEOUT_MS = 30_000
-
 /** Makes a call, and refuses when the API does: with its reason, and what can be done. */
 export async function call(target: AdminTarget, wanted: AdminCall): Promise<AdminReply> {
   const reply = await tryCall(target, wanted)
@@ -44,7 +41,7 @@ export class ProblemReply extends Refused {
 async function tryCall(target: AdminTarget, wanted: AdminCall): Promise<AdminReply> {
   const { url } = target
   const { response, raw } = await exchange(target, wanted).catch((error: unknown) => {
-    throw new Refused(describeSilence(url, error, wanted.method))
+    throw new Refused(describeSilence(target, error, wanted.method))
   })
   const status = response.statusCode ?? 0
   const etag = response.headers.etag ?? null
@@ -79,7 +76,7 @@ function send(target: AdminTarget, { method, path, body, headers }: AdminCall) {
       ...headers,
     },
     agent: false as const,
-    signal: AbortSignal.timeout(TIMEOUT_MS),
+    signal: AbortSignal.timeout(target.timeoutMs),
   }
   return new Promise<IncomingMessage>((resolve, reject) => {
     const outgoing = (scheme === 'https' ? requestTls : requestPlain)(options, resolve)
@@ -101,9 +98,9 @@ function parse(response: IncomingMessage, raw: string): object | undefined {
   }
 }
 
-function describeSilence(url: string, error: unknown, method: string): string {
+function describeSilence({ url, timeoutMs }: AdminTarget, error: unknown, method: string): string {
   if (error instanceof Error && error.name === 'AbortError') {
-    const seconds = TIMEOUT_MS / 1000
+    const seconds = timeoutMs / 1000
     const doubt = method === 'GET' ? '' : '; look first whether it was done all the same'
     return `The admin API at ${url} gave no answer within ${seconds} s${doubt}`
   }

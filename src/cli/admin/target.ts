@@ -14,7 +14,12 @@ export type AdminTarget = {
   /** What stands before the path of every call; empty unless a proxy has it below one. */
   base: string
   token: string
+  /** How long an answer may take: a large clients.json takes seconds, and may have to wait for a lock. */
+  timeoutMs: number
 }
+
+/** An address that was read. */
+export type AdminUrl = Omit<AdminTarget, 'token' | 'timeoutMs'>
 
 const FORMS = 'http://127.0.0.1:9180, https://host or unix:/path/of/the.sock'
 const TOKEN_BYTES_MAX = 4096
@@ -23,7 +28,7 @@ const TOKEN_BYTES_MAX = 4096
  * Reads the address of an admin API. Without TLS only this machine can be asked: the token would be
  * for everybody on the way to read.
  */
-export function parseAdminUrl(text: string): Omit<AdminTarget, 'token'> {
+export function parseAdminUrl(text: string): AdminUrl {
   if (text.startsWith('unix:')) return parseSocket(text.slice('unix:'.length))
   const url = /^https?:\/\//i.test(text) && URL.canParse(text) ? new URL(text) : null
   if (url === null) throw new Misused(`Cannot use --admin "${hideUser(text)}": write ${FORMS}`)
@@ -65,7 +70,7 @@ export function readToken(file: string | undefined): string {
   )
 }
 
-function parseSocket(path: string): Omit<AdminTarget, 'token'> {
+function parseSocket(path: string): AdminUrl {
   if (path === '') throw new Misused(`Cannot use --admin "unix:": write ${FORMS}`)
   const socketPath = resolve(path)
   const place = { host: 'localhost', port: 0, socketPath, base: '' }
