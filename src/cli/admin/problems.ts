@@ -22,6 +22,8 @@ export function describeProblem(url: string, method: string, problem: Problem): 
         `The admin API at ${url} may not write the configuration. Change it on its host, or run ` +
         'there: tollgate admin enable'
       )
+    case 'unknown-key':
+      return `${detail}; see: tollgate key list`
     default:
       return detail
   }

@@ -1,6 +1,6 @@
 import { NANOS } from '../../core/cost.ts'
 import type { Reply } from '../../core/running.ts'
-import type { Client, Clients, Policy, Problem } from '../../core/shapes.ts'
+import type { Client, Policy, Problem } from '../../core/shapes.ts'
 import { Refused } from '../output.ts'
 import type { FileProblem } from '../source.ts'
 import type { Inspection } from '../store.ts'
@@ -47,27 +47,26 @@ export async function findKeyByHash(wire: Wire, sha256: string): Promise<FoundKe
   return found === null ? null : findKey(wire, found.id)
 }
 
-/** What is wrong with the files, be it in force or not, and with the policy by the rules of now. */
+/** What is wrong with the files as the gate has seen them, and with the policy by the rules of now. */
 export async function inspect(wire: Wire): Promise<Inspection> {
   const { body: status } = await wire.get<Status>('/status')
-  const found = status.problems.map(locate)
+  if (status.problems.length > 0) return broken(status.problems.map(locate))
   try {
     const { body: policy } = await wire.get<Policy>('/policy')
     const checked = await wire.post<{ problems: Problem[] }>('/policy/validate', policy)
-    const { clients } = await load(wire)
-    const more = checked.problems.map((problem) => ({ file: 'policy.json', ...problem }))
-    const isNew = ({ path }: FileProblem) => !found.some((known) => known.path === path)
-    return { clients, policy, problems: [...found, ...more.filter(isNew)], missing: [] }
+    if (checked.problems.length > 0) return broken(checked.problems.map(locate))
+    return { ...(await load(wire)), problems: [], missing: [] }
   } catch (error) {
-    if (!(error instanceof ProblemReply) || nameOf(error.problem) !== 'broken-configuration') {
-      throw error
+    if (error instanceof ProblemReply && nameOf(error.problem) === 'broken-configuration') {
+      return broken(error.problems)
     }
-    const said = [locate({ path: '', message: error.message })]
-    const told = error.problems.length > 0 ? error.problems : said
-    const problems = found.length > 0 ? found : told
-    const nothing: Clients = { version: 1, clients: {} }
-    return { clients: nothing, policy: { version: 1 }, problems, missing: [] }
+    throw error
   }
+}
+
+/** What is broken is not looked into. */
+function broken(problems: FileProblem[]): Inspection {
+  return { clients: { version: 1, clients: {} }, policy: { version: 1 }, problems, missing: [] }
 }
 
 export async function running(wire: Wire): Promise<Reply> {
