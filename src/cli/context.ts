@@ -49,7 +49,9 @@ function findAdmin({ dir, admin, adminTokenFile }: Options): string | null {
   if (admin !== undefined && dir !== undefined) {
     throw new Misused('Choose one of --admin and --dir: an address, or a folder of this machine')
   }
-  const url = admin ?? (dir === undefined ? process.env.TOLLGATE_ADMIN : undefined)
+  // An empty one is refused: files of this machine are not what was meant.
+  if (admin !== undefined) return admin
+  const url = dir === undefined ? process.env.TOLLGATE_ADMIN : undefined
   if (url) return url
   if (adminTokenFile !== undefined) {
     throw new Misused('--admin-token-file is of use with --admin URL only')

@@ -166,9 +166,14 @@ function problemsError(problems: Problem[]): Error {
 }
 
 /** Reads the state.json below the ledger's folder; null when there is none that can be read. */
-export async function readState(stateDir: string): Promise<LoadState | null> {
+export function readState(stateDir: string): Promise<LoadState | null> {
+  return readStateIn(join(stateDir, WORKERS_DIR))
+}
+
+/** The same, of the folder of the workers. */
+export async function readStateIn(workersDir: string): Promise<LoadState | null> {
   try {
-    const text = await readTrusted(join(stateDir, WORKERS_DIR, 'state.json'))
+    const text = await readTrusted(join(workersDir, 'state.json'))
     return text === null ? null : (JSON.parse(text) as LoadState)
   } catch {
     return null

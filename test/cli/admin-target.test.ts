@@ -165,6 +165,12 @@ describe('--admin', () => {
     expect(stderr).toContain(hint)
   })
 
+  test('is refused when it is empty, instead of taking the files of this machine', async () => {
+    const { code, stderr } = await list('')
+    expect(code).toBe(2)
+    expect(stderr).toContain('Cannot use --admin ""')
+  })
+
   test('is meant by TOLLGATE_ADMIN as well, unless a folder is named', async () => {
     const env = { TOLLGATE_ADMIN: 'http://127.0.0.1:1', TOLLGATE_ADMIN_TOKEN: TOKEN }
     const away = await start(['client', 'list'], env).ended

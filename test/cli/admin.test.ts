@@ -118,6 +118,45 @@ describe('tollgate admin token', () => {
   })
 })
 
+describe('tollgate status', () => {
+  let dir = ''
+  beforeEach(async () => {
+    dir = join(folder, `status-${++folders}`)
+    await mkdir(join(dir, 'nginx/tollgate'), { recursive: true })
+    await mkdir(join(dir, 'state'))
+    await writeFile(join(dir, 'nginx/nginx.conf'), '')
+    const map = (name: string, path: string) => `map "" $tollgate_${name} { default "${path}"; }\n`
+    const maps =
+      map('ledger_file', join(dir, 'ledger.jsonl')) + map('state_dir', join(dir, 'state'))
+    await writeFile(join(dir, 'nginx/tollgate/dirs.conf'), maps)
+  })
+
+  test('says when there has never been a gate', async () => {
+    const { code, stderr } = await tollgate('status', '--dir', dir)
+    expect(code).toBe(1)
+    expect(stderr).toContain(`No gate has written its state into ${dir}/state yet`)
+  })
+
+  test('says what a gate has loaded, and first that it does not answer any more', async () => {
+    const problem = { path: 'clients.json: clients.app', message: 'Wrong\u001b[31m' }
+    const ledger = { offset: 9, behindBytes: 4_096, lines: 12_345, skipped: 2, countersFull: 0 }
+    const loaded = '2026-11-24T01:02:03.000Z'
+    const state = { generation: 3, loaded, elapsedMs: 1, clients: 2, keys: 5 }
+    const whole = { ...state, problems: [problem], notices: [], ledger }
+    await writeFile(join(dir, 'state/state.json'), JSON.stringify(whole))
+    const { code, stdout } = await tollgate('status', '--dir', dir)
+    expect(code).toBe(1)
+    expect(stdout.split('\n')).toEqual([
+      'PROBLEM no nginx with Tollgate answers: is it running?',
+      'PROBLEM clients.json: clients.app: Wrong\\u001b[31m',
+      '',
+      `configuration  generation 3 since ${loaded}, 2 clients, 5 keys`,
+      'ledger         12,345 lines added up, 4,096 bytes behind, 2 unreadable',
+      '',
+    ])
+  })
+})
+
 type Check = { name: string; level: string; message: string }
 
 describe.runIf(process.getuid?.() === 0)('tollgate admin enable', () => {

@@ -11,14 +11,14 @@ import {
   rotateKeys,
 } from '../../core/edits.ts'
 import type { Folder } from '../dirs.ts'
-import { readState } from '../foreground.ts'
+import { readStateIn } from '../foreground.ts'
 import { ask } from '../ledger/ask.ts'
-import { findPlace } from '../ledger/place.ts'
+import { findPlace, type Place } from '../ledger/place.ts'
 import { sumUp } from '../ledger/report.ts'
 import { readStanding } from '../ledger/standing.ts'
 import { Refused } from '../output.ts'
 import { editClients, editPlan, inspect, load, rewriteClients } from '../store.ts'
-import type { Store } from './store.ts'
+import type { Status, Store } from './store.ts'
 
 /** The gate whose files are on this machine. `isNamed`: the folder has to be there. */
 export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Store {
@@ -61,14 +61,23 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
     },
     async usage({ ledger: named, ...wanted }) {
       const { ledger } = findPlace(folder, named)
-      return { ledger, ...(await sumUp(ledger, wanted)) }
+      return { ledger, period: wanted.period, ...(await sumUp(ledger, wanted)) }
     },
     running: (ledger) => ask(findPlace(folder, ledger), []),
-    async status() {
-      const stateDir = dirname(findPlace(folder, undefined).ledger)
-      const state = await readState(stateDir)
-      if (state !== null) return state
-      throw new Refused(`No gate has written its state below ${stateDir} yet: is nginx running?`)
-    },
+    status: () => readStatus(findPlace(folder, undefined)),
   }
+}
+
+/** What the housekeeping has written last, and whether there is still one that answers. */
+async function readStatus(place: Place): Promise<Status> {
+  const folder = dirname(place.balance)
+  const state = await readStateIn(folder)
+  if (state === null) {
+    throw new Refused(`No gate has written its state into ${folder} yet: is nginx running?`)
+  }
+  const reply = await ask(place, [])
+  if (!('problem' in reply)) return state
+  const severity = reply.isSilent ? 'error' : 'warning'
+  const message = reply.isSilent ? reply.problem : `Not asked whether it runs: ${reply.problem}`
+  return { ...state, alerts: [{ severity, code: 'no-answer', message }] }
 }

@@ -21,8 +21,11 @@ export type UsageQuestion = {
   ledger: string | undefined
 }
 
-/** What was used. `ledger` is the file that was read, null over the admin API. */
-export type Usage = { ledger: string | null; grouped: Grouped; notices: string[] }
+/**
+ * What was used. `ledger` is the file that was read, null over the admin API; `period` is what was asked
+ * for, and there as whole hours or days.
+ */
+export type Usage = { ledger: string | null; period: Period; grouped: Grouped; notices: string[] }
 
 /** How the gate is: what it has loaded, and over the admin API also how nginx is. */
 export type Status = LoadState & {

@@ -1,5 +1,5 @@
 import { NANOS } from '../../core/cost.ts'
-import { formatTime } from '../../core/time.ts'
+import { formatTime, parseTime } from '../../core/time.ts'
 import { addTotals, noGroups, noTotals, type Totals } from '../ledger/totals.ts'
 import type { Usage, UsageQuestion } from './store.ts'
 import type { Wire } from './wire.ts'
@@ -15,14 +15,24 @@ type Row = Partial<Record<Exclude<keyof Totals, 'costNanos' | 'isEstimated'>, nu
   estimated?: boolean
 }
 
-type Answer = { isPartial?: boolean; since?: string | null; rows: Row[] }
+type Answer = { isPartial?: boolean; since: string; until: string; rows: Row[] }
 
-/** What was used, by the sums that the gate keeps: those of hours for 8 days, of days for 400. */
+/** What stands for all names that were too many to keep. */
+const OTHER = '(other)'
+
+/** As far back as the gate keeps sums. */
+const KEPT = { hour: '8d', others: '400d' }
+
+const PARTIAL =
+  'Not all of this is in the sums of the gate: by hour they are kept for 8 days, else for 400, and ' +
+  'begin with the first request that this version has seen'
+
+/** What was used, by the sums that the gate keeps. */
 export async function readUsage(
   wire: Wire,
   { by, period, client }: Omit<UsageQuestion, 'ledger'>,
 ): Promise<Usage> {
-  const query = new URLSearchParams({ by })
+  const query = new URLSearchParams({ by, since: by === 'hour' ? KEPT.hour : KEPT.others })
   if (period.sinceMs !== null) query.set('since', formatTime(period.sinceMs))
   if (period.untilMs !== null) query.set('until', formatTime(period.untilMs))
   if (client !== undefined) query.set('client', client)
@@ -30,17 +40,26 @@ export async function readUsage(
   const grouped = noGroups()
   for (const row of body.rows) {
     const totals = totalsOf(row)
-    grouped.groups.set(nameOf(row, by), totals)
+    const name = nameOf(row, by)
+    if (name === OTHER) addTotals(grouped.rest, totals)
+    else grouped.groups.set(name, totals)
     addTotals(grouped.total, totals)
   }
-  const notices = body.isPartial ? ['Not all of this period is in the sums of the gate'] : []
-  return { ledger: null, grouped, notices }
+  return {
+    ledger: null,
+    period: {
+      sinceMs: period.sinceMs === null ? null : parseTime(body.since),
+      untilMs: period.untilMs === null ? null : parseTime(body.until),
+    },
+    grouped,
+    notices: body.isPartial ? [PARTIAL] : [],
+  }
 }
 
 function nameOf(row: Row, by: UsageQuestion['by']): string {
-  if (by === 'day') return (row.time ?? '').slice(0, 10)
-  if (by === 'hour') return `${(row.time ?? '').slice(0, 13).replace('T', ' ')}:00`
-  return row[by] ?? ''
+  const name = (by === 'day' || by === 'hour' ? row.time : row[by]) ?? ''
+  if (name === OTHER || (by !== 'day' && by !== 'hour')) return name
+  return by === 'day' ? name.slice(0, 10) : `${name.slice(0, 13).replace('T', ' ')}:00`
 }
 
 function totalsOf({ cost = 0, estimated, ...row }: Row): Totals {

@@ -80,9 +80,8 @@ function describeZone({ name, entries, freeBytes, capacityBytes }: Zone): string
 
 /** What has to be mended: over the admin API also what it calls an error by itself. */
 function listProblems({ problems, ledger, alerts = [] }: Status): string[] {
-  const said = alerts.filter(({ severity }) => severity === 'error').map(describeAlert)
-  if (said.length > 0) return said
   return [
+    ...alerts.filter(({ severity }) => severity === 'error').map(describeAlert),
     ...problems.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
     ...(ledger?.problem ? [`ledger: ${safe(ledger.problem)}`] : []),
     ...(ledger && ledger.countersFull > 0 ? ['ledger: a zone of counters was full'] : []),
@@ -90,9 +89,8 @@ function listProblems({ problems, ledger, alerts = [] }: Status): string[] {
 }
 
 function listWarnings({ notices, ledger, alerts = [] }: Status): string[] {
-  const said = alerts.filter(({ severity }) => severity === 'warning').map(describeAlert)
-  if (alerts.length > 0) return said
   return [
+    ...alerts.filter(({ severity }) => severity === 'warning').map(describeAlert),
     ...notices.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
     ...(ledger?.notice ? [`ledger: ${safe(ledger.notice)}`] : []),
   ]

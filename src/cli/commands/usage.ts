@@ -2,7 +2,7 @@ import { type Command, Option } from 'commander'
 import type { Usage } from '../admin/store.ts'
 import { contextOf } from '../context.ts'
 import { drawTable, type Row } from '../ledger/chart.ts'
-import { formatPoint, type Period, parsePeriod } from '../ledger/period.ts'
+import { formatPoint, parsePeriod } from '../ledger/period.ts'
 import { LEDGER_OPTION } from '../ledger/place.ts'
 import { describeScreen } from '../ledger/screen.ts'
 import { costOfNanos, csvCell, toJson } from '../ledger/text.ts'
@@ -49,7 +49,7 @@ async function usage(options: UsageOptions, command: Command): Promise<void> {
   const found = await store.usage({ by, period, client, ledger })
   for (const notice of found.notices) remark(isJson, notice)
   const rows = sortRows(found.grouped, by)
-  if (isJson) process.stdout.write(`${toJson(describe(by, period, found, rows))}\n`)
+  if (isJson) process.stdout.write(`${toJson(describe(by, found, rows))}\n`)
   else if (options.csv) process.stdout.write(writeCsv(by, rows, found.grouped))
   else process.stdout.write(`${draw(by, rows, found.grouped)}\n`)
 }
@@ -75,7 +75,7 @@ function draw(by: Dimension, rows: Row[], { rest, total }: Grouped): string {
   return drawTable(by.toUpperCase(), [...rows, ...others], total, describeScreen())
 }
 
-function describe(by: Dimension, period: Period, { ledger, grouped, notices }: Usage, rows: Row[]) {
+function describe(by: Dimension, { ledger, period, grouped, notices }: Usage, rows: Row[]) {
   const { rest, total } = grouped
   return {
     ledger,

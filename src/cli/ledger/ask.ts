@@ -13,17 +13,20 @@ const POLL_MS = 50
 
 /** The housekeeping writes it before anything else. */
 const STATE_FILE = 'state.json'
-const NOBODY = 'no nginx with Tollgate answers: is it running?'
+const NOBODY: Unanswered = {
+  problem: 'no nginx with Tollgate answers: is it running?',
+  isSilent: true,
+}
 
-/** Why there is no answer, for people. */
-export type Unanswered = { problem: string }
+/** Why there is no answer, for people; `isSilent` when nobody is there to give one. */
+export type Unanswered = { problem: string; isSilent?: true }
 
 /**
  * Asks the running nginx what runs, and how much of their limits some subjects have taken: through a
  * file beside the ledger, which the housekeeping answers in its own folder (src/edge/ask.ts).
  */
 export async function ask(place: Place, subjects: string[]): Promise<Reply | Unanswered> {
-  if (!existsSync(join(dirname(place.balance), STATE_FILE))) return { problem: NOBODY }
+  if (!existsSync(join(dirname(place.balance), STATE_FILE))) return NOBODY
   const path = join(dirname(place.ledger), QUESTION_FILE)
   const question: Question = { id: randomUUID(), subjects }
   try {
@@ -38,7 +41,7 @@ export async function ask(place: Place, subjects: string[]): Promise<Reply | Una
     const reply = await readReply(join(dirname(place.balance), REPLY_FILE))
     if (reply?.id === question.id) return reply
   }
-  return { problem: NOBODY }
+  return NOBODY
 }
 
 /** By rename, so that it is never read by halves; readable, since the workers have to. */
