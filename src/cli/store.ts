@@ -154,7 +154,8 @@ async function editPolicy<T extends { policy: Policy }>(
   })
 }
 
-function accept<T extends object>(result: T | EditRefused): T {
+/** What an edit gives; refuses when it does. */
+export function accept<T extends object>(result: T | EditRefused): T {
   if ('refused' in result) throw new Refused(result.refused)
   return result
 }

@@ -46,10 +46,11 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
     rotateKeys: (request, graceMs) =>
       editClients(dir, (clients, policy) => rotateKeys(clients, policy, request, graceMs)),
     revokeKey: (id, atMs) => editClients(dir, (clients) => revokeKey(clients, id, atMs)),
-    async editClient(_name, edit) {
-      const { client } = await editClients(dir, edit)
-      return { client, policy: (await load(dir)).policy }
-    },
+    editClient: (_name, edit) =>
+      editClients(dir, (clients, policy) => {
+        const result = edit(clients, policy)
+        return 'refused' in result ? result : { ...result, policy }
+      }),
     removeClient: async (name) =>
       (await editClients(dir, (clients) => removeClient(clients, name))).client,
     editPlan: (name, edit) => editPlan(dir, name, edit),

@@ -8,7 +8,7 @@ import type { AdminTarget } from './target.ts'
 
 /** One call of the admin API. */
 export type AdminCall = {
-  method: 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE'
   /** With its query, encoded. */
   path: string
   body?: unknown

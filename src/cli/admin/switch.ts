@@ -98,15 +98,11 @@ async function disable(options: SwitchOptions): Promise<void> {
   }
   // Before anything is read: nobody changes it in between.
   await closeFolder(shared, workers)
-  try {
-    await holdBoth(shared, async () => {
-      await switchTo(gate, includes)
-      await removeConfiguration(shared)
-    })
-  } catch (error) {
+  await holdBoth(shared, () => switchTo(gate, includes)).catch(async (error) => {
     await openFolder(shared, workers)
     throw error
-  }
+  })
+  await removeConfiguration(shared)
   const names = await removeFolder(shared)
   const left = `${shared} is closed and stays, since it holds ${names.join(', ')}: look what it is`
   tell(
@@ -145,27 +141,28 @@ function findNginxDir({ nginxDir, dir }: SwitchOptions): string {
   throw new Refused('The gate of a tollgate serve may write its configuration from the start')
 }
 
-/** Copies the files, and has nginx look for them there from its next reload on. */
+const DIR_MAP = /^(map\s+""\s+\$tollgate_dir\s*\{\s*default\s+)"[^"]+"/m
+
+/** Copies the files, and has nginx look for them there from its next reload on; or changes nothing. */
 async function switchTo(gate: Installed, to: string): Promise<void> {
   const { includes, dir, workers } = gate
   const path = join(includes, DIRS_FILE)
   const text = readIncluded(includes)
+  const changed = text.replace(DIR_MAP, (_, head: string) => `${head}"${to}"`)
   const before = await gate.test()
   await copyConfiguration(dir, to, workers.gid)
-  const changed = text.replace(
-    /^(map\s+""\s+\$tollgate_dir\s*\{\s*default\s+)"[^"]+"/m,
-    (_, head) => {
-      return `${head}"${to}"`
-    },
-  )
-  await writeAtomically(path, changed)
-  const after = await gate.test()
-  if (after.isValid || !before.isValid) return rememberFile(includes, DIRS_FILE, text, changed)
-  await writeAtomically(path, text)
-  await removeConfiguration(to)
-  throw new Refused(
-    `nginx refuses the configuration with ${to}, so nothing was changed:\n${after.message}`,
-  )
+  try {
+    await writeAtomically(path, changed)
+    const after = await gate.test()
+    if (before.isValid && !after.isValid) {
+      throw new Refused(`nginx refuses the configuration with ${to}:\n${after.message}`)
+    }
+    await rememberFile(includes, DIRS_FILE, text, changed)
+  } catch (error) {
+    await writeAtomically(path, text)
+    await removeConfiguration(to)
+    throw error
+  }
 }
 
 function tell(

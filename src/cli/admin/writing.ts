@@ -1,7 +1,7 @@
 import { addKey as addKeyTo, type Refused as EditRefused, type NewKey } from '../../core/edits.ts'
 import type { Client, Clients, Grant, Key, Policy } from '../../core/shapes.ts'
 import { formatTime } from '../../core/time.ts'
-import { Refused } from '../output.ts'
+import { accept } from '../store.ts'
 import { readClient, readPolicy } from './reading.ts'
 import {
   clientOf,
@@ -92,9 +92,4 @@ function bodyOf({ id, sha256, expiresMs, note }: NewKey): object {
     ...(expiresMs === undefined ? {} : { expires: formatTime(expiresMs) }),
     ...(note ? { note } : {}),
   }
-}
-
-function accept<T extends object>(result: T | EditRefused): T {
-  if ('refused' in result) throw new Refused(result.refused)
-  return result
 }
