@@ -2,7 +2,7 @@ import { chmod, chown, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { World } from '../../src/cli/nginx/find.ts'
-import type { Clients, Policy } from '../../src/core/shapes.ts'
+import type { Clients, Key, Policy } from '../../src/core/shapes.ts'
 import { type Gate, makeAdmin, makeKey, startGate, until } from '../nginx/harness.ts'
 import { watchLogs } from '../nginx/logs.ts'
 import { findLocalSetups } from '../nginx/setups.ts'
@@ -18,6 +18,9 @@ afterEach(endAll)
 const setups = (await findLocalSetups()).filter(({ door }) => door === 'content')
 
 const known = makeKey()
+const retired = makeKey()
+/** Of the right format, and nobody's. */
+const UNKNOWN = 'tg_k7q2m9xa_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf2xfpBv'
 const reader = makeAdmin({ name: 'reader', role: 'read' })
 const writer = makeAdmin({ name: 'writer' })
 
@@ -33,15 +36,18 @@ function policy(): Policy {
   }
 }
 
+function revoked(): Key {
+  return { ...makeKey().record, id: 'dddddddd', revoked: REVOKED }
+}
+
 function clients(): Clients {
   const { record: live } = known
-  const { record: dead } = makeKey()
   const limits = { concurrency: 5, tokensPerMinute: 100_000 }
   return {
     version: 1,
     clients: {
       app: { plan: 'standard', limits, budgets: { tokensPerDay: 50_000 }, keys: [live] },
-      old: { disabled: true, note: 'gone', keys: [{ ...dead, id: 'dddddddd', revoked: REVOKED }] },
+      old: { disabled: true, note: 'gone', keys: [retired.record, revoked()] },
       salted: { cacheSalt: true, group: 'web', keys: [] },
     },
   }
@@ -70,6 +76,10 @@ const COMMANDS: [string, string[], Expected?][] = [
   ['the keys of a client', ['key', 'list', 'old']],
   ['a key', ['key', 'show', 'KNOWN']],
   ['a key that is not there', ['key', 'show', 'zzzzzzzz'], 1],
+  ['a key that gets in', ['key', 'verify', known.secret]],
+  ['a key of a disabled client', ['key', 'verify', retired.secret], 1],
+  ['a key that nobody has', ['key', 'verify', UNKNOWN], 1],
+  ['what is no key', ['key', 'verify', 'sk-1234'], 1],
   ['all plans', ['plan', 'list']],
   ['a check', ['check']],
   [
@@ -104,6 +114,7 @@ const COMMANDS: [string, string[], Expected?][] = [
   ['a plan that is wrong', ['plan', 'set', 'silver', 'scopes=none'], 1],
   ['plans after that', ['plan', 'list']],
   ['a key revoked', ['key', 'revoke', 'KNOWN']],
+  ['a key that was revoked', ['key', 'verify', known.secret], 1],
   ['a key revoked again', ['key', 'revoke', 'KNOWN']],
   ['a key revoked that is not there', ['key', 'revoke', 'zzzzzzzz'], 1],
   ['a client removed', ['client', 'remove', 'old']],
@@ -153,8 +164,10 @@ describe.each(setups)('$name: the command over the admin API', (setup) => {
 
     test.each(COMMANDS)('prints the same as on files: %s', async (_name, words, code = 0) => {
       const args = words.map((word) => (word === 'KNOWN' ? known.record.id : word))
-      const here = await onFiles(...args, ...more)
-      const there = await overApi(...args, ...more)
+      const [here, there] = await Promise.all([
+        onFiles(...args, ...more),
+        overApi(...args, ...more),
+      ])
       expect(await normalise(there.stdout, remote)).toBe(await normalise(here.stdout, files))
       expect(await normalise(there.stderr, remote)).toBe(await normalise(here.stderr, files))
       expect([there.code, here.code]).toEqual([code, code])
@@ -240,6 +253,19 @@ describe.each(setups)('$name: the command over the admin API', (setup) => {
     const audit = await readFile(join(remote.stateDir, 'audit.jsonl'), 'utf8')
     expect(audit).toContain('key.create')
     expect(audit).not.toMatch(/tg_|tga_|[0-9a-f]{64}/)
+  })
+
+  test('POST /keys/verify takes a hash and nothing else', async () => {
+    for (const body of [{}, { sha256: 'x' }, { sha256: known.record.sha256.toUpperCase() }, []]) {
+      const response = await remote.admin('/keys/verify', { body, token: reader.token })
+      expect(response.status).toBe(422)
+      expect(await response.json()).toMatchObject({ problems: [{ path: 'sha256' }] })
+    }
+    const { sha256 } = known.record
+    const response = await remote.admin('/keys/verify', { body: { sha256 }, token: reader.token })
+    const shown = await response.text()
+    expect(JSON.parse(shown)).toMatchObject({ id: known.record.id, client: 'app' })
+    expect(shown).not.toContain(sha256)
   })
 
   test('status tells of nginx too', async () => {

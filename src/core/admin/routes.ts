@@ -38,6 +38,7 @@ POST /clients/{name}/keys write
 POST /clients/{name}/keys/rotate write
 GET /clients/{name}/balance read
 GET /keys/{id} read
+POST /keys/verify read
 POST /keys/{id}/revoke write
 GET /plans read
 GET /plans/{name} read

@@ -11,6 +11,7 @@ import { getPolicy, putPolicy, validatePolicyBody } from './policy.ts'
 import { cutRequest, listRequests } from './running.ts'
 import { status } from './status.ts'
 import { usage } from './usage.ts'
+import { verifyKey } from './verify.ts'
 
 /** Which function answers a route of core/admin/routes.ts. */
 export function findHandler(route: AdminRoute): Handler {
@@ -26,6 +27,7 @@ export function findHandler(route: AdminRoute): Handler {
     'POST /clients/{name}/keys/rotate': rotateKey,
     'GET /clients/{name}/balance': getBalance,
     'GET /keys/{id}': getKey,
+    'POST /keys/verify': verifyKey,
     'POST /keys/{id}/revoke': revoke,
     'GET /plans': listPlans,
     'GET /plans/{name}': getPlan,
