@@ -147,7 +147,7 @@ describe('tollgate status', () => {
     const { code, stdout } = await tollgate('status', '--dir', dir)
     expect(code).toBe(1)
     expect(stdout.split('\n')).toEqual([
-      'PROBLEM no nginx with Tollgate answers: is it running?',
+      'PROBLEM No nginx with Tollgate answers: start it, or look into its error log',
       'PROBLEM clients.json: clients.app: Wrong\\u001b[31m',
       '',
       `configuration  generation 3 since ${loaded}, 2 clients, 5 keys`,

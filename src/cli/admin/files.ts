@@ -1,5 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import type { Alert } from '../../core/admin/status.ts'
 import {
   addKey,
   clientOf,
@@ -78,7 +79,18 @@ async function readStatus(place: Place): Promise<Status> {
   }
   const reply = await ask(place, [])
   if (!('problem' in reply)) return state
-  const severity = reply.isSilent ? 'error' : 'warning'
-  const message = reply.isSilent ? reply.problem : `Not asked whether it runs: ${reply.problem}`
-  return { ...state, alerts: [{ severity, code: 'no-answer', message }] }
+  const alert: Alert = reply.isSilent
+    ? {
+        severity: 'error',
+        code: 'no_answer',
+        message: 'No nginx with Tollgate answers',
+        fix: 'Start it, or look into its error log',
+      }
+    : {
+        severity: 'warning',
+        code: 'not_asked',
+        message: 'It is not known whether nginx runs',
+        fix: reply.problem,
+      }
+  return { ...state, alerts: [alert] }
 }

@@ -1,3 +1,4 @@
+import type { Status as RemoteStatus } from '../../core/admin/status.ts'
 import type { Refused as EditRefused, NewKey } from '../../core/edits.ts'
 import type { LoadState } from '../../core/record.ts'
 import type { Reply } from '../../core/running.ts'
@@ -28,20 +29,7 @@ export type UsageQuestion = {
 export type Usage = { ledger: string | null; period: Period; grouped: Grouped; notices: string[] }
 
 /** How the gate is: what it has loaded, and over the admin API also how nginx is. */
-export type Status = LoadState & {
-  version?: string
-  time?: string
-  nginx?: string
-  njs?: string
-  engine?: string
-  startedAt?: string | null
-  isWritable?: boolean
-  whyNotWritable?: string
-  inFlight?: number
-  workers?: { pid: number; inFlight: number }[]
-  zones?: { name: string; capacityBytes?: number; freeBytes: number; entries: number }[]
-  alerts?: { severity: 'error' | 'warning'; code: string; message: string; fix?: string }[]
-}
+export type Status = Partial<RemoteStatus> & Omit<LoadState, 'ledger'>
 
 /**
  * What commands need of a gate: its files on this machine (files.ts), or its admin API (remote.ts).

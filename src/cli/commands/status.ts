@@ -1,10 +1,9 @@
 import type { Command } from 'commander'
+import type { Alert, ZoneState } from '../../core/admin/status.ts'
 import type { Status } from '../admin/store.ts'
 import { contextOf } from '../context.ts'
 import { exact, safe, toJson } from '../ledger/text.ts'
 import { count, formatTable } from '../output.ts'
-
-type Zone = NonNullable<Status['zones']>[number]
 
 const MEGABYTE = 1_048_576
 
@@ -72,30 +71,47 @@ function describeRows(status: Status): string[][] {
   return rows
 }
 
-function describeZone({ name, entries, freeBytes, capacityBytes }: Zone): string[] {
-  const used =
-    capacityBytes === undefined ? '-' : `${((1 - freeBytes / capacityBytes) * 100).toFixed(0)} %`
+function describeZone({ name, entries, freeBytes, capacityBytes }: ZoneState): string[] {
+  const used = `${((1 - freeBytes / capacityBytes) * 100).toFixed(0)} %`
   return [name, exact(entries), `${(freeBytes / MEGABYTE).toFixed(1)} MB`, used]
 }
 
-/** What has to be mended: over the admin API also what it calls an error by itself. */
-function listProblems({ problems, ledger, alerts = [] }: Status): string[] {
+/** What has to be mended. The API's own alert of a load names the first problem of it alone. */
+function listProblems(status: Status): string[] {
+  const { problems, ledger } = status
+  const alerts = listAlerts(status, 'error').filter(({ code }) => code !== 'load_failed')
   return [
-    ...alerts.filter(({ severity }) => severity === 'error').map(describeAlert),
+    ...alerts.map(describeAlert),
     ...problems.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
-    ...(ledger?.problem ? [`ledger: ${safe(ledger.problem)}`] : []),
-    ...(ledger && ledger.countersFull > 0 ? ['ledger: a zone of counters was full'] : []),
+    ...(isOfFiles(status) && ledger?.problem ? [`ledger: ${safe(ledger.problem)}`] : []),
+    ...(isOfFiles(status) && ledger?.countersFull ? ['ledger: a zone of counters was full'] : []),
   ]
 }
 
-function listWarnings({ notices, ledger, alerts = [] }: Status): string[] {
+function listWarnings(status: Status): string[] {
+  const alerts = listAlerts(status, 'warning').map(describeAlert)
+  if (!isOfFiles(status)) return alerts
+  const { notices, ledger } = status
   return [
-    ...alerts.filter(({ severity }) => severity === 'warning').map(describeAlert),
+    ...alerts,
     ...notices.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
     ...(ledger?.notice ? [`ledger: ${safe(ledger.notice)}`] : []),
   ]
 }
 
-function describeAlert({ message, fix }: NonNullable<Status['alerts']>[number]): string {
-  return safe(fix ? `${message}: ${fix}` : message)
+/** The API draws its conclusions by itself; here they are drawn from what the gate has written. */
+function isOfFiles({ nginx }: Status): boolean {
+  return nginx === undefined
+}
+
+function listAlerts({ alerts = [] }: Status, wanted: Alert['severity']): Alert[] {
+  return alerts.filter(({ severity }) => severity === wanted)
+}
+
+function describeAlert({ message, fix }: Alert): string {
+  return safe(fix === '' ? message : `${message}: ${lower(fix)}`)
+}
+
+function lower(text: string): string {
+  return text.charAt(0).toLowerCase() + text.slice(1)
 }
