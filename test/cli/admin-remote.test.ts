@@ -293,6 +293,36 @@ describe.each(setups)('$name: the command over the admin API', (setup) => {
     await remote.setClients(clients())
   })
 
+  test('usage sums up the same, by the rows that the gate keeps', async () => {
+    const call = async (model: string, stream: boolean, key = known.secret) => {
+      const messages = [{ role: 'user', content: 'one two three' }]
+      const body = JSON.stringify({ model, stream, messages })
+      await (await remote.call('/v1/chat/completions', { key, body })).arrayBuffer()
+    }
+    for (const stream of [true, false, true]) await call(MODEL, stream)
+    await call('nobody', false)
+    await call(MODEL, false, retired.secret)
+    const ofFiles = (...args: string[]) => start([...args, '--dir', remote.configDir]).ended
+    const countOf = ({ stdout }: Ending) => JSON.parse(stdout).total.requests
+    const whole = ['usage', '--since', '1d', '--json']
+    await until('all lines in the rows', async () => {
+      const [here, there] = [await ofFiles(...whole), await overApi(...whole)]
+      return countOf(here) >= 5 && countOf(here) === countOf(there)
+    })
+    for (const by of ['client', 'key', 'model', 'group', 'day', 'hour']) {
+      const args = ['usage', '--by', by, '--since', '1d']
+      const here = JSON.parse((await ofFiles(...args, '--json')).stdout)
+      const there = await json(...args)
+      expect(there.rows).toEqual(here.rows)
+      expect(there).toMatchObject({ by, total: here.total, rest: null, ledger: null })
+      for (const more of [[], ['--csv'], ['--client', 'app']]) {
+        const [one, other] = [await ofFiles(...args, ...more), await overApi(...args, ...more)]
+        expect(other.stdout).toBe(one.stdout)
+      }
+    }
+    expect(countOf(await overApi('usage', '--json'))).toBe(countOf(await ofFiles(...whole)))
+  })
+
   test('tail --live and balance ask the gate', async () => {
     const body = { model: MODEL, stream: true, messages: [], mock: 'tokens:1000,itl:20' }
     const aborting = new AbortController()
