@@ -562,21 +562,30 @@ describe('tollgate balance', () => {
       expect(notices).toEqual([expect.stringContaining('What is reserved is not shown')])
     })
 
-    test('rebuild refuses while the housekeeping answers, but for --output', async () => {
-      const server = createServer().listen(0, '127.0.0.1')
-      await once(server, 'listening')
-      const { port } = server.address() as { port: number }
-      await write('nginx/tollgate/admin.conf', `server {\n  listen 127.0.0.1:${port};\n}\n`)
-      await write('ledger.jsonl', ledger(line(ago(1))))
-      const { code, err } = await tollgate(['ledger', 'rebuild'])
-      expect(code).toBe(1)
-      expect(err).toContain('nginx runs')
-      expect(await stat(path('state/balance.json')).catch(() => null)).toBeNull()
-      expect((await tollgate(['ledger', 'rebuild', '--output', path('b.json')])).code).toBe(0)
-      server.close()
-      await once(server, 'close')
-      expect((await tollgate(['ledger', 'rebuild'])).code).toBe(0)
-    })
+    test.each([
+      ['a port', 0],
+      ['a socket', 'admin.sock'],
+    ])(
+      'rebuild refuses while the housekeeping answers on %s, but for --output',
+      async (_, where) => {
+        const server = createServer()
+        if (typeof where === 'number') server.listen(where, '127.0.0.1')
+        else server.listen(path(where))
+        await once(server, 'listening')
+        const at = server.address() as { port: number } | string
+        const listen = typeof at === 'string' ? `unix:${at}` : `127.0.0.1:${at.port}`
+        await write('nginx/tollgate/admin.conf', `server {\n  listen ${listen};\n}\n`)
+        await write('ledger.jsonl', ledger(line(ago(1))))
+        const { code, err } = await tollgate(['ledger', 'rebuild'])
+        expect(code).toBe(1)
+        expect(err).toContain('nginx runs')
+        expect(await stat(path('state/balance.json')).catch(() => null)).toBeNull()
+        expect((await tollgate(['ledger', 'rebuild', '--output', path('b.json')])).code).toBe(0)
+        server.close()
+        await once(server, 'close')
+        expect((await tollgate(['ledger', 'rebuild'])).code).toBe(0)
+      },
+    )
 
     test('rebuild writes through no link', async () => {
       await write('ledger.jsonl', ledger(line(ago(1))))

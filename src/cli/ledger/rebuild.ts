@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { connect, type NetConnectOpts } from 'node:net'
 import { dirname } from 'node:path'
 import { formatEnd, formatHead, formatSubject } from '../../core/balance.ts'
 import { replaceFile } from '../atomic.ts'
@@ -54,11 +54,8 @@ export async function writeBalance(path: string, rebuilt: Rebuilt): Promise<void
 
 /** Whether somebody answers at an address such as `127.0.0.1:9180` or `[::1]:9180`. */
 export function isListening(address: string): Promise<boolean> {
-  const at = address.lastIndexOf(':')
-  const host = address.slice(0, Math.max(0, at)).replace(/^\[|\]$/g, '') || '127.0.0.1'
-  const port = Number(address.slice(at + 1))
   return new Promise((resolve) => {
-    const socket = connect({ host: host === '*' ? '127.0.0.1' : host, port })
+    const socket = connect(placeOf(address))
     const end = (isOpen: boolean) => {
       socket.destroy()
       resolve(isOpen)
@@ -67,4 +64,12 @@ export function isListening(address: string): Promise<boolean> {
     socket.once('connect', () => end(true))
     socket.once('error', () => end(false))
   })
+}
+
+/** What stands behind `listen`: `127.0.0.1:9180`, `*:9180`, `[::1]:9180`, `9180` or `unix:/path`. */
+function placeOf(address: string): NetConnectOpts {
+  if (address.startsWith('unix:')) return { path: address.slice('unix:'.length) }
+  const at = address.lastIndexOf(':')
+  const host = address.slice(0, Math.max(0, at)).replace(/^\[|\]$/g, '') || '127.0.0.1'
+  return { host: host === '*' ? '127.0.0.1' : host, port: Number(address.slice(at + 1)) }
 }
