@@ -97,8 +97,9 @@ describe.each(await findAdminSetups())('$name: what runs, by the admin API', (se
       const lines = await linesOf(gate, 'limited')
       return lines.some((line) => line['id'] === id && line['outcome'] === 'cut_operator')
     })
-    const { entries } = await read(await call('GET /audit?limit=1'))
-    expect(entries).toMatchObject([
+    const audit = async () => (await read(await call('GET /audit?limit=1'))).entries
+    await until('a line of it', async () => (await audit()).length > 0)
+    expect(await audit()).toMatchObject([
       { action: 'request.cut', target: id, before: { client: 'limited', key: record.id } },
     ])
   })

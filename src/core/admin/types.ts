@@ -1,5 +1,4 @@
 import type { Problem, Role } from '../shapes.ts'
-import type { ProblemName } from './problems.ts'
 
 export type Method = 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
 
@@ -66,5 +65,3 @@ export type ProblemBody = {
   detail: string
   problems?: Problem[]
 }
-
-export type { ProblemName }

@@ -60,7 +60,7 @@ export async function rotateKey(call: Call): Promise<Reply> {
   const audit = describeChange(
     'key.rotate',
     result.key.id,
-    { client: name, expiring: expiriesOf(result.before, expiring) },
+    { expiring: expiriesOf(result.before, expiring) },
     Object.assign(auditOf(name, result.key), { expiring: expiriesOf(expiring, expiring) }),
   )
   return Object.assign(reply, { audit })
@@ -89,8 +89,9 @@ export async function revoke(call: Call): Promise<Reply> {
   if ('refused' in result) return refusal(result, 'unknown-key')
   const client = clientOf(result.document, result.name) as Client
   const reply: Reply = { status: 200, body: ownedKey(call, result.name, client, result.key) }
-  if (!result.wasRevoked) reply.audit = describeChange('key.revoke', id, result.before, result.key)
-  return reply
+  if (result.wasRevoked) return reply
+  const after = auditOf(result.name, result.key)
+  return Object.assign(reply, { audit: describeChange('key.revoke', id, result.before, after) })
 }
 
 function make(call: Call, client: string, body: KeyBody): Made {
@@ -125,6 +126,7 @@ function ownedKey(call: Call, name: string, client: Client, key: Key) {
   return Object.assign(showKey(client, key, call.nowMs), { client: name })
 }
 
+/** Whose key it is stands on this side only, so that it is told as something that differs. */
 function auditOf(client: string, key: Key) {
   return Object.assign({ client }, key)
 }
