@@ -17,20 +17,46 @@ const DOWNLOAD_TIMEOUT_MS = 600_000
  * packages are neither read nor changed. Signatures are checked as always.
  */
 export async function download(suite: Suite, mirror: string, folder: string): Promise<string[]> {
+  const apt = await prepare(suite, mirror, folder)
+  const shown = await apt('apt-cache', 30_000, 'show', '--no-all-versions', ...PACKAGES.slice(1))
+  checkVersion(shown.stdout, suite)
+  const install = ['-y', '--download-only', '--no-install-recommends', 'install', ...PACKAGES]
+  expectSuccess(await apt('apt-get', DOWNLOAD_TIMEOUT_MS, ...install), suite)
+  return listArchives(folder)
+}
+
+/** The same for other packages, by their names, and without what they need. */
+export async function downloadAlone(
+  suite: Suite,
+  mirror: string,
+  folder: string,
+  packages: readonly string[],
+): Promise<string[]> {
+  const apt = await prepare(suite, mirror, folder)
+  expectSuccess(await apt('apt-get', DOWNLOAD_TIMEOUT_MS, 'download', ...packages), suite)
+  return listArchives(folder)
+}
+
+type Apt = (tool: string, timeoutMs: number, ...args: string[]) => Promise<Ending>
+
+/** apt with its own lists, which are up to date. `download` leaves its files where it is run. */
+async function prepare(suite: Suite, mirror: string, folder: string): Promise<Apt> {
   const keyring = await findKeyring(suite.origin)
   await mkdir(join(folder, 'lists', 'partial'), { recursive: true })
   await mkdir(join(folder, 'archives', 'partial'), { recursive: true })
   await writeFile(join(folder, 'status'), '')
   await writeFile(join(folder, 'sources.list'), sourcesList(suite, mirror, keyring))
   await writeFile(join(folder, 'apt.conf'), configuration(folder))
-  const apt = (tool: string, timeoutMs: number, ...args: string[]) =>
-    run([tool, '-q', '-c', join(folder, 'apt.conf'), ...args], { timeoutMs })
-
+  const apt: Apt = (tool, timeoutMs, ...args) =>
+    run([tool, '-q', '-c', join(folder, 'apt.conf'), ...args], {
+      timeoutMs,
+      cwd: join(folder, 'archives'),
+    })
   expectSuccess(await apt('apt-get', UPDATE_TIMEOUT_MS, 'update'), suite)
-  const shown = await apt('apt-cache', 30_000, 'show', '--no-all-versions', ...PACKAGES.slice(1))
-  checkVersion(shown.stdout, suite)
-  const install = ['-y', '--download-only', '--no-install-recommends', 'install', ...PACKAGES]
-  expectSuccess(await apt('apt-get', DOWNLOAD_TIMEOUT_MS, ...install), suite)
+  return apt
+}
+
+async function listArchives(folder: string): Promise<string[]> {
   const names = await readdir(join(folder, 'archives'))
   return names.filter((name) => name.endsWith('.deb')).map((name) => join(folder, 'archives', name))
 }

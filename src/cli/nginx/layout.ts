@@ -16,6 +16,13 @@ const TRIPLETS: Record<string, string> = {
  * than this machine's. Throws an error that names what is missing.
  */
 export async function readLayout(root: string): Promise<Layout> {
+  const command = await readProgram(root, 'nginx')
+  const module = await findFile([join(root, 'usr/lib/nginx/modules')], /^ngx_http_js_module\.so$/)
+  return { command, module }
+}
+
+/** How a program of these packages is run, by its name. */
+export async function readProgram(root: string, name: string): Promise<string[]> {
   const triplet = TRIPLETS[process.arch]
   if (triplet === undefined) {
     throw new Error(`Cannot unpack packages for processor ${process.arch}: only x64 and arm64`)
@@ -23,9 +30,9 @@ export async function readLayout(root: string): Promise<Layout> {
   // Releases before the merge of /lib and /usr/lib have libraries in both.
   const libraries = [join(root, 'usr/lib', triplet), join(root, 'lib', triplet)]
   const loader = await findFile(libraries, /^ld-linux.*\.so\.\d+$/)
-  const binary = await findFile([join(root, 'usr/sbin'), join(root, 'usr/bin')], /^nginx$/)
-  const module = await findFile([join(root, 'usr/lib/nginx/modules')], /^ngx_http_js_module\.so$/)
-  return { command: [loader, '--library-path', libraries.join(':'), binary], module }
+  const folders = [join(root, 'usr/sbin'), join(root, 'usr/bin')]
+  const binary = await findFile(folders, new RegExp(`^${name}$`))
+  return [loader, '--library-path', libraries.join(':'), binary]
 }
 
 async function findFile(folders: string[], name: RegExp): Promise<string> {

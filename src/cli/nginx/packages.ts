@@ -67,10 +67,11 @@ export async function provideWorld(suite: Suite, cacheDir: string, say: Say): Pr
   }
 }
 
-async function lock(folder: string, say: Say): Promise<() => Promise<void>> {
+/** Keeps other processes from making the same folder; the answer lets them. */
+export async function lock(folder: string, say: Say): Promise<() => Promise<void>> {
   // Only asked in order to tell why nothing seems to happen.
   const isBusy = await lockfile.check(folder, { realpath: false, stale: LOCK_STALE_MS })
-  if (isBusy) say('Waiting for another process that is downloading the same nginx')
+  if (isBusy) say('Waiting for another process that is downloading the same packages')
   return lockfile.lock(folder, {
     realpath: false,
     stale: LOCK_STALE_MS,
@@ -106,7 +107,8 @@ async function make(suite: Suite, folder: string, say: Say): Promise<Nginx> {
   }
 }
 
-async function unpack(files: string[], root: string): Promise<void> {
+/** Unpacks packages into a folder; nothing in them is run. */
+export async function unpack(files: string[], root: string): Promise<void> {
   for (const file of files) {
     const ending = await run(['dpkg-deb', '-x', file, root], { timeoutMs: 120_000 })
     if (ending.code !== 0) throw new Error(`Cannot unpack ${file}: ${ending.stderr.trim()}`)
