@@ -1,4 +1,5 @@
 import type { Balance } from './fold.ts'
+import type { UsageHead } from './rollupfile.ts'
 
 /**
  * How far a ledger is in the sums. It is known by the hash of its first line (headOf() of the edge),
@@ -26,6 +27,8 @@ export type BalanceHead = {
   count: number
   /** There are subjects that did not fit into the zone: the sums are not all. */
   isPartial?: true
+  /** Where the rows of usage over time stand; absent where there are none yet. */
+  usage?: UsageHead
 }
 
 /** balance.json as a whole. Its subjects stand one a line, so that it can be read in portions. */

@@ -1,4 +1,6 @@
 import { dayOf, monthOf, subjectName } from './counters.ts'
+import { newTally, type Tally, tallyLine } from './metrics/tally.ts'
+import { type Batch, batchOf, type Gathered, gather, hourOf } from './rollup.ts'
 import type { LedgerLine } from './settle.ts'
 import { parseTime } from './time.ts'
 
@@ -18,26 +20,40 @@ export type Balance = {
 /** What some lines of the ledger come to. Subjects are named as by subjectName(). */
 export type Folded = {
   subjects: { [name: string]: Balance }
+  /** The same lines by hour, client, key, group and model. */
+  batches: Batch[]
+  /** What the metrics count, of the lines that are not older than this nginx. */
+  tally: Tally
   lines: number
   /** Lines that cannot be read, in whole or at their beginning. */
   skipped: number
 }
 
-/** No month is longer. */
-const MONTH_MS = 31 * 86400000
+/** No month is longer; an hour of it more, because hours are told by their beginning. */
+const MONTH_MS = 31 * 86400000 + 3600000
+const HOUR_MS = 3600000
 
 /** How a line begins, in this version and in the one before. */
 const BEGINNINGS = ['{"version":', '{"time":']
 
-/** Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. */
-export function foldLines(text: string, nowMs: number): Folded {
-  const folded: Folded = { subjects: {}, lines: 0, skipped: 0 }
+/**
+ * Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. Lines
+ * from `freshMs` on are those of the metrics; left out, none are.
+ */
+export function foldLines(text: string, nowMs: number, freshMs?: number): Folded {
+  const folded: Folded = { subjects: {}, batches: [], tally: newTally(), lines: 0, skipped: 0 }
+  const since = freshMs === undefined ? Infinity : freshMs
   text.split('\n').forEach((one) => {
     if (one === '') return
     folded.lines++
     const found = readLine(one)
     if (!found.isWhole) folded.skipped++
-    if (found.line) addLine(folded.subjects, found.line, nowMs)
+    if (found.line) addLine(folded, found.line, since)
+  })
+  folded.batches.forEach((batch) => {
+    Object.keys(batch.rows).forEach((name) => {
+      addRow(folded.subjects, batch.rows[name] as Gathered, batch.hour, nowMs)
+    })
   })
   return folded
 }
@@ -92,16 +108,30 @@ function isName(name: unknown): name is string {
   return typeof name === 'string' && name !== '' && name.indexOf('\n') < 0
 }
 
-/** Adds in place, since objects made anew for each line and subject took most of the time. */
-function addLine(subjects: Folded['subjects'], line: LedgerLine, nowMs: number): void {
+/** Lines are added up by their names first: for each line and subject it took twice as long. */
+function addLine(folded: Folded, line: LedgerLine, freshMs: number): void {
   const timeMs = parseTime(line.time) || 0
-  const used = usedOf(line)
+  const hour = hourOf(timeMs)
+  const isSummary = (line as { summary?: unknown }).summary === true
+  const isFresh = timeMs >= freshMs && !isSummary
+  let batch = folded.batches[folded.batches.length - 1]
+  if (!batch || batch.hour !== hour || batch.isFresh !== isFresh || batch.isSummary !== isSummary) {
+    batch = batchOf(folded.batches, hour, isSummary, isFresh)
+  }
+  gather(batch, line, usedOf(line), isSummary)
+  if (isFresh) tallyLine(folded.tally, line)
+}
+
+/** Adds in place. Days and months begin with an hour, so that its number tells them. */
+function addRow(subjects: Folded['subjects'], row: Gathered, hour: number, nowMs: number): void {
+  const timeMs = hour * HOUR_MS
+  const used = row.used
   const day = dayOf(timeMs)
   const isOfToday = day >= dayOf(nowMs)
   // A month that runs has all the days from today on.
   const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs) : -1
   const isOfMonth = month >= monthOf(nowMs)
-  subjectsOf(line).forEach((name) => {
+  subjectsOf(row.line).forEach((name) => {
     const balance = subjects[name] || { all: [0, 0, 0], days: {}, months: {} }
     subjects[name] = balance
     addTo(balance.all, used)

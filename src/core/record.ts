@@ -66,6 +66,7 @@ export type Rules = {
  * - `rules`: JSON of Rules; empty where everything is at its default
  * - `prices`: JSON of Policy.prices; empty where there are none
  * - `admins`: JSON of Admin[], who may call the admin API
+ * - `limited`: JSON of the first subjects with limits or budgets, by their names, for the metrics
  * - `stamp`: times and sizes of the files that were last looked at
  * - `sound`: the same of files that the admin API has checked or written itself
  * - `progress`: JSON of Progress, while a load of many clients is under way
@@ -76,6 +77,7 @@ export const LOCKOUT_ENTRY = 'lockout'
 export const RULES_ENTRY = 'rules'
 export const PRICES_ENTRY = 'prices'
 export const ADMINS_ENTRY = 'admins'
+export const LIMITED_ENTRY = 'limited'
 export const STAMP_ENTRY = 'stamp'
 export const SOUND_ENTRY = 'sound'
 export const PROGRESS_ENTRY = 'progress'

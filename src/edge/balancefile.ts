@@ -9,7 +9,9 @@ import {
 } from '../core/balance.ts'
 import { exists } from './files.ts'
 import { readLines } from './ledgerfile.ts'
-import { type Cursor, changeSums, readPage, sumsZone } from './sums.ts'
+import { keepRowsState, type RowsState, readRowsState } from './rows.ts'
+import { usageHead } from './rowsfile.ts'
+import { addToSums, type Cursor, changeTogether, readPage, sumsZone } from './sums.ts'
 
 /** Pages of names that are written in one go, 2,000 subjects in 2 to 10 ms. */
 const SLICE_PAGES = 10
@@ -30,7 +32,8 @@ export function restoreSome(path: string, cursor: Cursor, nowMs: number): void {
   const lines = readLines(path, cursor.restoreAt)
   if (lines.text === '') throw new Error('It has no end')
   const found = parseSubjects(lines.text)
-  changeSums(cursor, found.subjects, nowMs, () => {
+  changeTogether(cursor, () => {
+    addToSums(cursor, found.subjects, nowMs)
     cursor.restoreAt = found.isEnd ? -1 : lines.next
   })
 }
@@ -51,13 +54,23 @@ export function writeSome(path: string, cursor: Cursor, nowMs: number): void {
   if (isLast) text += formatEnd()
   else text += ',\n'
   // nginx runs with a umask of 0.
-  if (from === 0) fs.writeFileSync(next, formatHead(headOf(cursor)) + text, { mode: 0o640 })
+  if (from === 0) fs.writeFileSync(next, formatHead(headOf(path, cursor)) + text, { mode: 0o640 })
   else fs.appendFileSync(next, text)
   if (!isLast) return
   fs.renameSync(next, path)
+  keepNamed(cursor)
   cursor.writeAt = -1
   cursor.isChanged = false
   cursor.wroteMs = nowMs
+}
+
+/** Remembers which files of rows balance.json names now: the others may be written over. */
+function keepNamed(cursor: Cursor): void {
+  const state = readRowsState()
+  if (!state || !cursor.rowsStamp) return
+  state.openSlot = 1 - state.openSlot
+  state.keptSlot = state.closed.slot
+  keepRowsState(state)
 }
 
 /** Gives the room back that an unfinished file takes. */
@@ -77,7 +90,7 @@ function listNames(cursor: Cursor, from: number, to: number): string[] {
   return names.filter((name) => sumsZone().has(name))
 }
 
-function headOf(cursor: Cursor): BalanceHead {
+function headOf(path: string, cursor: Cursor): BalanceHead {
   const marks = cursor.marks
   const head: BalanceHead = {
     version: 1,
@@ -86,6 +99,9 @@ function headOf(cursor: Cursor): BalanceHead {
     skipped: cursor.skipped,
     count: cursor.count,
   }
+  const rows: RowsState | null = readRowsState()
+  const stateDir = path.slice(0, path.lastIndexOf('/'))
+  if (rows && cursor.rowsStamp) head.usage = usageHead(stateDir, rows, cursor.rowsStamp)
   if (marks.length > 1) head.previous = marks.slice(0, -1)
   if (cursor.isPartial) head.isPartial = true
   return head

@@ -1,34 +1,29 @@
 import type { Mark } from '../core/balance.ts'
 import { BIRTH_COUNTER, dayOf } from '../core/counters.ts'
-import { foldLines } from '../core/fold.ts'
 import { dropUnfinished, readHead, restoreSome, writeSome } from './balancefile.ts'
-import { countCompressed, findLedger, headOf, listRotated, readLines } from './ledgerfile.ts'
-import { giveWay } from './load.ts'
-import { countersZone } from './registry.ts'
 import {
-  type Cursor,
-  changeSums,
-  clearSums,
-  keepCursor,
-  readCursor,
-  readPage,
-  readSums,
-} from './sums.ts'
+  countCompressed,
+  findLedger,
+  headOf,
+  listRotated,
+  newestCompressedMs,
+} from './ledgerfile.ts'
+import { giveWay } from './load.ts'
+import { note, setProblem, tellRest } from './notices.ts'
+import { MOVED_MS, readMore } from './reading.ts'
+import { countersZone } from './registry.ts'
+import { beginRows, dropRows, restoreRows, startWrite, tidyRows, writeRows } from './rowkeeping.ts'
+import { clearRows } from './rows.ts'
+import { type Cursor, clearSums, keepCursor, readCursor, readPage, readSums } from './sums.ts'
+import { noteTurn } from './tally.ts'
 import { createCounters, declareBirth, removeCounters, topUp } from './topup.ts'
 
-/** The files of the sums: what nginx writes, and what we know of it. */
-export type Places = { ledger: string; balance: string }
+/** The files of the sums: what nginx writes, what we know of it, and the folder of that. */
+export type Places = { ledger: string; balance: string; stateDir: string }
 
 /** balance.json is written this often at most, and takes at most this part of the time. */
 const WRITE_MS_MIN = 2000
 const WRITE_PART = 100
-
-/** A ledger that was moved away is looked at for so long: workers open the new one at different times. */
-const MOVED_MS = 60000
-
-/** How often the error log is told what is left, and from how much on. */
-const TOLD_MS = 10000
-const TOLD_BYTES_MIN = 16777216
 
 /** Names whose counters are filled or removed in one go are those of so many pages. */
 const SLICE_PAGES = 2
@@ -41,6 +36,7 @@ const DAY_DELAY_MS = 600000
  * time is over or nothing is left to do. Only one may do this at a time, see takeTurn().
  */
 export async function foldLedger(places: Places, untilMs: number): Promise<Cursor> {
+  noteTurn(Date.now())
   const cursor = readCursor() || begin(places)
   // A busy worker may take long to give the time back.
   while (Date.now() < untilMs && doSome(places, cursor, Date.now())) {
@@ -55,11 +51,12 @@ export async function foldLedger(places: Places, untilMs: number): Promise<Curso
 /** Does one step of a few milliseconds; whether there may be more to do. */
 function doSome(places: Places, cursor: Cursor, nowMs: number): boolean {
   if (cursor.restoreAt >= 0) return restore(places, cursor, nowMs)
+  if (cursor.rowsRestoreAt >= 0) return restoreRows(places.stateDir, cursor, nowMs)
   if (cursor.writeAt >= 0 || isWriteDue(cursor, nowMs)) return write(places, cursor, nowMs)
   if (readMore(places, cursor, nowMs)) return true
   if (cursor.readProblem !== null) return false
   if (!countersZone().has(BIRTH_COUNTER)) return fill(cursor, nowMs)
-  return remove(cursor, nowMs)
+  return remove(cursor, nowMs) || tidyRows(places.stateDir, cursor, nowMs)
 }
 
 function isWriteDue(cursor: Cursor, nowMs: number): boolean {
@@ -86,6 +83,7 @@ function begin(places: Places): Cursor {
   cursor.lines = head.lines
   cursor.skipped = head.skipped
   cursor.restoreAt = found.length
+  beginRows(places.stateDir, cursor, head.usage, Date.now())
   keepCursor(cursor)
   return cursor
 }
@@ -101,6 +99,7 @@ function rebuild(places: Places, why: string): Cursor {
   const cursor = newCursor(marks.concat([{ head: headOf(places.ledger), offset: 0 }]))
   const hasLines = marks.length > 0 || cursor.marks[0]?.head !== null
   const compressed = countCompressed(places.ledger)
+  clearRows(newestCompressedMs(places.ledger), nowMs)
   if (hasLines || compressed > 0) {
     const without = compressed > 0 ? `, without ${compressed} compressed files` : ''
     note(cursor, `${why}: the ledger is added up from its beginning${without}`)
@@ -122,6 +121,10 @@ function newCursor(marks: Mark[]): Cursor {
     isPartial: false,
     restoreAt: -1,
     writeAt: -1,
+    rowsRestoreAt: -1,
+    rowsWriteAt: -1,
+    rowsStamp: 0,
+    usage: null,
     fillAt: 0,
     sweepAt: -1,
     sweptDay: dayOf(nowMs),
@@ -132,6 +135,7 @@ function newCursor(marks: Mark[]): Cursor {
     readProblem: null,
     writeProblem: null,
     stateProblem: null,
+    rowsProblem: null,
     toldMs: nowMs,
     isNews: true,
     stateMs: nowMs,
@@ -154,92 +158,22 @@ function write(places: Places, cursor: Cursor, nowMs: number): boolean {
   if (cursor.writeAt < 0) {
     cursor.writeAt = 0
     cursor.tookMs = 0
+    startWrite(places.balance, cursor, nowMs)
   }
   try {
-    writeSome(places.balance, cursor, nowMs)
+    if (cursor.rowsWriteAt >= 0) writeRows(places.stateDir, cursor)
+    else writeSome(places.balance, cursor, nowMs)
     cursor.tookMs += Date.now() - nowMs
     if (cursor.writeAt < 0) setProblem(cursor, 'writeProblem', null)
   } catch (error) {
     dropUnfinished(places.balance)
+    dropRows(places.stateDir)
     cursor.writeAt = -1
     cursor.wroteMs = nowMs
     const why = `Cannot write ${places.balance}: ${(error as Error).message}`
     setProblem(cursor, 'writeProblem', why)
   }
   if (cursor.writeAt < 0) cursor.isNews = true
-  return true
-}
-
-/** Adds up one portion of one of the ledgers; whether there was one. */
-function readMore(places: Places, cursor: Cursor, nowMs: number): boolean {
-  try {
-    const hasRead = readPrevious(places, cursor, nowMs) || readCurrent(places, cursor, nowMs)
-    setProblem(cursor, 'readProblem', null)
-    return hasRead
-  } catch (error) {
-    const why = `Cannot add up ${places.ledger}: ${(error as Error).message}`
-    setProblem(cursor, 'readProblem', why)
-    return false
-  }
-}
-
-function readPrevious(places: Places, cursor: Cursor, nowMs: number): boolean {
-  while (cursor.marks.length > 1) {
-    const waiting = cursor.marks.slice(0, -1)
-    for (let i = 0; i < waiting.length; i++) {
-      const mark = waiting[i] as Mark
-      const path = findLedger(places.ledger, mark.head as string)
-      if (path !== null && readPortion(path, cursor, mark, nowMs)) return true
-      if ((mark.untilMs || 0) > nowMs) continue
-      cursor.marks.splice(cursor.marks.indexOf(mark), 1)
-      cursor.isChanged = true
-      return true
-    }
-    return false
-  }
-  return false
-}
-
-function readCurrent(places: Places, cursor: Cursor, nowMs: number): boolean {
-  const mark = cursor.marks[cursor.marks.length - 1] as Mark
-  const head = headOf(places.ledger)
-  if (mark.head === null) mark.head = head
-  if (mark.head === null) return false
-  if (mark.head === head) return readPortion(places.ledger, cursor, mark, nowMs)
-  const moved = findLedger(places.ledger, mark.head)
-  if (moved !== null && readPortion(moved, cursor, mark, nowMs)) return true
-  // The workers write on into the moved file until they have opened the new one.
-  if (head === null) return false
-  if (moved === null) {
-    cursor.marks.pop()
-    note(cursor, `${places.ledger} is another file than before, which is not there any more`)
-  } else mark.untilMs = nowMs + MOVED_MS
-  cursor.marks.push({ head, offset: 0 })
-  cursor.isChanged = true
-  return true
-}
-
-function readPortion(path: string, cursor: Cursor, mark: Mark, nowMs: number): boolean {
-  const lines = readLines(path, mark.offset)
-  cursor.behindBytes = Math.max(0, lines.size - lines.next)
-  if (lines.size < mark.offset) {
-    note(cursor, `${path} has become shorter: what is appended from now on is added up`)
-    mark.offset = lines.size
-    cursor.isChanged = true
-    return true
-  }
-  if (lines.next === mark.offset) return false
-  const folded = foldLines(lines.text, nowMs)
-  const wasPartial = cursor.isPartial
-  changeSums(cursor, folded.subjects, nowMs, () => {
-    mark.offset = lines.next
-    cursor.lines += folded.lines
-    cursor.skipped += folded.skipped
-    cursor.isChanged = true
-  })
-  if (cursor.isPartial && !wasPartial) {
-    note(cursor, 'The zone tollgate_balance is full, make it larger in http.conf')
-  }
   return true
 }
 
@@ -280,31 +214,4 @@ function remove(cursor: Cursor, nowMs: number): boolean {
 
 function eachName(page: number, act: (name: string) => void): void {
   for (let i = page; i < page + SLICE_PAGES; i++) readPage(i).forEach(act)
-}
-
-function tellRest(cursor: Cursor, nowMs: number): void {
-  if (cursor.behindBytes < TOLD_BYTES_MIN || nowMs - cursor.toldMs < TOLD_MS) return
-  cursor.toldMs = nowMs
-  cursor.isNews = true
-  const megabytes = Math.round(cursor.behindBytes / 1048576)
-  ngx.log(ngx.WARN, `Tollgate has ${megabytes} MB of the ledger left to add up`)
-}
-
-function note(cursor: Cursor, notice: string): void {
-  cursor.notice = notice
-  cursor.isNews = true
-  ngx.log(ngx.WARN, `Tollgate: ${notice}`)
-}
-
-/** Notes what does not work, or that it does again, and logs it once. */
-export function setProblem(
-  cursor: Cursor,
-  which: 'readProblem' | 'writeProblem' | 'stateProblem',
-  problem: string | null,
-): void {
-  if (cursor[which] === problem) return
-  cursor[which] = problem
-  cursor.isNews = true
-  if (problem === null) ngx.log(ngx.WARN, 'Tollgate: what could not be read or written works again')
-  else ngx.log(ngx.ERR, `Tollgate: ${problem}`)
 }

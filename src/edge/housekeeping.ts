@@ -8,12 +8,14 @@ import {
 } from '../core/record.ts'
 import { answerQuestion } from './ask.ts'
 import { overwriteFile, replaceFile, stampFiles } from './files.ts'
-import { foldLedger, setProblem } from './fold.ts'
+import { foldLedger } from './fold.ts'
 import { continueLoad, type Progress } from './load.ts'
+import { setProblem } from './notices.ts'
 import { putFirst } from './publish.ts'
 import { clientsZone, countersZone, openZones } from './registry.ts'
 import { releaseDead } from './slots.ts'
 import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './sums.ts'
+import { countError } from './tally.ts'
 import { moveEpoch } from './topup.ts'
 
 /** What njs hands to a periodic handler. There is no request, so only maps have a value. */
@@ -77,14 +79,16 @@ async function keepSums(
   beganMs: number,
   untilMs: number,
 ): Promise<Cursor | null> {
-  const stateDir = session.variables['tollgate_state_dir']
+  const stateDir = session.variables['tollgate_state_dir'] || ''
   try {
-    const places = { ledger: ledgerOf(session), balance: `${stateDir}/balance.json` }
+    const balance = `${stateDir}/balance.json`
+    const places = { ledger: ledgerOf(session), balance, stateDir }
     const cursor = await foldLedger(places, untilMs)
     releaseDead(openZones(), cursor, beganMs)
     keepCursor(cursor)
     return cursor
   } catch (error) {
+    countError()
     // Not at every turn.
     if (beganMs % ERROR_PAUSE_MS < TURN_MS) {
       ngx.log(ngx.ERR, `Tollgate cannot keep the sums over the ledger: ${(error as Error).message}`)
@@ -136,6 +140,7 @@ function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
     duplicates: 0,
     problems: [],
     notices: [],
+    limited: [],
     started: Date.now(),
   }
 }
@@ -224,6 +229,11 @@ export function ledgerState(cursor: Cursor): LedgerState {
     skipped: cursor.skipped,
     countersFull: countersZone().get(FULL_COUNTER) || 0,
     notice: cursor.notice,
-    problem: cursor.readProblem || cursor.writeProblem || cursor.stateProblem,
+    problem:
+      cursor.readProblem ||
+      cursor.writeProblem ||
+      cursor.stateProblem ||
+      cursor.rowsProblem ||
+      null,
   }
 }

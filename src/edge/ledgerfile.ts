@@ -109,6 +109,14 @@ export function countCompressed(path: string): number {
   return listNames(path).filter((name) => COMPRESSED.test(name)).length
 }
 
+/** When the newest of them was written, ms since 1970; 0: there is none. What came later is not in it. */
+export function newestCompressedMs(path: string): number {
+  const times = listNames(path)
+    .filter((name) => COMPRESSED.test(name))
+    .map((name) => fs.statSync(name).mtimeMs)
+  return times.reduce((newest, one) => Math.max(newest, one), 0)
+}
+
 /** The other files of the folder whose names begin as the ledger's. */
 function listNames(path: string): string[] {
   const cut = path.lastIndexOf('/')

@@ -1,4 +1,5 @@
-import { PROGRESS_ENTRY } from '../core/record.ts'
+import { collectLimited } from '../core/metrics/limited.ts'
+import { LIMITED_ENTRY, type Limited, PROGRESS_ENTRY } from '../core/record.ts'
 import type { Client, Policy, Problem } from '../core/shapes.ts'
 import {
   type ClientsValidation,
@@ -14,6 +15,7 @@ import {
   markOf,
   publishClient,
   publishPolicy,
+  putFirst,
   removeStale,
 } from './publish.ts'
 
@@ -35,6 +37,8 @@ export type Progress = {
   problems: Problem[]
   /** What is wrong, but not with the files: they are in force. */
   notices: Problem[]
+  /** Whose limits and budgets the metrics tell. */
+  limited: Limited[]
   /** Milliseconds since 1970. */
   started: number
 }
@@ -71,6 +75,7 @@ export async function continueLoad(
   if (progress.phase === 'sweep' && isEarly(beganMs, SWEEP_AFTER_MS_MAX)) {
     await sweep(zone, progress)
     publishPolicy(zone, policy)
+    putFirst(zone, LIMITED_ENTRY, JSON.stringify(progress.limited))
     progress.phase = 'done'
   }
 }
@@ -147,6 +152,7 @@ async function writePortion(
     const name = names[i] as string
     const client = portion.clients[name] as Client
     progress.keys += client.keys.length
+    collectLimited(progress.limited, name, client, policy)
     try {
       progress.duplicates += publishClient(zone, name, client, policy, mark)
     } catch (_) {

@@ -1,5 +1,7 @@
 import type { Mark } from '../core/balance.ts'
 import { addBalance, type Balance } from '../core/fold.ts'
+import type { UsageHead } from '../core/rollupfile.ts'
+import { readRowsState } from './rows.ts'
 import { topUp } from './topup.ts'
 
 /** How far housekeeping is with the ledger. It stands in the zone, because njs keeps nothing else. */
@@ -18,6 +20,12 @@ export type Cursor = {
   writeAt: number
   fillAt: number
   sweepAt: number
+  /** The same of the file of open rows, see rowsfile.ts, and the stamp of that which is being written. */
+  rowsRestoreAt: number
+  rowsWriteAt: number
+  rowsStamp: number
+  /** What balance.json says of the files of rows, until the open ones are in the zone. */
+  usage: UsageHead | null
   /** The day whose counters are there yet. */
   sweptDay: number
   isChanged: boolean
@@ -29,6 +37,7 @@ export type Cursor = {
   readProblem: string | null
   writeProblem: string | null
   stateProblem: string | null
+  rowsProblem: string | null
   /** When the error log was last told how much is left to do. */
   toldMs: number
   /** Something that people should find in state.json, and when that was written last. */
@@ -44,7 +53,7 @@ const CURSOR_ENTRY = 'cursor'
 const CHANGING_ENTRY = 'changing'
 
 /** The cursor is filled up to so many characters, so that a longer one has its room in a full zone. */
-const CURSOR_CHARS = 1900
+const CURSOR_CHARS = 3900
 
 /** The worker that is at it, and since when. */
 const TURN_ENTRY = 'turn'
@@ -90,25 +99,36 @@ export function endTurn(): void {
   sumsZone().delete(TURN_ENTRY)
 }
 
-/** The cursor; null in a new zone, and after a worker died while it changed the sums. */
+/** The cursor; null in a new zone, also of rows, and after a worker died while it changed the sums. */
 export function readCursor(): Cursor | null {
   const zone = sumsZone()
   const kept = zone.get(CURSOR_ENTRY)
-  return kept === undefined || zone.get(CHANGING_ENTRY) === '1' ? null : JSON.parse(kept)
+  if (kept === undefined || zone.get(CHANGING_ENTRY) === '1') return null
+  return readRowsState() === null ? null : JSON.parse(kept)
 }
 
 export function keepCursor(cursor: Cursor): void {
   put(CURSOR_ENTRY, JSON.stringify(cursor).padEnd(CURSOR_CHARS))
 }
 
-/** Adds to the sums of subjects, and lets the cursor move on in the same step. */
-export function changeSums(
-  cursor: Cursor,
-  more: { [name: string]: Balance },
-  nowMs: number,
-  move: () => void,
-): void {
+/**
+ * Changes sums, rows and cursor in one step: a worker that dies within it leaves a mark, and all is made
+ * anew from balance.json.
+ */
+export function changeTogether(cursor: Cursor, change: () => void): void {
   put(CHANGING_ENTRY, '1')
+  change()
+  keepCursor(cursor)
+  put(CHANGING_ENTRY, '0')
+}
+
+/** Whether a change is half done: another worker is at it, or has died. */
+export function isChanging(): boolean {
+  return sumsZone().get(CHANGING_ENTRY) === '1'
+}
+
+/** Adds to the sums of subjects. For changeTogether(). */
+export function addToSums(cursor: Cursor, more: { [name: string]: Balance }, nowMs: number): void {
   const fresh: string[] = []
   Object.keys(more).forEach((name) => {
     const kept = readSums(name)
@@ -125,9 +145,6 @@ export function changeSums(
     }
   })
   while (fresh.length > 0) addNames(cursor, fresh)
-  move()
-  keepCursor(cursor)
-  put(CHANGING_ENTRY, '0')
 }
 
 /** Removes all sums. What must not find the zone full takes its room at once. */

@@ -287,6 +287,7 @@ describe.each(setups)('$name', (setup) => {
   test.each([
     ['tollgate_counters', 'tollgate_counters:128M', 'tollgate_counters:8M'],
     ['tollgate_balance', 'tollgate_balance:128M', 'tollgate_balance:8M'],
+    ['tollgate_usage', 'tollgate_usage:64M', 'tollgate_usage:8M'],
   ])('a resized zone is filled again: %s', async (_, from, to) => {
     const gate = await start()
     await append(gate, linesOf(500, { tokens: 10 }))

@@ -1,7 +1,8 @@
 import { readLine } from '../../core/fold.ts'
-import type { Outcome } from '../../core/outcome.ts'
 import type { LedgerLine } from '../../core/settle.ts'
 import { parseTime } from '../../core/time.ts'
+
+export { modelOf } from '../../core/fate.ts'
 
 /**
  * What `tollgate ledger compact` leaves of many lines: their sums, for one client, key, group and
@@ -45,9 +46,6 @@ export type Entry = { timeMs: number; problem: string | null } & (
 
 /** What is wrong with a line that cannot be counted. */
 export type Unreadable = { kind: 'unreadable'; problem: string }
-
-/** What a request came to, for the columns of `usage`: `ok` is what is none of the others. */
-export type Fate = 'ok' | 'refused' | 'errors' | 'aborted'
 
 const NUMBERS = [
   'promptTokens',
@@ -120,32 +118,6 @@ function mend(known: object): string | null {
     }
   } else if (line.outcome === undefined) problem ??= 'it has no "outcome"'
   return problem
-}
-
-/** The model under which a line is counted. */
-export function modelOf(line: { model?: string; served?: string }): string | undefined {
-  return line.model ?? line.served
-}
-
-/** What became of a request; an error of the server behind is an `ok` of the gate's. */
-export function fateOf(outcome: Outcome, status: number): Fate {
-  switch (outcome) {
-    case 'ok':
-      return status >= 400 ? 'errors' : 'ok'
-    case 'client_aborted':
-      return 'aborted'
-    case 'cut_revoked':
-    case 'cut_budget':
-    case 'cut_operator':
-    case 'cut_unread':
-      return 'ok'
-    case 'upstream_aborted':
-    case 'upstream_unavailable':
-    case 'gate_error':
-      return 'errors'
-    default:
-      return 'refused'
-  }
 }
 
 function isAmount(value: unknown): boolean {

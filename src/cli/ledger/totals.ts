@@ -1,5 +1,6 @@
 import { NANOS } from '../../core/cost.ts'
-import { type Entry, fateOf, modelOf } from './line.ts'
+import { fateOf, modelOf } from '../../core/fate.ts'
+import type { Entry } from './line.ts'
 
 /** Sums over some requests. Cost is in nano-units, see core/cost.ts, so that its sums are exact. */
 export type Totals = {

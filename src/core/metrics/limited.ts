@@ -1,0 +1,90 @@
+import { NANOS } from '../cost.ts'
+import { type CounterKind, dayOf, monthOf, subjectName } from '../counters.ts'
+import type { Limited } from '../record.ts'
+import { limitedOf } from '../resolve.ts'
+import type { Taken } from '../running.ts'
+import type { Budgets, Client, Limits, Policy } from '../shapes.ts'
+import { addSample, type Samples } from './text.ts'
+
+/** Clients, keys and groups whose limits and budgets are told, in the order of clients.json. */
+const LIMITED_MAX = 500
+
+/** Notes whose limits and budgets hold for a client, each once, with names instead of ids. */
+export function collectLimited(
+  list: Limited[],
+  name: string,
+  client: Client,
+  policy: Policy,
+): void {
+  if (list.length >= LIMITED_MAX) return
+  client.keys.forEach((key) => {
+    limitedOf(name, client, key, policy, { subjectId: subjectName }).forEach((one) => {
+      const isNew = list.length < LIMITED_MAX && !list.some((other) => other.id === one.id)
+      if (isNew) list.push(one)
+    })
+  })
+}
+
+/** What is known of the counters of a subject. */
+export type Levels = {
+  taken: Taken
+  /** What is used of the day or month that runs, in tokens or nano-units; see counters.ts. */
+  used(kind: CounterKind, window: number): number
+}
+
+/** Where each budget is counted, and in what. */
+const BUDGETS: {
+  budget: keyof Budgets
+  kind: CounterKind
+  unit: 'tokens' | 'cost'
+  period: 'day' | 'month'
+}[] = [
+  { budget: 'tokensPerDay', kind: 'd', unit: 'tokens', period: 'day' },
+  { budget: 'tokensPerMonth', kind: 'm', unit: 'tokens', period: 'month' },
+  { budget: 'costPerDay', kind: 'D', unit: 'cost', period: 'day' },
+  { budget: 'costPerMonth', kind: 'M', unit: 'cost', period: 'month' },
+]
+
+/** Adds the gauges of one subject. */
+export function addLimited(
+  samples: Samples,
+  subject: Limited,
+  levels: Levels,
+  nowMs: number,
+): void {
+  const cut = subject.id.indexOf(':')
+  const labels = { subject: subject.id.slice(0, cut), name: subject.id.slice(cut + 1) }
+  addLimits(samples, labels, subject.limits || {}, levels.taken)
+  const budgets = subject.budgets || {}
+  BUDGETS.forEach((one) => {
+    const limit = budgets[one.budget]
+    if (typeof limit !== 'number') return
+    const isCost = one.unit === 'cost'
+    const scale = isCost ? NANOS : 1
+    const window = one.period === 'day' ? dayOf(nowMs) : monthOf(nowMs)
+    const of = Object.assign(Object.assign({}, labels), { period: one.period })
+    const held = isCost ? levels.taken.heldCost : levels.taken.heldTokens
+    const add = (what: string, value: number) =>
+      addSample(samples, `tollgate_budget_${what}_${one.unit}`, of, value / scale)
+    add('limit', limit)
+    add('used', levels.used(one.kind, window))
+    add('reserved', held)
+  })
+}
+
+function addLimits(
+  samples: Samples,
+  labels: { subject: string; name: string },
+  limits: Limits,
+  taken: Taken,
+): void {
+  Object.keys(limits).forEach((name) => {
+    const limit = name as keyof Limits
+    const value = limits[limit]
+    if (value === undefined) return
+    const of = Object.assign(Object.assign({}, labels), { limit })
+    addSample(samples, 'tollgate_limit', of, value)
+    const now = limit === 'concurrency' ? taken.inFlight : taken[limit]
+    addSample(samples, 'tollgate_limit_used', of, now)
+  })
+}
