@@ -1,4 +1,6 @@
 import type { Command } from 'commander'
+import type { BalanceFile } from '../../core/balance.ts'
+import type { Windows } from '../../core/rollup.ts'
 import { localContextOf } from '../context.ts'
 import { readAdminListen } from '../installed.ts'
 import { quote } from '../invocation.ts'
@@ -14,9 +16,16 @@ import { formatPoint, parsePoint } from '../ledger/period.ts'
 import { findPlace, LEDGER_OPTION, type Place } from '../ledger/place.ts'
 import { showProgress } from '../ledger/progress.ts'
 import { foldAll, isListening, writeBalance } from '../ledger/rebuild.ts'
+import { readKept } from '../ledger/rows.ts'
 import { type Counted, createFold, findCounted, headOf, readBalance } from '../ledger/sums.ts'
 import { exact, safe, toJson } from '../ledger/text.ts'
-import { compareSums, type Difference, describeDifference, verifyLines } from '../ledger/verify.ts'
+import {
+  compareRows,
+  compareSums,
+  type Difference,
+  describeDifference,
+  verifyLines,
+} from '../ledger/verify.ts'
 import { count, Misused, Refused, remark } from '../output.ts'
 
 type LedgerOptions = { ledger?: string; output?: string; before?: string }
@@ -26,7 +35,7 @@ const DIFFERENCES_TOLD_MAX = 50
 
 const VERIFY_HELP = `
 Exit code 1 when a line is torn, unreadable, of another schema or of an impossible time, or when sums
-of today or this month differ from balance.json. With FILE that file alone is read, and no sums.`
+of today or this month, or usage by hour or day, differ from balance.json. With FILE that file alone is read, and no sums.`
 
 const REBUILD_HELP = `
 nginx keeps the sums in its memory and writes them to balance.json again and again, so stop it first:
@@ -74,13 +83,18 @@ async function verify(
   const { folder, isJson, nowMs } = localContextOf(command)
   const place = findPlace(folder, options.ledger)
   const files = named === undefined ? await listLedger(place.ledger) : [await requireFile(named)]
-  const { balance, counted, notices } = await readSums(place, files, named !== undefined)
+  const { balance, rows, counted, notices } = await readSums(place, files, named !== undefined)
   const fold = createFold(nowMs)
   const progress = showProgress(files.reduce((sum, { bytes }) => sum + bytes, 0))
   const onCounted = balance ? fold.addLine : () => undefined
   const found = await verifyLines(counted, nowMs, onCounted, progress)
   progress.end()
-  const differences = balance ? compareSums(fold.end().subjects, balance, found.firstMs, nowMs) : []
+  const sums = fold.end()
+  const differences = balance ? compareSums(sums.subjects, balance, found.firstMs, nowMs) : []
+  if (balance?.usage && rows) {
+    const sinceMs = Math.max(balance.usage.sinceMs, found.firstMs ?? Number.POSITIVE_INFINITY)
+    differences.push(...compareRows(sums.windows, rows, sinceMs))
+  }
   const ok = found.flawsInAll === 0 && differences.length === 0 && notices.length === 0
   const result = {
     ok,
@@ -99,19 +113,36 @@ async function verify(
   if (!ok) process.exitCode = 1
 }
 
+type Kept = {
+  balance: BalanceFile | null
+  rows: Windows | null
+  counted: Counted[]
+  notices: string[]
+}
+
 /** What balance.json says, and how far each file is in it; notices are things that are wrong. */
-async function readSums({ balance: path }: Place, files: LedgerFile[], isOneFile: boolean) {
-  const whole: Counted[] = files.map((file) => ({ file, head: null, to: Number.POSITIVE_INFINITY }))
-  const none = { balance: null, counted: whole }
+async function readSums(
+  { balance: path }: Place,
+  files: LedgerFile[],
+  isOneFile: boolean,
+): Promise<Kept> {
+  const counted: Counted[] = files.map((file) => ({
+    file,
+    head: null,
+    to: Number.POSITIVE_INFINITY,
+  }))
+  const none = { balance: null, rows: null, counted }
   if (isOneFile) return { ...none, notices: [] }
-  const balance = await readBalance(path)
+  const { balance, rows } = await readKept(path)
   // Before the first budget there need not be one.
   if (balance === null) return { ...none, notices: [] }
   const fix = 'nginx makes it anew when it starts, or: tollgate ledger rebuild'
   if ('broken' in balance) return { ...none, notices: [`${balance.broken}; ${fix}`] }
-  const counted = await findCounted(files, balance)
-  if (counted === null) return { ...none, notices: [`${path} is of another ledger; ${fix}`] }
-  return { balance, counted, notices: [] }
+  const found = await findCounted(files, balance)
+  if (found === null) return { ...none, notices: [`${path} is of another ledger; ${fix}`] }
+  if (typeof rows !== 'string') return { balance, rows, counted: found, notices: [] }
+  const notice = `Usage by hour and day cannot be read: ${rows}; stop nginx and run tollgate ledger rebuild`
+  return { balance, rows: null, counted: found, notices: [notice] }
 }
 
 type VerifiedResult = {
@@ -166,7 +197,7 @@ async function rebuild(options: LedgerOptions, command: Command): Promise<void> 
   if (rebuilt.broken.length > 0) throw new Refused(rebuilt.broken.join('\n'))
   // It may have been started meanwhile.
   if (options.output === undefined) await refuseWhileRunning(place, true)
-  await writeBalance(path, rebuilt)
+  await writeBalance(path, rebuilt, options.output !== undefined)
   const subjects = rebuilt.subjects.size
   const text = `Wrote ${path}: ${count(subjects, 'subject')} from ${exact(rebuilt.lines)} lines.`
   const result = { balance: path, subjects, lines: rebuilt.lines, offset: rebuilt.offset }

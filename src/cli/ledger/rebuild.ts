@@ -1,12 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { connect, type NetConnectOpts } from 'node:net'
-import { dirname } from 'node:path'
-import { formatEnd, formatHead, formatSubject } from '../../core/balance.ts'
+import { dirname, join } from 'node:path'
+import { type BalanceHead, formatEnd, formatHead, formatSubject } from '../../core/balance.ts'
 import { replaceFile } from '../atomic.ts'
 import type { LedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
-import { createFold, headOf, type Sum } from './sums.ts'
+import { formatRows } from './rows.ts'
+import { createFold, headOf, readBalance, type Sum } from './sums.ts'
 
 /** All of a ledger in sums, and where nginx goes on with it. */
 export type Rebuilt = Sum & {
@@ -37,15 +38,36 @@ export async function foldAll(
   return { ...fold.end(), head, offset: head === null ? 0 : offset, broken }
 }
 
-/** Writes a balance by rename, with the owner of its folder: nginx's workers, where root runs this. */
-export async function writeBalance(path: string, rebuilt: Rebuilt): Promise<void> {
-  const { subjects, lines, skipped, head, offset } = rebuilt
-  const folder = await stat(dirname(path))
-  const sums = [...subjects].map(([name, sum]) => formatSubject(name, JSON.stringify(sum)))
+/**
+ * Writes a balance by rename, after the rows of usage that it names. With `isAlone` it goes without them:
+ * to look at, not to start with.
+ */
+export async function writeBalance(
+  path: string,
+  rebuilt: Rebuilt,
+  isAlone: boolean,
+): Promise<void> {
+  const { subjects, windows, lines, skipped, head, offset } = rebuilt
+  const before = await readBalance(path)
+  const rows = formatRows(windows, before && 'version' in before ? before : null)
   const ledger = { head, offset }
-  const mark = { version: 1 as const, ledger, lines, skipped, count: subjects.size }
+  const mark: BalanceHead = { version: 1, ledger, lines, skipped, count: subjects.size }
+  if (!isAlone) {
+    for (const { name, text } of rows.files) await replace(join(dirname(path), name), text)
+    mark.usage = rows.head
+  }
+  const sums = [...subjects].map(([name, sum]) => formatSubject(name, JSON.stringify(sum)))
+  await replace(path, formatHead(mark) + sums.join(',\n') + formatEnd())
+}
+
+/**
+ * Writes a file whole, with the owner of its folder. nginx's workers own that folder, and root may run
+ * this: nothing is written through a name that they may have made a link.
+ */
+async function replace(path: string, text: string): Promise<void> {
+  const folder = await stat(dirname(path))
   await replaceFile(path, async (handle) => {
-    await handle.writeFile(formatHead(mark) + sums.join(',\n') + formatEnd())
+    await handle.writeFile(text)
     await handle.chmod(0o640)
     if (process.getuid?.() === 0) await handle.chown(folder.uid, folder.gid)
     await handle.sync()

@@ -3,18 +3,20 @@ import { createGunzip } from 'node:zlib'
 import { type BalanceFile, type Mark, parseHead } from '../../core/balance.ts'
 import { dayOf, monthOf } from '../../core/counters.ts'
 import { type Balance, readLine, type Sums, subjectsOf, usedOf } from '../../core/fold.ts'
+import type { Windows } from '../../core/rollup.ts'
 import type { LedgerLine } from '../../core/settle.ts'
 import { parseTime } from '../../core/time.ts'
 import { readTrusted } from '../trust.ts'
 import { type LedgerFile, openFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
+import { createRows } from './rows.ts'
 
 /** The sums of all subjects, by subjectName(). */
 export type Subjects = Map<string, Balance>
 
 /** What lines come to; skipped are those that could not be read. */
-export type Sum = { subjects: Subjects; lines: number; skipped: number }
+export type Sum = { subjects: Subjects; windows: Windows; lines: number; skipped: number }
 
 /** A file of the ledger, and how far it is in the sums of balance.json, in bytes of it unpacked. */
 export type Counted = { file: LedgerFile; head: string | null; to: number }
@@ -29,10 +31,12 @@ const HEAD_BYTES_MAX = 4096
 export function createFold(nowMs: number) {
   const subjects: Subjects = new Map()
   const [today, thisMonth] = [dayOf(nowMs), monthOf(nowMs)]
+  const rows = createRows(nowMs)
   let lines = 0
   let skipped = 0
   const addLine = (line: LedgerLine, timeMs: number): void => {
     const used = usedOf(line)
+    rows.add(line, timeMs, used)
     const [day, month] = [dayOf(timeMs), monthOf(timeMs)]
     for (const name of subjectsOf(line)) {
       let balance = subjects.get(name)
@@ -55,7 +59,7 @@ export function createFold(nowMs: number) {
       if (line) addLine(line, parseTime(line.time) ?? 0)
     },
     end(): Sum {
-      return { subjects, lines, skipped }
+      return { subjects, windows: rows.end(), lines, skipped }
     },
   }
 }

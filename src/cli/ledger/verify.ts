@@ -1,10 +1,12 @@
 import type { BalanceFile } from '../../core/balance.ts'
 import { dayOf, monthOf } from '../../core/counters.ts'
 import type { Balance, Sums } from '../../core/fold.ts'
+import { type RowSums, spanOf, type Windows } from '../../core/rollup.ts'
 import type { LedgerLine } from '../../core/settle.ts'
 import { parseLine } from './line.ts'
 import { readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
+import { totalOf } from './rows.ts'
 import type { Counted, Subjects } from './sums.ts'
 import { exact } from './text.ts'
 
@@ -117,6 +119,28 @@ export function compareSums(
     }
   }
   return differences
+}
+
+/**
+ * Where usage over time and the ledger differ, in hours and days that began at `sinceMs` or later: of
+ * what came before, neither may have all.
+ */
+export function compareRows(ledger: Windows, rows: Windows, sinceMs: number): Difference[] {
+  const pick = (sums: RowSums): Sums => {
+    const of = (at: number) => sums[at] ?? 0
+    return [of(4) + of(6), of(9), of(0)]
+  }
+  return [...new Set([...Object.keys(ledger), ...Object.keys(rows)])]
+    .filter((window) => spanOf(window).startMs >= sinceMs)
+    .sort()
+    .flatMap((window) => {
+      const counted = pick(totalOf(ledger, window))
+      const kept = pick(totalOf(rows, window))
+      if (counted.every((sum, at) => sum === kept[at])) return []
+      const time = new Date(spanOf(window).startMs).toISOString()
+      const name = window.startsWith('h') ? `${time.slice(0, 13)}:00` : time.slice(0, 10)
+      return [{ subject: 'usage', window: name, ledger: counted, balance: kept }]
+    })
 }
 
 function pickSums(balance: Balance | undefined, pick: (of: Balance) => Sums | undefined): Sums {
