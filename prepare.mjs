@@ -21,6 +21,7 @@ const BUILT = [
   'policy.schema.json',
   'clients.schema.json',
   'console/openapi.json',
+  'console/index.html',
 ]
 /** npm writes it last, so it is as old as the packages. */
 const INSTALLED = 'node_modules/.package-lock.json'

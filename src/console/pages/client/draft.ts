@@ -1,0 +1,127 @@
+import { SCOPES } from '../../../core/schema.ts'
+import type { Grant, Scope } from '../../../core/shapes.ts'
+import { readAmount } from '../../amount.ts'
+import type { MergePatch } from '../../api/calls.ts'
+import type { Client } from '../../api/types.ts'
+
+/** What kind of value stands at a path of a client. */
+export type Kind = 'text' | 'count' | 'amount' | 'integer' | 'list' | 'scopes' | 'flag' | 'choice'
+
+/** Every field of a client that the form has, by its path. */
+export const KINDS = {
+  plan: 'choice',
+  group: 'text',
+  note: 'text',
+  models: 'list',
+  addresses: 'list',
+  scopes: 'scopes',
+  'limits.requestsPerMinute': 'count',
+  'limits.tokensPerMinute': 'count',
+  'limits.inputTokensPerMinute': 'count',
+  'limits.outputTokensPerMinute': 'count',
+  'limits.concurrency': 'count',
+  'budgets.tokensPerDay': 'count',
+  'budgets.tokensPerMonth': 'count',
+  'budgets.costPerDay': 'amount',
+  'budgets.costPerMonth': 'amount',
+  'budgets.hard': 'flag',
+  'request.maxOutputTokens': 'count',
+  'request.maxInputTokens': 'count',
+  'request.n': 'count',
+  'request.bestOf': 'count',
+  'request.topLogprobs': 'count',
+  'request.promptLogprobs': 'count',
+  'request.inputs': 'count',
+  'request.excess': 'choice',
+  'request.allow': 'list',
+  priority: 'integer',
+  cacheSalt: 'flag',
+  shadow: 'flag',
+} as const satisfies { [path: string]: Kind }
+
+export type Path = keyof typeof KINDS
+
+/** The form as it is typed: one text for each path; empty is "as the plan says". */
+export type Draft = { [path in Path]: string }
+
+export const PATHS = Object.keys(KINDS) as Path[]
+
+export function draftOf(client: Client): Draft {
+  return Object.fromEntries(PATHS.map((path) => [path, textOf(valueAt(client, path))])) as Draft
+}
+
+/** What stands at a path of a client or a plan. */
+export function valueAt(grant: Grant | Client | undefined, path: Path): unknown {
+  let value: unknown = grant
+  for (const name of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[name]
+  return value
+}
+
+/** How a value is typed. */
+export function textOf(value: unknown): string {
+  if (value === undefined || value === null) return ''
+  return Array.isArray(value) ? value.join('\n') : String(value)
+}
+
+/** The paths that were changed in the form. */
+export function changedPaths(base: Draft, draft: Draft): Path[] {
+  return PATHS.filter((path) => draft[path] !== base[path])
+}
+
+/** The paths whose text means nothing. */
+export function wrongPaths(draft: Draft): Path[] {
+  return PATHS.filter((path) => read(path, draft[path]) === undefined)
+}
+
+/** The merge patch for what was changed: null takes a field away, so that the plan holds again. */
+export function patchOf(base: Draft, draft: Draft): MergePatch {
+  const patch: MergePatch = {}
+  for (const path of changedPaths(base, draft)) {
+    const [name = '', inner] = path.split('.')
+    const value = read(path, draft[path]) ?? null
+    if (inner === undefined) patch[name] = value
+    else patch[name] = { ...(patch[name] as object | undefined), [inner]: value }
+  }
+  return patch
+}
+
+/**
+ * Brings a form that somebody is filling in onto a client that was changed meanwhile: what was typed
+ * stays, all else is as it is now.
+ */
+export function rebase(base: Draft, draft: Draft, now: Draft): Draft {
+  const moved = { ...now }
+  for (const path of changedPaths(base, draft)) moved[path] = draft[path]
+  return moved
+}
+
+/** The value of a text; null when it is empty, undefined when it means nothing. */
+function read(path: Path, text: string): unknown {
+  const plain = text.trim()
+  if (plain === '') return null
+  switch (KINDS[path]) {
+    case 'count':
+    case 'amount': {
+      const amount = readAmount(plain, KINDS[path] === 'count')
+      return 'value' in amount ? amount.value : undefined
+    }
+    case 'integer':
+      return /^-?\d{1,7}$/.test(plain) ? Number(plain) : undefined
+    case 'flag':
+      return plain === 'true'
+    case 'scopes':
+      return linesOf(plain).filter((scope) => SCOPES.includes(scope)) as Scope[]
+    case 'list':
+      return linesOf(plain)
+    default:
+      return plain
+  }
+}
+
+/** Entries of a list: one a line, or with commas between them. */
+function linesOf(text: string): string[] {
+  return text
+    .split(/[\n,]/)
+    .map((line) => line.trim())
+    .filter(Boolean)
+}

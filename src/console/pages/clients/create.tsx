@@ -1,0 +1,151 @@
+import { useState } from 'preact/hooks'
+import { NAME_PATTERN } from '../../../core/schema.ts'
+import type { Budgets } from '../../../core/shapes.ts'
+import { type Amount, readAmount } from '../../amount.ts'
+import { createClient, getPolicy } from '../../api/calls.ts'
+import { type ApiProblem, asProblem } from '../../api/problem.ts'
+import type { ClientFields } from '../../api/types.ts'
+import { useLoad } from '../../load.ts'
+import { go } from '../../route.ts'
+import { text } from '../../text/text.ts'
+import { Button } from '../../ui/button.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
+import { SelectField, TextField } from '../../ui/field.tsx'
+import { Notice, ProblemNotice } from '../../ui/notice.tsx'
+import { say } from '../../ui/toast.tsx'
+
+const NAME = new RegExp(NAME_PATTERN)
+
+type Form = { name: string; plan: string; cost: string; tokens: string; note: string }
+
+/** The few fields that a new client needs; all others are on its page. */
+export function CreateClient({ onClose }: { onClose(): void }) {
+  const words = text().clients
+  const [form, setForm] = useState<Form>({ name: '', plan: '', cost: '', tokens: '', note: '' })
+  const [isTried, setTried] = useState(false)
+  const [isBusy, setBusy] = useState(false)
+  const [problem, setProblem] = useState<ApiProblem | null>(null)
+  const policy = useLoad('policy', (signal) => getPolicy(signal)).data?.body
+  const set = (field: keyof Form) => (value: string) => setForm({ ...form, [field]: value })
+  const errors = check(form)
+  const submit = async () => {
+    setTried(true)
+    if (Object.values(errors).some((error) => error !== null)) return
+    setBusy(true)
+    setProblem(null)
+    try {
+      await createClient(form.name, fieldsOf(form))
+      say(words.created(form.name))
+      onClose()
+      go(['clients', form.name])
+    } catch (error) {
+      setProblem(asProblem(error))
+      setBusy(false)
+    }
+  }
+  const told = (error: string | null) => (isTried ? error : null)
+  const hasCost = form.cost !== ''
+  const hasPrices = Object.keys((policy?.['prices'] as object | undefined) ?? {}).length > 0
+  return (
+    <Dialog title={words.createTitle} onClose={onClose}>
+      <form
+        noValidate
+        onSubmit={(event) => {
+          event.preventDefault()
+          void submit()
+        }}
+      >
+        <div class="dialog-content">
+          <TextField
+            label={words.name}
+            hint={words.nameHint}
+            value={form.name}
+            error={told(errors.name)}
+            isRequired
+            isFirst
+            onChange={set('name')}
+          />
+          <SelectField
+            label={words.plan}
+            hint={words.planHint}
+            value={form.plan}
+            options={[
+              ['', words.noPlan],
+              ...Object.keys(policy?.plans ?? {}).map((name): [string, string] => [name, name]),
+            ]}
+            onChange={set('plan')}
+          />
+          <div class="field-row">
+            <TextField
+              label={text().names.budgets.costPerMonth}
+              value={form.cost}
+              error={told(errors.cost)}
+              placeholder={words.unlimitedShort}
+              inputMode="decimal"
+              onChange={set('cost')}
+            />
+            <TextField
+              label={text().names.budgets.tokensPerMonth}
+              value={form.tokens}
+              error={told(errors.tokens)}
+              placeholder={words.unlimitedShort}
+              inputMode="text"
+              onChange={set('tokens')}
+            />
+          </div>
+          <p class="field-hint">{words.budgetHint}</p>
+          {hasCost && policy && !hasPrices ? (
+            <Notice tone="warning" title={words.noPrices}>
+              <p>{words.noPricesFix}</p>
+            </Notice>
+          ) : null}
+          <TextField
+            label={words.note}
+            hint={words.noteHint}
+            value={form.note}
+            onChange={set('note')}
+          />
+          {problem ? <CreateProblem problem={problem} name={form.name} /> : null}
+        </div>
+        <footer class="dialog-foot">
+          <Button onClick={onClose}>{text().common.cancel}</Button>
+          <Button kind="primary" type="submit" isBusy={isBusy}>
+            {words.create}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}
+
+function CreateProblem({ problem, name }: { problem: ApiProblem; name: string }) {
+  if (problem.status !== 412) return <ProblemNotice problem={problem} />
+  return <Notice tone="error" title={text().clients.taken(name)} />
+}
+
+type Errors = { name: string | null; cost: string | null; tokens: string | null }
+
+function check({ name, cost, tokens }: Form): Errors {
+  const words = text().clients
+  return {
+    name: NAME.test(name) ? null : name === '' ? words.nameMissing : words.nameWrong,
+    cost: 'isWrong' in readAmount(cost, false) ? words.amountWrong : null,
+    tokens: 'isWrong' in readAmount(tokens, true) ? words.countWrong : null,
+  }
+}
+
+function fieldsOf(form: Form): ClientFields {
+  const budgets: Budgets = {}
+  const [cost, tokens] = [readAmount(form.cost, false), readAmount(form.tokens, true)]
+  if (hasValue(cost)) budgets.costPerMonth = cost.value
+  if (hasValue(tokens)) budgets.tokensPerMonth = tokens.value
+  return {
+    ...(form.plan ? { plan: form.plan } : {}),
+    ...(form.note.trim() ? { note: form.note.trim() } : {}),
+    ...(Object.keys(budgets).length > 0 ? { budgets } : {}),
+  }
+}
+
+function hasValue(amount: Amount): amount is { value: number } {
+  return 'value' in amount
+}

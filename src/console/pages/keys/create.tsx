@@ -1,0 +1,107 @@
+import { useState } from 'preact/hooks'
+import { createKey } from '../../api/calls.ts'
+import { type ApiProblem, asProblem } from '../../api/problem.ts'
+import type { NewKey } from '../../api/types.ts'
+import { text } from '../../text/text.ts'
+import { Button } from '../../ui/button.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
+import { SelectField, TextField } from '../../ui/field.tsx'
+import { ProblemNotice } from '../../ui/notice.tsx'
+import { useClosing } from './closing.ts'
+import { Secret } from './secret.tsx'
+
+const DAY_MS = 86_400_000
+
+type Props = {
+  /** Whose key; where there is a choice, of these. */
+  clients: string[]
+  model?: string | undefined
+  onDone(): void
+  onClose(): void
+}
+
+/** Makes a key, and shows it in the same dialog: once. */
+export function CreateKey({ clients, model, onDone, onClose }: Props) {
+  const words = text().keys
+  const [client, setClient] = useState(clients[0] ?? '')
+  const [days, setDays] = useState('')
+  const [note, setNote] = useState('')
+  const [isBusy, setBusy] = useState(false)
+  const [problem, setProblem] = useState<ApiProblem | null>(null)
+  const [made, setMade] = useState<NewKey | null>(null)
+  const closing = useClosing(made?.key !== undefined, onClose)
+  const submit = async () => {
+    setBusy(true)
+    setProblem(null)
+    try {
+      setMade(await createKey(client, fieldsOf(days, note)))
+      onDone()
+    } catch (error) {
+      setProblem(asProblem(error))
+    }
+    setBusy(false)
+  }
+  if (made) {
+    return (
+      <Dialog key="made" title={words.madeTitle} isGuarded isWide onClose={closing.close}>
+        <Secret made={made} model={model} closing={closing} />
+      </Dialog>
+    )
+  }
+  return (
+    <Dialog key="form" title={words.createTitle} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void submit()
+        }}
+      >
+        <div class="dialog-content">
+          {clients.length === 1 ? (
+            <p>{words.forClient(client)}</p>
+          ) : (
+            <SelectField
+              label={words.client}
+              value={client}
+              options={clients.map((name) => [name, name])}
+              onChange={setClient}
+            />
+          )}
+          <TextField
+            label={words.note}
+            hint={words.noteHint}
+            value={note}
+            isFirst
+            onChange={setNote}
+          />
+          <SelectField
+            label={words.expires}
+            value={days}
+            options={[
+              ['', words.never],
+              ['30', words.days(30)],
+              ['90', words.days(90)],
+              ['365', words.days(365)],
+            ]}
+            onChange={setDays}
+          />
+          {problem ? <ProblemNotice problem={problem} /> : null}
+        </div>
+        <footer class="dialog-foot">
+          <Button onClick={onClose}>{text().common.cancel}</Button>
+          <Button kind="primary" type="submit" isBusy={isBusy}>
+            {words.make}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}
+
+function fieldsOf(days: string, note: string) {
+  const expires = new Date(Date.now() + Number(days) * DAY_MS).toISOString()
+  return {
+    ...(days ? { expires: `${expires.slice(0, 19)}Z` } : {}),
+    ...(note.trim() ? { note: note.trim() } : {}),
+  }
+}

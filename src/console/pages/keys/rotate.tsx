@@ -1,0 +1,111 @@
+import { useState } from 'preact/hooks'
+import { revokeKey, rotateKeys } from '../../api/calls.ts'
+import { type ApiProblem, asProblem } from '../../api/problem.ts'
+import type { NewKey } from '../../api/types.ts'
+import { text } from '../../text/text.ts'
+import { Button } from '../../ui/button.tsx'
+import { Confirm } from '../../ui/confirm.tsx'
+import { Dialog } from '../../ui/dialog.tsx'
+import { SelectField, TextField } from '../../ui/field.tsx'
+import { ProblemNotice } from '../../ui/notice.tsx'
+import { say } from '../../ui/toast.tsx'
+import { useClosing } from './closing.ts'
+import { Secret } from './secret.tsx'
+import type { OwnedKey } from './table.tsx'
+
+const HOUR_SECONDS = 3600
+const DAY_SECONDS = 86_400
+
+type RotateProps = { client: string; model?: string | undefined; onDone(): void; onClose(): void }
+
+/** A new key now, and an end for the old ones. */
+export function RotateKeys({ client, model, onDone, onClose }: RotateProps) {
+  const words = text().keys
+  const [grace, setGrace] = useState(String(DAY_SECONDS))
+  const [note, setNote] = useState('')
+  const [isBusy, setBusy] = useState(false)
+  const [problem, setProblem] = useState<ApiProblem | null>(null)
+  const [made, setMade] = useState<NewKey | null>(null)
+  const closing = useClosing(made?.key !== undefined, onClose)
+  const submit = async () => {
+    setBusy(true)
+    setProblem(null)
+    try {
+      const fields = note.trim() ? { note: note.trim() } : {}
+      setMade(await rotateKeys(client, { graceSeconds: Number(grace), ...fields }))
+      onDone()
+    } catch (error) {
+      setProblem(asProblem(error))
+    }
+    setBusy(false)
+  }
+  if (made) {
+    return (
+      <Dialog key="made" title={words.rotatedTitle} isGuarded isWide onClose={closing.close}>
+        <Secret made={made} model={model} closing={closing} />
+      </Dialog>
+    )
+  }
+  return (
+    <Dialog key="form" title={words.rotateTitle(client)} onClose={onClose}>
+      <form
+        onSubmit={(event) => {
+          event.preventDefault()
+          void submit()
+        }}
+      >
+        <div class="dialog-content">
+          <p>{words.rotateHint}</p>
+          <SelectField
+            label={words.grace}
+            hint={words.graceHint}
+            value={grace}
+            options={[
+              ['0', words.atOnce],
+              [String(HOUR_SECONDS), words.hours(1)],
+              [String(DAY_SECONDS), words.hours(24)],
+              [String(7 * DAY_SECONDS), words.days(7)],
+            ]}
+            onChange={setGrace}
+          />
+          <TextField
+            label={words.note}
+            hint={words.noteHint}
+            value={note}
+            isFirst
+            onChange={setNote}
+          />
+          {problem ? <ProblemNotice problem={problem} /> : null}
+        </div>
+        <footer class="dialog-foot">
+          <Button onClick={onClose}>{text().common.cancel}</Button>
+          <Button kind="primary" type="submit" isBusy={isBusy}>
+            {words.rotate}
+          </Button>
+        </footer>
+      </form>
+    </Dialog>
+  )
+}
+
+type RevokeProps = { row: OwnedKey; onDone(): void; onClose(): void }
+
+export function RevokeKey({ row, onDone, onClose }: RevokeProps) {
+  const words = text().keys
+  const { id } = row.key
+  return (
+    <Confirm
+      title={words.revokeTitle(id)}
+      action={words.revoke}
+      onClose={onClose}
+      onConfirm={async () => {
+        await revokeKey(id)
+        say(words.revoked(id))
+        onDone()
+      }}
+    >
+      <p>{words.revokeAsk(row.client)}</p>
+      <p class="muted">{words.revokeEffect}</p>
+    </Confirm>
+  )
+}
