@@ -4,11 +4,11 @@ import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { downloadAlone } from '../../src/cli/nginx/apt.ts'
+import { downloadAlone, unpack } from '../../src/cli/nginx/apt.ts'
 import { defaultCacheDir } from '../../src/cli/nginx/find.ts'
 import { readProgram } from '../../src/cli/nginx/layout.ts'
 import { findMirror } from '../../src/cli/nginx/mirror.ts'
-import { lock, suiteOf, unpack } from '../../src/cli/nginx/packages.ts'
+import { lock, suiteOf } from '../../src/cli/nginx/packages.ts'
 import { freePort, sleep } from './harness.ts'
 
 const say = (line: string) => process.stderr.write(`${line}\n`)

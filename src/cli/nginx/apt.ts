@@ -7,25 +7,35 @@ import { findVersionProblem } from './versions.ts'
 /** Where a world's packages come from. */
 export type Suite = { world: string; origin: Origin; suites: string[]; components: string }
 
-const PACKAGES = ['nginx', 'libnginx-mod-http-js']
+const NJS_PACKAGE = 'libnginx-mod-http-js'
+/** nginx and its njs module. */
+export const NGINX_PACKAGES: readonly string[] = ['nginx', NJS_PACKAGE]
 const UPDATE_TIMEOUT_MS = 300_000
 const DOWNLOAD_TIMEOUT_MS = 600_000
+const UNPACK_TIMEOUT_MS = 120_000
 
 /**
- * Downloads nginx and its njs module, with every package they need, into a folder, and returns the
- * files. apt does it, as any user, with lists and archives of its own in that folder: the system's
- * packages are neither read nor changed. Signatures are checked as always.
+ * Downloads packages, with every other one that they need, into a folder, and returns the files. apt
+ * does it, as any user, with lists and archives of its own in that folder: the system's packages are
+ * neither read nor changed. Signatures are checked as always.
  */
-export async function download(suite: Suite, mirror: string, folder: string): Promise<string[]> {
+export async function download(
+  suite: Suite,
+  mirror: string,
+  folder: string,
+  packages: readonly string[],
+): Promise<string[]> {
   const apt = await prepare(suite, mirror, folder)
-  const shown = await apt('apt-cache', 30_000, 'show', '--no-all-versions', ...PACKAGES.slice(1))
-  checkVersion(shown.stdout, suite)
-  const install = ['-y', '--download-only', '--no-install-recommends', 'install', ...PACKAGES]
+  if (packages.includes(NJS_PACKAGE)) {
+    const shown = await apt('apt-cache', 30_000, 'show', '--no-all-versions', NJS_PACKAGE)
+    checkVersion(shown.stdout, suite)
+  }
+  const install = ['-y', '--download-only', '--no-install-recommends', 'install', ...packages]
   expectSuccess(await apt('apt-get', DOWNLOAD_TIMEOUT_MS, ...install), suite)
   return listArchives(folder)
 }
 
-/** The same for other packages, by their names, and without what they need. */
+/** The same for packages alone, without what they need. */
 export async function downloadAlone(
   suite: Suite,
   mirror: string,
@@ -59,6 +69,14 @@ async function prepare(suite: Suite, mirror: string, folder: string): Promise<Ap
 async function listArchives(folder: string): Promise<string[]> {
   const names = await readdir(join(folder, 'archives'))
   return names.filter((name) => name.endsWith('.deb')).map((name) => join(folder, 'archives', name))
+}
+
+/** Unpacks downloaded packages into a folder, all of them over each other. */
+export async function unpack(files: readonly string[], root: string): Promise<void> {
+  for (const file of files) {
+    const ending = await run(['dpkg-deb', '-x', file, root], { timeoutMs: UNPACK_TIMEOUT_MS })
+    if (ending.code !== 0) throw new Error(`Cannot unpack ${file}: ${ending.stderr.trim()}`)
+  }
 }
 
 async function findKeyring(origin: Origin): Promise<string> {

@@ -1,8 +1,7 @@
 import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
-import { download, type Suite } from './apt.ts'
-import { run } from './child.ts'
+import { download, NGINX_PACKAGES, type Suite, unpack } from './apt.ts'
 import type { Nginx, World } from './find.ts'
 import { type Layout, readLayout, readStamp } from './layout.ts'
 import { findMirror, readDistribution } from './mirror.ts'
@@ -92,7 +91,7 @@ async function make(suite: Suite, folder: string, say: Say): Promise<Nginx> {
   const temporary = await mkdtemp(`${folder}.part-`)
   try {
     say(`Downloading nginx and njs from ${place} with apt, into the cache (10 to 60 seconds)`)
-    const files = await download(suite, mirror, join(temporary, 'apt'))
+    const files = await download(suite, mirror, join(temporary, 'apt'), NGINX_PACKAGES)
     say(`Unpacking ${files.length} packages into ${folder}; the system is not changed`)
     await unpack(files, join(temporary, 'root'))
     await rm(join(temporary, 'apt'), { recursive: true, force: true })
@@ -104,14 +103,6 @@ async function make(suite: Suite, folder: string, say: Say): Promise<Nginx> {
     return describe(suite, await readLayout(join(folder, 'root')), versions)
   } finally {
     await rm(temporary, { recursive: true, force: true })
-  }
-}
-
-/** Unpacks packages into a folder; nothing in them is run. */
-export async function unpack(files: string[], root: string): Promise<void> {
-  for (const file of files) {
-    const ending = await run(['dpkg-deb', '-x', file, root], { timeoutMs: 120_000 })
-    if (ending.code !== 0) throw new Error(`Cannot unpack ${file}: ${ending.stderr.trim()}`)
   }
 }
 
