@@ -1,8 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { layOut, WORKERS_DIR } from '../../src/cli/layout.ts'
@@ -14,6 +12,9 @@ import type { Admin, Clients, Policy } from '../../src/core/shapes.ts'
 import { type Mock, startMock } from '../mock/server.ts'
 import { keepLogs, noteGate } from './logs.ts'
 import { type Running, runNginx, type Setup } from './setups.ts'
+import { freePort, sleep, until } from './waiting.ts'
+
+export { freePort, sleep, until }
 
 /** One request of the ledger, as any reader of the file sees it. */
 export type Line = Record<string, string | number>
@@ -268,31 +269,4 @@ async function setUpstreamKey(root: string, upstreamKey: string): Promise<void> 
 
 async function read(path: string): Promise<string> {
   return existsSync(path) ? readFile(path, 'utf8') : ''
-}
-
-/** Polls until a condition holds; 10 s is failure where nothing else is said. */
-export async function until(
-  what: string,
-  isDone: () => boolean | Promise<boolean>,
-  seconds = 10,
-): Promise<void> {
-  const deadlineMs = Date.now() + seconds * 1000
-  while (!(await isDone())) {
-    if (Date.now() > deadlineMs) throw new Error(`Waited ${seconds} s in vain for ${what}`)
-    await sleep(10)
-  }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-/** A port on which nothing listens right now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('No port was given')
-  return address.port
 }
