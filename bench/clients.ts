@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { formatClients } from '../src/core/clientsfile.ts'
@@ -35,12 +36,13 @@ export function clientsText(keys: readonly BenchKey[], note = ''): string {
   return formatClients({ version: 1, clients })
 }
 
-/** The policy that makes a kind of gate. Its limits are never reached. */
+/** The policy that makes a kind of gate, or its floor. Its limits are never reached. */
 export function policyOf(kind: Kind): Policy {
-  if (kind === 'identity' || kind === 'floor')
-    return { version: 1, metering: 'off', plans: { standard: {} } }
   const models = ['bench-*', 'other-model']
-  if (kind === 'body') return { version: 1, plans: { standard: { models } } }
+  if (kind === 'body' || kind === 'needed-body')
+    return { version: 1, plans: { standard: { models } } }
+  if (kind !== 'all' && kind !== 'needed-all')
+    return { version: 1, metering: 'off', plans: { standard: {} } }
   const limits = { requestsPerMinute: 1e8, tokensPerMinute: 1e11, concurrency: 10_000 }
   const budgets = { tokensPerDay: 1e13, costPerMonth: 1e6 }
   const request = { maxOutputTokens: 8192, n: 4 }
@@ -57,9 +59,10 @@ export function mapText(keys: readonly BenchKey[]): string {
   return keys.map(({ client, secret }) => `"Bearer ${secret}" "${client}";\n`).join('')
 }
 
-/** Writes the keys for a client of a load, one a line. */
+/** Writes the keys for a client of a load, one a line, unless they are there already. */
 export async function writeKeys(folder: string, keys: readonly BenchKey[]): Promise<string> {
   const file = join(folder, `keys-${keys.length}`)
+  if (existsSync(file)) return file
   await writeFile(file, keys.map(({ secret }) => `${secret}\n`).join(''))
   return file
 }

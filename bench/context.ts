@@ -1,8 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { chooseLoader, type Loader } from './load/load.ts'
 import type { Options } from './options.ts'
-import { listSubjects, type Subject } from './subjects.ts'
+import { isAtFirstDoor, listSubjects, type Subject } from './subjects.ts'
 import { startFixed, startUpstream, type Upstream } from './upstream.ts'
 
 /** What all parts of a run share. */
@@ -12,6 +13,8 @@ export type Context = {
   /** The mock, and what answers small requests in its place. */
   upstream: Upstream
   fixed: Upstream
+  /** What makes the loads of requests. */
+  loader: Loader
   /** A folder for bodies and keys. */
   folder: string
   end(): Promise<void>
@@ -20,9 +23,8 @@ export type Context = {
 export async function openContext(options: Options): Promise<Context> {
   const all = await listSubjects()
   // A quick run has no time for the second door of an nginx.
-  const subjects = all.filter(({ door, nginx }) => {
-    return !options.isQuick || door === null || door === nginx.door
-  })
+  const subjects = all.filter((subject) => !options.isQuick || isAtFirstDoor(subject))
+  const loader = await chooseLoader(options.isWithoutWrk)
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-bench-'))
   const upstream = await startUpstream()
   const [first] = subjects
@@ -33,5 +35,5 @@ export async function openContext(options: Options): Promise<Context> {
     await fixed.stop()
     await rm(folder, { recursive: true, force: true })
   }
-  return { options, subjects, upstream, fixed, folder, end }
+  return { options, subjects, upstream, fixed, loader, folder, end }
 }

@@ -3,10 +3,9 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageDir } from '../src/cli/layout.ts'
 import { type Context, openContext } from './context.ts'
-import { findWrk } from './load/wrk.ts'
 import { describeMachine } from './machine.ts'
-import { listNotes, tell } from './notes.ts'
-import { type Options, readOptions, USAGE } from './options.ts'
+import { listNotes, say, tell } from './notes.ts'
+import { type Options, type Part, readOptions, USAGE } from './options.ts'
 import { measureBundles } from './parts/bundles.ts'
 import { measureInstructions } from './parts/instructions.ts'
 import { measureLoading } from './parts/loading.ts'
@@ -54,17 +53,23 @@ async function measureAll(
   const { options } = context
   const none = { requests: [], streams: [] }
   // In the order of PARTS; an await inside of an object literal keeps it.
-  const part = <T>(name: Options['parts'][number], measure: (c: Context) => Promise<T>, or: T) => {
+  const part = async <T>(name: Part, measure: (c: Context) => Promise<T>, or: T): Promise<T> => {
     if (!options.parts.includes(name)) return or
     tell(name)
-    return measure(context)
+    try {
+      return await measure(context)
+    } catch (error) {
+      // The others are half an hour of work.
+      say(`Left out: ${name}, ${error instanceof Error ? error.message : error}`)
+      return or
+    }
   }
   return {
     date: new Date().toISOString(),
     isQuick: options.isQuick,
     machine: earlier.machine,
     versions: versionsOf(context),
-    loadTool: (await findWrk()) === null ? 'a client on Node' : 'wrk',
+    loadTool: context.loader.name,
     mock: await checkMock(context),
     requests: await part('requests', measureRequests, earlier.requests ?? []),
     instructions: await part('instructions', measureInstructions, earlier.instructions ?? []),

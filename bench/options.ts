@@ -15,7 +15,7 @@ export const PARTS = [
 ] as const
 
 /** What a quick run has no time for. */
-const QUICK_WITHOUT: readonly string[] = ['bodies', 'keys', 'peers']
+const QUICK_WITHOUT: readonly string[] = ['bodies', 'keys', 'loading', 'peers']
 
 export type Part = (typeof PARTS)[number]
 
@@ -27,31 +27,36 @@ export type Options = {
   parts: Part[]
   /** Rounds over all subjects; every figure is a median of that many. */
   rounds: number
+  streamRounds: number
   /** Of one measurement at saturation. */
   loadSeconds: number
-  /** Of one measurement of streams. */
-  streamSeconds: number
+  /** Requests are made by the client on Node, as where wrk cannot be had. */
+  isWithoutWrk: boolean
   soakMinutes: number
   /** The folder that results are written to. */
   out: string
 }
 
 /** The text for --help. */
-export const USAGE = `npm run bench -- [--quick] [--soak] [--only ${PARTS.join(',')}]
-  --quick          fewer rounds and loads, under 3 minutes
-  --soak           30 minutes of mixed load at the end; --minutes N for another time
-  --only A,B       these parts alone; the others keep the figures of the last results.json
-  --out DIR        where RESULTS.md, results.json and charts/ go, else bench/`
+export const USAGE = `npm run bench -- [--quick] [--soak] [--only PART,...]
+  --quick           fewer rounds and loads, under 3 minutes
+  --soak [MINUTES]  mixed load at the end, 30 minutes for each version of nginx or as many as said
+  --only PART,...   these parts alone; the others keep the figures of the last results.json:
+                    ${PARTS.join(', ')}
+  --without-wrk     requests are made by a client on Node, as where wrk cannot be had
+  --out DIR         where RESULTS.md, results.json and charts/ go, else bench/`
+
+const SOAK_MINUTES = 30
 
 /** Reads the command line; null asks for the usage. */
 export function readOptions(args: string[], folder: string): Options | null {
   const { values } = parseArgs({
-    args,
+    args: fillSoak(args),
     options: {
       quick: { type: 'boolean', default: false },
-      soak: { type: 'boolean', default: false },
-      minutes: { type: 'string', default: '30' },
+      soak: { type: 'string' },
       only: { type: 'string' },
+      'without-wrk': { type: 'boolean', default: false },
       out: { type: 'string', default: folder },
       help: { type: 'boolean', default: false },
     },
@@ -61,13 +66,22 @@ export function readOptions(args: string[], folder: string): Options | null {
   return {
     isQuick,
     isPartial: values.only !== undefined,
-    parts: chooseParts(values.only, isQuick, values.soak),
-    rounds: isQuick ? 3 : 7,
-    loadSeconds: isQuick ? 1 : 3,
-    streamSeconds: isQuick ? 3 : 8,
-    soakMinutes: readMinutes(values.minutes),
+    parts: chooseParts(values.only, isQuick, values.soak !== undefined),
+    rounds: isQuick ? 3 : 5,
+    streamRounds: isQuick ? 1 : 3,
+    loadSeconds: isQuick ? 1 : 2,
+    isWithoutWrk: values['without-wrk'],
+    soakMinutes: readMinutes(values.soak ?? `${SOAK_MINUTES}`),
     out: values.out,
   }
+}
+
+/** `--soak` alone is as long as nobody says otherwise. */
+function fillSoak(args: readonly string[]): string[] {
+  return args.flatMap((arg, index) => {
+    const isBare = arg === '--soak' && !/^\d/.test(args[index + 1] ?? '')
+    return isBare ? [arg, `${SOAK_MINUTES}`] : [arg]
+  })
 }
 
 function chooseParts(only: string | undefined, isQuick: boolean, withSoak: boolean): Part[] {
@@ -86,5 +100,5 @@ function chooseParts(only: string | undefined, isQuick: boolean, withSoak: boole
 function readMinutes(text: string): number {
   const minutes = Number(text)
   if (minutes >= 1 && minutes <= 1440) return minutes
-  throw new Error(`Cannot soak for ${text} minutes: --minutes takes 1 to 1440`)
+  throw new Error(`Cannot soak for ${text} minutes: --soak takes 1 to 1440`)
 }

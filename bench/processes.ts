@@ -102,20 +102,3 @@ function parentOf(pid: number): number {
     return -1
   }
 }
-
-/** Polls until a condition holds, for at most so many seconds. */
-export async function until(
-  what: string,
-  isDone: () => boolean | Promise<boolean>,
-  seconds = 20,
-): Promise<void> {
-  const endMs = performance.now() + seconds * 1000
-  while (!(await isDone())) {
-    if (performance.now() > endMs) throw new Error(`Waited ${seconds} s in vain for ${what}`)
-    await sleep(5)
-  }
-}
-
-export function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}

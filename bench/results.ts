@@ -19,6 +19,8 @@ export type RequestRow = {
   /** CPU time against plain proxy_pass of the same nginx; and against the map. */
   ratio: number
   mapRatio: number | null
+  /** CPU time against the same subject with the fewest keys of the part, in the same rounds. */
+  fewRatio: number | null
 }
 
 /** Instructions under callgrind, by request and by streamed event. */

@@ -3,10 +3,10 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { WORKERS_DIR } from '../src/cli/layout.ts'
+import { freePort, until } from '../test/nginx/waiting.ts'
 import { makeKeys } from './clients.ts'
-import { pin } from './machine.ts'
-import { freePort } from './ports.ts'
-import { childrenOf, launch, until } from './processes.ts'
+import { pin, type Role } from './machine.ts'
+import { childrenOf, launch } from './processes.ts'
 import { writeSite } from './site.ts'
 import type { Subject } from './subjects.ts'
 
@@ -19,17 +19,23 @@ export type Server = {
   root: string
   /** From the start of the process to the first answer with 200. */
   startMs: number
-  /** How many of the keys it knows, where that is not all ten. */
-  keys?: number
+  /** How many of the keys it knows. */
+  keys: number
   /** More headers that it wants, for peers. */
   headers?: Record<string, string>
   stop(): Promise<void>
 }
 
+/** How exactly the time of a start is known. */
+const START_POLL_MS = 5
+/** How many keys a server has where nothing is said. */
+const KEYS = 10
+
 export type ServerOptions = {
   upstreamPort: number
-  /** 10 where nothing is said. */
   keys?: number
+  /** On whose core it runs, where that is not the subject's. */
+  role?: Role
   /** Words before the command of nginx. */
   wrap?: (command: string[]) => string[]
   /** Changes files of the configuration before the start. */
@@ -42,13 +48,13 @@ export type ServerOptions = {
 export async function startServer(subject: Subject, options: ServerOptions): Promise<Server> {
   const root = await mkdtemp(join(tmpdir(), 'tollgate-bench-'))
   const port = await freePort()
-  const keys = makeKeys(options.keys ?? 10)
+  const keys = makeKeys(options.keys ?? KEYS)
   await writeSite(subject, { root, port, upstreamPort: options.upstreamPort, keys })
   await options.prepare?.(root)
   const files = ['-p', root, '-c', join(root, 'nginx.conf'), '-e', join(root, 'run', 'error.log')]
   const command = [...subject.nginx.command, ...files]
   const beganMs = performance.now()
-  const started = launch(pin('subject', options.wrap?.(command) ?? command))
+  const started = launch(pin(options.role ?? 'subject', options.wrap?.(command) ?? command))
   const stop = async () => {
     await started.stop()
     await rm(root, { recursive: true, force: true })
@@ -58,6 +64,7 @@ export async function startServer(subject: Subject, options: ServerOptions): Pro
       `an answer of ${subject.id}`,
       () => answersOk(port, keys[keys.length - 1]?.secret ?? '', started.child.exitCode),
       options.waitSeconds ?? 60,
+      START_POLL_MS,
     )
   } catch (error) {
     const log = await readLog(root)
@@ -68,7 +75,7 @@ export async function startServer(subject: Subject, options: ServerOptions): Pro
   // Without a master process there is nobody else.
   const workers = childrenOf(started.pid)
   const pids = workers.length > 0 ? workers.slice(0, 1) : [started.pid]
-  return { subject: subject.id, port, pids, root, startMs, stop }
+  return { subject: subject.id, port, pids, root, startMs, keys: keys.length, stop }
 }
 
 /** Whether a small request with a key passes. */

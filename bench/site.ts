@@ -1,9 +1,10 @@
-import { copyFile, mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { layOut, packageDir, WORKERS_DIR } from '../src/cli/layout.ts'
+import { layOut, WORKERS_DIR } from '../src/cli/layout.ts'
 import { nginxConf } from '../src/cli/site.ts'
+import { freePort } from '../test/nginx/waiting.ts'
 import { type BenchKey, clientsText, mapText, policyOf } from './clients.ts'
-import { freePort } from './ports.ts'
+import { floorOf } from './floors/floors.ts'
 import type { Subject } from './subjects.ts'
 
 /** What nginx is configured for. */
@@ -36,9 +37,8 @@ async function byGate(subject: Subject, options: SiteOptions): Promise<string> {
     engine: subject.nginx.engine,
   }
   await layOut(layout)
-  if (subject.kind === 'floor') {
-    await copyFile(join(packageDir(), 'bench', 'floor.js'), join(root, 'tollgate', 'tollgate.js'))
-  }
+  const floor = await floorOf(subject.kind)
+  if (floor !== null) await writeFile(join(root, 'tollgate', 'tollgate.js'), floor)
   return nginxConf({
     layout,
     nginx: subject.nginx,

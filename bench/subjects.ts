@@ -2,10 +2,18 @@ import { type Door, findNginx, type Nginx, type World } from '../src/cli/nginx/f
 import { tell } from './notes.ts'
 
 /**
- * How much of the gate is in the way: nothing; a map of keys written by hand; handlers that do
- * nothing; keys, identity and ledger; the body read and metered besides; limits and budgets too.
+ * How much of the gate is in the way: nothing; a map of keys written by hand; keys, identity and
+ * ledger; the body read and metered besides; limits and budgets too.
  */
-export type Kind = 'plain' | 'map' | 'floor' | 'identity' | 'body' | 'all'
+type Way = 'plain' | 'map' | 'identity' | 'body' | 'all'
+
+/**
+ * And what shows how low a gate of this shape could come, see floors/: handlers that do nothing; such
+ * handlers in a bundle as large as the gate's; what a gate cannot leave out, without the gate.
+ */
+type Floor = 'floor' | 'padded' | 'needed-identity' | 'needed-body' | 'needed-all'
+
+export type Kind = Way | Floor
 
 /** One thing that is measured. */
 export type Subject = {
@@ -18,7 +26,8 @@ export type Subject = {
   door: Door | null
 }
 
-const GATES: Kind[] = ['floor', 'identity', 'body', 'all']
+const NEEDED: Kind[] = ['needed-identity', 'needed-body', 'needed-all']
+const GATES: Kind[] = ['floor', 'padded', ...NEEDED, 'identity', 'body', 'all']
 
 /** Every subject, those of a world together, each plain one first. */
 export async function listSubjects(): Promise<Subject[]> {
@@ -42,6 +51,11 @@ function worldOf(world: World, nginx: Nginx, doors: Door[]): Subject[] {
   return [make('plain', null), make('map', null), ...gates]
 }
 
+/** Whether it is behind the door that its nginx has for choice, or behind none. */
+export function isAtFirstDoor({ door, nginx }: Subject): boolean {
+  return door === null || door === nginx.door
+}
+
 /** What a subject is compared with: plain proxy_pass, or the map, of the same nginx. */
 export function baseOf<T extends { subject: string }>(
   rows: readonly T[],
@@ -59,6 +73,10 @@ export function labelOf(subject: string): string {
     plain: 'plain proxy_pass',
     map: 'map recipe',
     floor: 'empty handlers',
+    padded: "empty handlers, the gate's code uncalled",
+    'needed-identity': 'needed work: keys, identity, ledger',
+    'needed-body': 'needed work: and body, metering',
+    'needed-all': 'needed work: and limits, budgets',
     identity: 'gate: keys, identity, ledger',
     body: 'gate: and body, metering',
     all: 'gate: and limits, budgets',

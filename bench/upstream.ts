@@ -2,10 +2,10 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Nginx } from '../src/cli/nginx/find.ts'
+import { freePort, until } from '../test/nginx/waiting.ts'
 import { pin, program } from './machine.ts'
 import { answerBody } from './mock/answer.ts'
-import { freePort } from './ports.ts'
-import { launch, until } from './processes.ts'
+import { launch } from './processes.ts'
 import { answersOk } from './server.ts'
 
 /** A server that stands behind all subjects. */

@@ -22,11 +22,17 @@ export type RequestResult = {
   p99Ms: number
 }
 
-/** Runs a load to its end. wrk makes it where it can be had, else a client on Node. */
-export async function runLoad(load: RequestLoad): Promise<RequestResult> {
-  const wrk = await findWrk()
-  if (wrk !== null) return runForJson(wrk(load))
-  return runForJson(program('client', 'requests', load))
+/** What makes loads, as the report names it, and runs one to its end. */
+export type Loader = { name: string; run(load: RequestLoad): Promise<RequestResult> }
+
+/** wrk where it can be had, else a client on Node. */
+export async function chooseLoader(isWithoutWrk: boolean): Promise<Loader> {
+  const wrk = isWithoutWrk ? null : await findWrk()
+  if (wrk !== null) return { name: 'wrk', run: (load) => runForJson(wrk(load)) }
+  return {
+    name: 'a client on Node',
+    run: (load) => runForJson(program('client', 'requests', load)),
+  }
 }
 
 /** A request as it goes over the wire. */

@@ -14,7 +14,10 @@ export type StreamFigures = {
   lost: number
   /** Gaps of more than ten intervals, and of at least a second. */
   stalled: number
-  /** Between the request and its first event, less what the mock waits. */
+  /**
+   * Between the request and its first event, less what the mock waits; of streams that began while all
+   * others were open, where there are such.
+   */
   first: Times
   /** Between two events of a stream, less the interval. */
   gaps: Times
@@ -51,12 +54,14 @@ export type Expected = {
   tokens: number
   firstMs: number
   gapMs: number
-  seconds: number
+  generations: number
 }
 
 /** Gathers the times of all streams of a run. */
 export class Recorder {
   events = 0
+  /** Streams of which an event has come. */
+  begun = 0
   private finished = 0
   private lost = 0
   private stalled = 0
@@ -67,18 +72,20 @@ export class Recorder {
   private readonly stallMs: number
 
   constructor(expected: Expected) {
-    const perSlot = (expected.seconds * 1000) / Math.max(expected.gapMs, 0.1) + 2 * expected.tokens
-    const events = Math.ceil(expected.streams * perSlot * 1.2)
-    this.first = new Samples(events)
+    const streams = expected.streams * expected.generations
+    const events = streams * expected.tokens
+    this.first = new Samples(streams)
     this.gaps = new Samples(events)
     this.transit = new Samples(events)
     this.expected = expected
     this.stallMs = Math.max(1000, 10 * expected.gapMs)
   }
 
-  addFirst(ms: number): void {
+  /** `isEarly`: it began when not all streams were open. */
+  addFirst(ms: number, isEarly: boolean): void {
     this.events += 1
-    this.first.add(ms - this.expected.firstMs)
+    this.begun += 1
+    if (!isEarly || this.expected.generations === 1) this.first.add(ms - this.expected.firstMs)
   }
 
   addGap(ms: number): void {

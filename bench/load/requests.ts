@@ -12,6 +12,8 @@ const body = readFileSync(load.bodyFile)
 const requests = keys.map((key) => formatRequest(load, key, body))
 const startUs = nowUs()
 const endUs = startUs + load.seconds * 1e6
+/** As wrk does, see wrk.ts. */
+const ANSWER_SECONDS_MAX = 30
 const latencies: number[] = []
 /** A prime, so that all keys come in an order that caches do not like. */
 const STRIDE = 7919
@@ -28,11 +30,14 @@ function run(): void {
   const socket = connect({ port: load.port, host: '127.0.0.1', noDelay: true })
   let askedUs = 0
   let left = -1
+  let isOver = false
   const ask = () => {
     askedUs = nowUs()
     socket.write(nextRequest())
   }
   const end = () => {
+    if (isOver) return
+    isOver = true
     socket.destroy()
     open -= 1
     if (open === 0) print()
@@ -43,11 +48,12 @@ function run(): void {
     end()
   })
   // After `keepalive_requests`, nginx closes.
-  socket.on('end', () => (nowUs() < endUs ? reopen() : undefined))
-  const reopen = () => {
+  socket.on('end', () => {
+    if (isOver || nowUs() >= endUs) return end()
+    isOver = true
     socket.destroy()
     run()
-  }
+  })
   socket.on('data', (data: Buffer) => {
     left = left < 0 ? bytesLeft(data) : left - data.length
     if (left > 0) return
@@ -82,4 +88,12 @@ function print(): void {
   process.exit(0)
 }
 
+/** Who has no answer by then gets none. */
+setTimeout(
+  () => {
+    errors += open
+    print()
+  },
+  (load.seconds + ANSWER_SECONDS_MAX) * 1000,
+)
 for (let index = 0; index < load.connections; index++) run()

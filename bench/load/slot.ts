@@ -7,35 +7,43 @@ import type { StreamLoad } from './streams.ts'
 export type Slot = { socket: Socket }
 
 /** The stream at hand: when it was asked for, when its last event came, and how many have. */
-type Current = { askedUs: number; lastUs: number; tokens: number; isOver: boolean }
+type Current = {
+  /** It began while the others began, too. */
+  isFirst: boolean
+  askedUs: number
+  lastUs: number
+  tokens: number
+  isOver: boolean
+}
 
 const EVENT_END = Buffer.from('\n\n')
 const CONTENT = Buffer.from('"content":"')
 const DONE = Buffer.from('[DONE]')
 const DIGITS = 13
 
-/** Opens a connection and streams over it as long as `mayGoOn`; then `onEnd` is called, once. */
+/** Opens a connection and streams over it as often as is said; then `onEnd` is called, once. */
 export function openSlot(
   load: StreamLoad,
   index: number,
   recorder: Recorder,
-  mayGoOn: () => boolean,
   onEnd: () => void,
 ): Slot {
   const request = requestOf(load, load.keys[index % load.keys.length] ?? '')
   const socket = connect({ port: load.port, host: '127.0.0.1', noDelay: true })
+  let asked = 0
   let current = ask()
 
   function ask(): Current {
+    asked += 1
     socket.write(request)
-    return { askedUs: nowUs(), lastUs: 0, tokens: 0, isOver: false }
+    return { isFirst: asked === 1, askedUs: nowUs(), lastUs: 0, tokens: 0, isOver: false }
   }
 
   function finish(isWhole: boolean): void {
     if (current.isOver) return
     current.isOver = true
     recorder.end(isWhole)
-    if (isWhole && mayGoOn()) {
+    if (isWhole && asked < load.generations) {
       current = ask()
       return
     }
@@ -68,8 +76,8 @@ function takeEvents(data: Buffer, arrivedUs: number, current: Current, recorder:
 }
 
 function noteEvent(arrivedUs: number, current: Current, recorder: Recorder): void {
-  if (current.tokens === 0) recorder.addFirst((arrivedUs - current.askedUs) / 1000)
-  else recorder.addGap((arrivedUs - current.lastUs) / 1000)
+  if (current.tokens > 0) recorder.addGap((arrivedUs - current.lastUs) / 1000)
+  else recorder.addFirst((arrivedUs - current.askedUs) / 1000, current.isFirst)
   current.lastUs = arrivedUs
   current.tokens += 1
 }

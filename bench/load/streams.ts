@@ -1,5 +1,5 @@
-// The client of streams, a process of its own: so many at once, each slot one stream after the other
-// until the time is over. It notes when every event came, and prints one JSON object.
+// The client of streams, a process of its own: so many at once, in each slot as many after each other
+// as there are generations. It notes when every event came, and prints one JSON object.
 import { cpuNsOf, memoryOf } from '../processes.ts'
 import { Recorder, type StreamFigures } from './recorder.ts'
 import { openSlot, type Slot } from './slot.ts'
@@ -13,11 +13,11 @@ export type StreamLoad = {
   tokens: number
   firstMs: number
   gapMs: number
-  seconds: number
+  /** How often each slot streams. The first time, they begin one after the other over `rampMs`. */
+  generations: number
+  rampMs: number
   /** The caller asks for running counts itself. */
   asks: boolean
-  /** Over this time the streams begin; 0 for all at once. */
-  rampMs: number
   /** More headers of a request, for peers. */
   headers?: Record<string, string>
   path?: string
@@ -27,11 +27,11 @@ export type StreamLoad = {
 
 /** What one run of streams gave. */
 export type StreamResult = StreamFigures & {
-  /** CPU time of the subject by event, between ramp and end; NaN where there were none. */
+  /** CPU time of the subject by event, while all streams were open and none began or ended. */
   cpuUsPerEvent: number
-  /** CPU time of the subject over wall time in that window. */
+  /** CPU time of the subject over wall time in these windows. */
   busy: number
-  /** Of the subject: before, and with all streams open, at the marks. */
+  /** Of the subject: before, when all streams were open, and before the first of them ended. */
   memory: { events: number; rssKb: number; pssKb: number }[]
 }
 
@@ -42,7 +42,7 @@ const cpuNs = () => sum(load.pids.map(cpuNsOf))
 const startMs = performance.now()
 const slots: Slot[] = []
 const memory: StreamResult['memory'] = [takeMemory()]
-const window = { cpuNs: 0, events: 0, startMs: 0, lengthMs: 0 }
+const windows = { cpuNs: 0, events: 0, lengthMs: 0 }
 
 function takeMemory(): StreamResult['memory'][number] {
   const found = load.pids.map(memoryOf)
@@ -53,29 +53,34 @@ function takeMemory(): StreamResult['memory'][number] {
   }
 }
 
-function mayGoOn(): boolean {
-  return performance.now() - startMs < load.seconds * 1000
+function isOpen(): boolean {
+  return recorder.begun >= load.streams
+}
+
+function takeWhenOpen(): void {
+  if (isOpen()) memory.push(takeMemory())
+  else setTimeout(takeWhenOpen, load.gapMs)
 }
 
 function at(ms: number, act: () => void): void {
   setTimeout(act, Math.max(0, startMs + ms - performance.now()))
 }
 
-function openWindow(): void {
-  Object.assign(window, { cpuNs: cpuNs(), events: recorder.events, startMs: performance.now() })
-}
-
-function closeWindow(): void {
-  window.cpuNs = cpuNs() - window.cpuNs
-  window.events = recorder.events - window.events
-  window.lengthMs = performance.now() - window.startMs
+/** What happens from now on until the end of a window is added to those before. */
+function watchUntil(endMs: number): void {
+  const began = { cpuNs: cpuNs(), events: recorder.events, ms: performance.now() }
+  at(endMs, () => {
+    windows.cpuNs += cpuNs() - began.cpuNs
+    windows.events += recorder.events - began.events
+    windows.lengthMs += performance.now() - began.ms
+  })
 }
 
 function print(): void {
   const result: StreamResult = {
     ...recorder.figures(),
-    cpuUsPerEvent: window.cpuNs / 1e3 / window.events,
-    busy: window.cpuNs / 1e6 / window.lengthMs,
+    cpuUsPerEvent: windows.cpuNs / 1e3 / windows.events,
+    busy: windows.cpuNs / 1e6 / windows.lengthMs,
     memory,
   }
   console.log(JSON.stringify(result))
@@ -84,17 +89,20 @@ function print(): void {
 
 /** A stream that never ends ends the run all the same, and is counted as lost. */
 const LATE_MS = 15_000
-const streamMs = load.firstMs + load.tokens * load.gapMs
+const streamMs = load.firstMs + (load.tokens - 1) * load.gapMs
+/** From the beginning of a generation until all of its streams flow. */
 const steadyMs = load.rampMs + load.firstMs + 2 * load.gapMs
 
 let open = load.streams
 for (let index = 0; index < load.streams; index++) {
   at((index / load.streams) * load.rampMs, () => {
-    slots.push(openSlot(load, index, recorder, mayGoOn, () => --open === 0 && print()))
+    slots.push(openSlot(load, index, recorder, () => --open === 0 && print()))
   })
 }
-at(steadyMs, () => memory.push(takeMemory()))
-at(steadyMs, openWindow)
-at(load.seconds * 1000, closeWindow)
-at(Math.min(load.seconds * 1000, streamMs) - load.gapMs, () => memory.push(takeMemory()))
-at(load.seconds * 1000 + streamMs + LATE_MS, print)
+for (let past = 0; past < load.generations; past++) {
+  const beganMs = past * streamMs
+  at(beganMs + steadyMs, () => watchUntil(beganMs + streamMs - load.gapMs))
+}
+at(steadyMs, takeWhenOpen)
+at(streamMs - load.gapMs, () => isOpen() && memory.push(takeMemory()))
+at(load.rampMs + load.generations * streamMs + LATE_MS, print)

@@ -7,12 +7,10 @@ import type { RequestLoad } from './load.ts'
 /** The command line of wrk for a load. */
 export type Wrk = (load: RequestLoad) => string[]
 
-let found: Promise<Wrk | null> | undefined
-
 /** wrk of the system or from its package; null where there is neither, and a line has said so. */
-export function findWrk(): Promise<Wrk | null> {
-  found ??= findTool('wrk').then((command) => (command === null ? null : commandOf(command)))
-  return found
+export async function findWrk(): Promise<Wrk | null> {
+  const command = await findTool('wrk')
+  return command === null ? null : commandOf(command)
 }
 
 function commandOf(command: string[]): Wrk {

@@ -1,12 +1,13 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sleep, until } from '../../test/nginx/waiting.ts'
 import { clientsText, makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import { startProbe } from '../load/probe.ts'
 import { tell } from '../notes.ts'
-import { sleep, until } from '../processes.ts'
 import type { LoadingRow } from '../results.ts'
 import { readState, type Server, startServer } from '../server.ts'
+import { isAtFirstDoor } from '../subjects.ts'
 
 const KEYS = 100_000
 const LOAD_SECONDS_MAX = 120
@@ -15,9 +16,8 @@ const QUIET_MS = 3000
 /** Loads 100,000 clients, then loads them again while small requests flow. */
 export async function measureLoading(context: Context): Promise<LoadingRow[]> {
   const rows: LoadingRow[] = []
-  const chosen = context.subjects.filter(({ kind, world, nginx, door }) => {
-    const isChosen = kind === 'identity' && door === nginx.door
-    return isChosen && (world === 'newest' || !context.options.isQuick)
+  const chosen = context.subjects.filter((subject) => {
+    return subject.kind === 'identity' && isAtFirstDoor(subject)
   })
   for (const subject of chosen) {
     const server = await startServer(subject, {

@@ -1,7 +1,6 @@
 import { writeBody } from '../bodies.ts'
 import { makeKeys, writeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
-import { runLoad } from '../load/load.ts'
 import type { StreamResult } from '../load/streams.ts'
 import { program } from '../machine.ts'
 import { tell } from '../notes.ts'
@@ -14,8 +13,8 @@ import { loadOf } from './streams.ts'
  * does alone is the most that any subject can show, and its lateness is in all figures alike.
  */
 export async function checkMock(context: Context): Promise<MockCheck> {
-  const { folder, upstream, fixed, options } = context
-  const result = await runLoad({
+  const { folder, upstream, fixed, options, loader } = context
+  const result = await loader.run({
     port: fixed.port,
     path: '/v1/chat/completions',
     keysFile: await writeKeys(folder, makeKeys(10)),
@@ -24,9 +23,15 @@ export async function checkMock(context: Context): Promise<MockCheck> {
     seconds: options.loadSeconds,
   })
   const [streams, perSecond] = options.isQuick ? [256, 50] : [1024, 20]
-  const pace = { streams, perSecond, asks: true, kinds: [], rounds: 1 }
-  const server = { subject: 'mock', port: upstream.port, pids: [upstream.pid], root: folder }
-  const load = loadOf({ ...server, startMs: 0, stop: async () => undefined }, pace, 4)
+  const pace = { streams, perSecond, asks: true, rounds: 1 }
+  const server = {
+    keys: 10,
+    subject: 'mock',
+    port: upstream.port,
+    pids: [upstream.pid],
+    root: folder,
+  }
+  const load = loadOf({ ...server, startMs: 0, stop: async () => undefined }, pace, 2)
   const beganNs = cpuNsOf(upstream.pid)
   const beganMs = performance.now()
   const seen = await runForJson<StreamResult>(program('client', 'streams', load))

@@ -1,5 +1,4 @@
 import { writeBody } from '../bodies.ts'
-import { makeKeys, writeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import { say } from '../notes.ts'
 import { haproxy } from '../peers/haproxy/haproxy.ts'
@@ -23,7 +22,7 @@ export async function measurePeers(context: Context): Promise<Results['peers']> 
   const servers: Server[] = []
   try {
     for (const subject of subjects.filter(({ id }) => BESIDE.includes(id))) {
-      servers.push(await startServer(subject, { upstreamPort: upstream.port }))
+      servers.push(await startServer(subject, { upstreamPort: upstream.port, keys: 1 }))
     }
     for (const peer of PEERS) {
       const server = await startPeer(peer, upstream.port).catch((error) => {
@@ -33,17 +32,15 @@ export async function measurePeers(context: Context): Promise<Results['peers']> 
       })
       if (server !== null) servers.push({ ...server, subject: `debian13 ${peer.name}` })
     }
-    const requests = await saturate(servers, {
-      keysFile: await writeKeys(folder, makeKeys(1)),
+    const requests = await saturate(context, servers, {
       bodyFile: await writeBody(folder, SMALL_BYTES),
       connections: 32,
       seconds: options.loadSeconds,
       rounds: Math.min(3, options.rounds),
       bytes: SMALL_BYTES,
-      keys: 1,
     })
-    const pace = { streams: 64, perSecond: 20, asks: false, kinds: [], rounds: 3 }
-    const streams = await runPace(servers, pace, options.streamSeconds)
+    const pace = { streams: 64, perSecond: 20, asks: false, rounds: Math.min(3, options.rounds) }
+    const streams = await runPace(servers, pace)
     return { requests, streams: streams.filter(hasStreams) }
   } finally {
     for (const server of servers) await server.stop()

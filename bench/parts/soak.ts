@@ -1,23 +1,25 @@
 import { writeBody } from '../bodies.ts'
 import { makeKeys, writeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
-import { runLoad } from '../load/load.ts'
 import type { StreamResult } from '../load/streams.ts'
 import { program } from '../machine.ts'
 import { tell } from '../notes.ts'
 import { memoryOf, runForJson } from '../processes.ts'
 import type { SoakRow } from '../results.ts'
 import { type Server, startServer } from '../server.ts'
-import type { Subject } from '../subjects.ts'
+import { isAtFirstDoor, type Subject } from '../subjects.ts'
 import { loadOf } from './streams.ts'
 
 const STREAMS = 128
-const MINUTE_SECONDS = 60
+/** Together with what they begin over, this is most of a minute. */
+const GENERATIONS = 10
+const STEADY_MS = 5000
+const LOAD_SECONDS = 55
 
 /** Streams and requests at once, minute after minute, on the gate with everything. */
 export async function measureSoak(context: Context): Promise<SoakRow[]> {
   const { options, subjects } = context
-  const chosen = subjects.filter(({ kind, door, nginx }) => kind === 'all' && door === nginx.door)
+  const chosen = subjects.filter((subject) => subject.kind === 'all' && isAtFirstDoor(subject))
   const rows: SoakRow[] = []
   for (const subject of chosen) rows.push(await soakOne(context, subject, options.soakMinutes))
   return rows
@@ -40,19 +42,19 @@ async function soakMinute(
   row: SoakRow,
   minute: number,
 ): Promise<void> {
-  const { folder } = context
-  const pace = { streams: STREAMS, perSecond: 20, asks: false, kinds: [], rounds: 1 }
-  const seconds = MINUTE_SECONDS - 5
+  const { folder, loader } = context
+  const pace = { streams: STREAMS, perSecond: 20, asks: false, rounds: 1 }
+  const load = loadOf(server, pace, GENERATIONS, STEADY_MS)
   const [requests, streams] = await Promise.all([
-    runLoad({
+    loader.run({
       port: server.port,
       path: '/v1/chat/completions',
       keysFile: await writeKeys(folder, makeKeys(10)),
       bodyFile: await writeBody(folder, 400),
       connections: 2,
-      seconds,
+      seconds: LOAD_SECONDS,
     }),
-    runForJson<StreamResult>(program('client', 'streams', loadOf(server, pace, seconds))),
+    runForJson<StreamResult>(program('client', 'streams', load)),
   ])
   const { rssKb } = memoryOf(server.pids[0] ?? 0)
   row.points.push({ minute, rssKb, requests: requests.requests, lost: streams.lost })

@@ -12,7 +12,7 @@ const KINDS: Kind[] = ['plain', 'identity', 'all']
 export async function measureStartup(context: Context): Promise<StartupRow[]> {
   const { options, subjects, upstream } = context
   const chosen = subjects.filter(({ kind }) => KINDS.includes(kind))
-  const samples = await interleave(chosen, options.rounds, async (subject) => {
+  const samples = await interleave(chosen, options.streamRounds, async (subject) => {
     const server = await startServer(subject, { upstreamPort: upstream.port })
     await server.stop()
     return server.startMs

@@ -1,77 +1,77 @@
 import { readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
+import { sleep } from '../../test/nginx/waiting.ts'
 import { makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import type { Times } from '../load/recorder.ts'
 import type { StreamLoad, StreamResult } from '../load/streams.ts'
 import { program } from '../machine.ts'
 import { tell } from '../notes.ts'
-import { runForJson, sleep } from '../processes.ts'
+import { runForJson } from '../processes.ts'
 import type { Latency, StreamRow } from '../results.ts'
 import { interleave, withAll } from '../rounds.ts'
 import { type Server, startServer } from '../server.ts'
 import { differenceOf, figureOf, median, ratioOf } from '../stats.ts'
-import type { Kind } from '../subjects.ts'
+import { isAtFirstDoor, type Kind, type Subject } from '../subjects.ts'
 
 /** What the mock waits before the first token. */
 const FIRST_MS = 20
+/** Streams begin over so long, by their number: a context of QuickJS takes a millisecond to make. */
+const RAMP_MS = 3
+const RAMP_MS_MIN = 500
+/** And all are open for so long before the first of them ends. */
+const STEADY_MS = 1500
+/** Then each is followed by another, so that there are first tokens while all are open. */
+const GENERATIONS = 2
 
 /** One height of the load. */
-export type Pace = {
-  streams: number
-  perSecond: number
-  asks: boolean
-  kinds: Kind[]
-  rounds: number
-}
+export type Pace = { streams: number; perSecond: number; asks: boolean; rounds: number }
+
+/** Who is measured at it: these kinds, and of some of them the second door of an nginx too. */
+type Step = Pace & { kinds: Kind[]; secondDoor: Kind[] }
 
 /** The loads of a run: the targets are about 256 streams of 50 tokens a second. */
-function pacesOf(isQuick: boolean, rounds: number): Pace[] {
-  const all: Kind[] = ['plain', 'map', 'floor', 'identity', 'body', 'all']
+function stepsOf(isQuick: boolean, rounds: number): Step[] {
+  const all: Kind[] = ['plain', 'map', 'floor', 'needed-all', 'identity', 'body', 'all']
+  const asking: Kind[] = ['plain', 'floor', 'needed-body', 'body']
   const ends: Kind[] = ['plain', 'body', 'all']
-  const some = Math.min(3, rounds)
-  if (isQuick) {
-    return [
-      { streams: 256, perSecond: 50, asks: false, kinds: ['plain', 'all'], rounds: 1 },
-      { streams: 256, perSecond: 50, asks: true, kinds: ['plain', 'body'], rounds: 1 },
-    ]
+  const step = (streams: number, perSecond: number, kinds: Kind[]): Step => {
+    return { streams, perSecond, kinds, asks: false, rounds, secondDoor: [] }
   }
-  return [
-    { streams: 1, perSecond: 50, asks: false, kinds: ends, rounds: some },
-    { streams: 64, perSecond: 50, asks: false, kinds: ends, rounds: some },
-    { streams: 256, perSecond: 50, asks: false, kinds: all, rounds: some },
-    { streams: 256, perSecond: 50, asks: true, kinds: ends, rounds: some },
-    { streams: 1024, perSecond: 20, asks: false, kinds: ends, rounds: some },
-  ]
+  const taken: Step = { ...step(256, 50, all), secondDoor: ['needed-all', 'all'] }
+  const asked: Step = { ...step(256, 50, asking), asks: true, secondDoor: ['needed-body', 'body'] }
+  if (isQuick) return [{ ...taken, kinds: ['plain', 'needed-all', 'all'] }]
+  // No target is a ratio at these.
+  const others = [step(1, 50, ends), step(64, 50, ends), step(1024, 20, ends)]
+  return [...others.map((one) => ({ ...one, rounds: 1 })), taken, asked]
 }
 
 /** Streams at a steady pace: CPU time per event, when events come, and what the ledger says. */
 export async function measureStreams(context: Context): Promise<StreamRow[]> {
   const { options, subjects, upstream } = context
   const rows: StreamRow[] = []
-  for (const pace of pacesOf(options.isQuick, options.rounds)) {
+  for (const step of stepsOf(options.isQuick, options.streamRounds)) {
     tell(
-      `  ${pace.streams} streams, ${pace.perSecond} tokens/s${pace.asks ? ', counts asked' : ''}`,
+      `  ${step.streams} streams, ${step.perSecond} tokens/s${step.asks ? ', counts asked' : ''}`,
     )
     const starts = subjects
-      .filter(({ kind }) => pace.kinds.includes(kind))
+      .filter((subject) => isIn(step, subject))
       .map((subject) => () => startServer(subject, { upstreamPort: upstream.port }))
-    rows.push(
-      ...(await withAll(starts, (servers) => runPace(servers, pace, options.streamSeconds))),
-    )
+    rows.push(...(await withAll(starts, (servers) => runPace(servers, step))))
   }
   return rows
+}
+
+function isIn(step: Step, subject: Subject): boolean {
+  const { kind } = subject
+  return step.kinds.includes(kind) && (isAtFirstDoor(subject) || step.secondDoor.includes(kind))
 }
 
 type Sample = StreamResult & { charged: number | null }
 
 /** Measures servers in turns; the plain one of each world is what the others are compared with. */
-export async function runPace(
-  servers: readonly Server[],
-  pace: Pace,
-  seconds: number,
-): Promise<StreamRow[]> {
-  const samples = await interleave(servers, pace.rounds, (server) => measure(server, pace, seconds))
+export async function runPace(servers: readonly Server[], pace: Pace): Promise<StreamRow[]> {
+  const samples = await interleave(servers, pace.rounds, (server) => measure(server, pace))
   return servers.map(({ subject }, index) => {
     const base = servers.findIndex((other) => other.subject === `${subject.split(' ')[0]} plain`)
     return rowOf(subject, pace, samples[index] ?? [], samples[base] ?? [])
@@ -79,32 +79,36 @@ export async function runPace(
 }
 
 /** What the client of streams is told for a pace. */
-export function loadOf(server: Server, pace: Pace, seconds: number): StreamLoad {
+export function loadOf(
+  server: Server,
+  pace: Pace,
+  generations: number,
+  steadyMs = STEADY_MS,
+): StreamLoad {
   const gapMs = 1000 / pace.perSecond
+  const rampMs = Math.max(RAMP_MS_MIN, RAMP_MS * pace.streams)
   return {
     port: server.port,
-    keys: makeKeys(server.keys ?? 10).map(({ secret }) => secret),
+    keys: makeKeys(server.keys).map(({ secret }) => secret),
     streams: pace.streams,
-    // Streams of a second or two, so that there are enough first tokens.
-    tokens: Math.round(pace.perSecond * (seconds > 5 ? 1.6 : 1)),
+    tokens: Math.round((rampMs + steadyMs) / gapMs),
     firstMs: FIRST_MS,
     gapMs,
-    seconds,
+    generations,
+    rampMs,
     asks: pace.asks,
-    rampMs: 1000,
     pids: server.pids,
     ...(server.headers === undefined ? {} : { headers: server.headers }),
   }
 }
 
-async function measure(server: Server, pace: Pace, seconds: number): Promise<Sample> {
-  const load = loadOf(server, pace, seconds)
+async function measure(server: Server, pace: Pace): Promise<Sample> {
+  const load = loadOf(server, pace, GENERATIONS)
   const ledger = join(server.root, 'state', 'ledger.jsonl')
   await truncate(ledger).catch(() => undefined)
   const result = await runForJson<StreamResult>(program('client', 'streams', load))
   await sleep(300)
-  const hasUsage = pace.kinds.includes('body') || pace.kinds.includes('all')
-  const isGate = hasUsage && / (body|all) /.test(server.subject)
+  const isGate = / (body|all) /.test(server.subject)
   return { ...result, charged: isGate ? await countCharged(ledger, load.tokens) : null }
 }
 

@@ -135,45 +135,48 @@ function drawGaps(results: Results): Drawing | null {
 
 /** Memory of the worker by the number of open streams. */
 function drawMemory(results: Results): Drawing | null {
-  const subjects = [...new Set(results.memory.map(({ subject }) => subject))]
-  if (subjects.length === 0) return null
-  return {
+  const rows = results.memory
+  // What was measured at one number only is no line.
+  const isLine = (subject: string) => rows.filter((row) => row.subject === subject).length > 1
+  const subjects = [...new Set(rows.map(({ subject }) => subject))]
+  const lines = subjects.some(isLine) ? subjects.filter(isLine) : subjects
+  return drawMegabytes({
     file: 'memory.svg',
     title: 'Resident memory of one worker by open streams',
-    height: 380,
-    option: {
-      legend,
-      grid: { left: 70, right: 30, top: 110, bottom: 50 },
-      xAxis: { type: 'value', name: 'open streams', nameLocation: 'middle', nameGap: 30, ...axis },
-      yAxis: { type: 'value', name: 'MB', ...axis },
-      series: subjects.map((subject) => ({
-        name: labelOf(subject),
-        type: 'line' as const,
-        data: results.memory
-          .filter((row) => row.subject === subject)
-          .map(({ streams, rssKb }) => [streams, Math.round(rssKb / 1024)]),
-      })),
-    },
-  }
+    by: 'open streams',
+    lines: lines.map((subject) => {
+      const own = rows.filter((row) => row.subject === subject)
+      return { subject, points: own.map(({ streams, rssKb }) => ({ at: streams, rssKb })) }
+    }),
+  })
 }
 
 /** Memory over the minutes of the soak. */
 function drawSoak(results: Results): Drawing | null {
-  if (results.soak.length === 0) return null
-  return {
+  return drawMegabytes({
     file: 'soak.svg',
     title: 'Resident memory of one worker under steady load',
-    height: 320,
-    option: {
-      legend,
-      grid: { left: 70, right: 30, top: 60, bottom: 50 },
-      xAxis: { type: 'value', name: 'minutes', nameLocation: 'middle', nameGap: 30, ...axis },
-      yAxis: { type: 'value', name: 'MB', ...axis },
-      series: results.soak.map(({ subject, points }) => ({
-        name: labelOf(subject),
-        type: 'line' as const,
-        data: points.map(({ minute, rssKb }) => [minute, Math.round(rssKb / 1024)]),
-      })),
-    },
+    by: 'minutes',
+    lines: results.soak.map(({ subject, points }) => {
+      return { subject, points: points.map(({ minute, rssKb }) => ({ at: minute, rssKb })) }
+    }),
+  })
+}
+
+type Line = { subject: string; points: { at: number; rssKb: number }[] }
+
+function drawMegabytes({ by, lines, ...chart }: Chart & { by: string; lines: Line[] }) {
+  if (lines.length === 0) return null
+  const option: EChartsOption = {
+    legend,
+    grid: { left: 70, right: 30, top: 110, bottom: 50 },
+    xAxis: { type: 'value', name: by, nameLocation: 'middle', nameGap: 30, ...axis },
+    yAxis: { type: 'value', name: 'MB', ...axis },
+    series: lines.map(({ subject, points }) => ({
+      name: labelOf(subject),
+      type: 'line' as const,
+      data: points.map(({ at, rssKb }) => [at, Math.round(rssKb / 1024)]),
+    })),
   }
+  return { ...chart, height: 380, option }
 }

@@ -12,10 +12,12 @@ import {
   streamSection,
 } from './sections.ts'
 import { show } from './table.ts'
-import { formatTargets } from './targets.ts'
+import { formatTargets, listTargets } from './targets.ts'
+import { formatMisses } from './why.ts'
 
 /** RESULTS.md: all tables and pictures of a run. */
 export function formatReport(results: Results, charts: readonly Chart[]): string {
+  const misses = formatMisses(results)
   const lines = [
     '# Results',
     '',
@@ -23,7 +25,8 @@ export function formatReport(results: Results, charts: readonly Chart[]): string
     'What is measured, and how: [README.md](README.md). What was tried: [NOTES.md](NOTES.md).',
     '',
     ...machineLines(results),
-    ...section('Targets', results.requests.length, formatTargets(results)),
+    ...section('Targets', listTargets(results).length, formatTargets(results)),
+    ...section('Why the missed ones are missed', misses.length, misses),
     ...section('Small requests', results.requests.length, requestSection(results)),
     ...picture(charts, 'ratios.svg'),
     ...section('Large requests', results.bodies.length, loadSection(results.bodies, 'bytes')),

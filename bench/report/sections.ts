@@ -126,7 +126,7 @@ export function soakSection(results: Results): string[] {
     'streams',
     'lost',
     'errors',
-    'MB after 5 min',
+    'MB after 1 min',
     'MB at the end',
   ]
   return formatTable(
@@ -141,7 +141,7 @@ export function soakSection(results: Results): string[] {
         0,
       ),
       show(row.errors, 0),
-      show((row.points[4]?.rssKb ?? Number.NaN) / 1024, 0),
+      show((row.points[0]?.rssKb ?? Number.NaN) / 1024, 0),
       show((row.points.at(-1)?.rssKb ?? Number.NaN) / 1024, 0),
     ]),
   )
