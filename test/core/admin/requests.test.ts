@@ -97,7 +97,7 @@ describe('matchRoute', () => {
     const odd = listAdminRoutes().filter(
       ({ method, role }) => (method === 'GET') !== (role === 'read'),
     )
-    expect(odd.map(({ path }) => path)).toEqual(['/policy/validate'])
+    expect(odd.map(({ path }) => path)).toEqual(['/keys/verify', '/policy/validate'])
   })
 })
 
