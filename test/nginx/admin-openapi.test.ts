@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Validator } from '@seriousme/openapi-schema-validator'
@@ -180,6 +181,9 @@ describe.each(await findAdminSetups())('$name: what the admin API answers', (set
     await call('POST /clients/web/keys/rotate', `${keys}/rotate`, { graceSeconds: 3600 })
     await call(`GET /keys/${made.id}`, '/keys/{id}')
     await call('GET /keys/aaaaaaaa', '/keys/{id}')
+    const sha256 = createHash('sha256').update(made.key).digest('hex')
+    await call('POST /keys/verify', '/keys/verify', { sha256 })
+    await call('POST /keys/verify', '/keys/verify', { sha256: '0'.repeat(64) })
     const body = {
       model: 'Qwen/Qwen3-8B',
       messages: [],
