@@ -4,7 +4,7 @@ import type { Command } from 'commander'
 import { findWorkers } from './accounts.ts'
 import { checkAdmin } from './checks/admin.ts'
 import type { Check, Subject } from './checks/check.ts'
-import { checkFiles, checkNginx, checkSite } from './checks/nginx.ts'
+import { checkFiles, checkNginx, checkShutdown, checkSite, checkZones } from './checks/nginx.ts'
 import {
   checkConfigurationFiles,
   checkLedger,
@@ -56,6 +56,8 @@ async function doctor(options: DoctorOptions): Promise<void> {
   const checks = [
     ...(await checkNginx(subject)),
     ...checkSite(subject),
+    ...(await checkZones(subject)),
+    checkShutdown(subject),
     ...(await checkFiles(subject)),
     ...(await checkPermissions(subject)),
     ...(await checkConfigurationFiles(subject)),

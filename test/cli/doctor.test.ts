@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { appendFile, chmod, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -99,6 +99,11 @@ describe('doctor', () => {
       )
       await appendFile(join(nginxDir, 'tollgate/upstream.conf'), '# mine\n')
       await chmod(join(nginxDir, 'tollgate/upstream-key.conf'), 0o644)
+      const http = join(nginxDir, 'tollgate/http.conf')
+      await writeFile(
+        http,
+        (await readFile(http, 'utf8')).replace(/^.*zone=tollgate_usage:.*$/m, ''),
+      )
       const { code, checks } = await doctor(...args)
       expect(code).toBe(1)
       expect(found(checks, 'door')).toContain('ok: Requests are admitted at the access door')
@@ -107,6 +112,8 @@ describe('doctor', () => {
       expect(found(checks, 'vllm')).toContain('write 127.0.0.1')
       expect(found(checks, 'files')).toContain('upstream.conf was changed by hand')
       expect(found(checks, 'permissions')).toContain('chmod 600')
+      expect(found(checks, 'zones')).toContain('problem: There is no tollgate_usage:')
+      expect(found(checks, 'shutdown')).toContain('write at the top of nginx.conf worker_shutdown')
       expect(found(checks, 'load')).toContain('No gate has written')
       expect(found(checks, 'clients')).toContain('tollgate key create app')
       await mock.close()

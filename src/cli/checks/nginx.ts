@@ -4,7 +4,7 @@ import { basename, join } from 'node:path'
 import { findAll } from '../directives.ts'
 import { isModuleLoaded } from '../install.ts'
 import { readAdminListen, testConfiguration } from '../installed.ts'
-import { gatherFiles, hash, LAYOUT_DEFAULTS, readManifest } from '../layout.ts'
+import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../layout.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
 
 /** The versions, the engine, the door, and nginx's own opinion of the configuration. */
@@ -103,6 +103,39 @@ function checkMeter(hasUpstream: boolean): Check {
     'upstream.conf',
     'Credentials of callers reach vLLM and nothing is metered: write beside proxy_pass: include ' +
       'tollgate/upstream.conf;',
+  )
+}
+
+/** Zones that the bundles ask for: one that is missing has them throw. */
+export async function checkZones({ directives, site }: Subject): Promise<Check[]> {
+  if (!site.hasHttp) return []
+  const folder = join(packageDir(), 'nginx', 'tollgate')
+  const texts = ['http.conf', 'admin.conf'].map((name) => readFile(join(folder, name), 'utf8'))
+  const wanted = (await Promise.all(texts)).flatMap((text) =>
+    [...text.matchAll(/^js_shared_dict_zone zone=(\w+):/gm)].map(([, name = '']) => name),
+  )
+  const there = findAll(directives, 'js_shared_dict_zone').flatMap(({ args }) =>
+    args.map((arg) => /^zone=(\w+):/.exec(arg)?.[1]),
+  )
+  const missing = wanted.filter((name) => !there.includes(name))
+  if (missing.length === 0) return [ok('zones', 'All zones of shared memory are there')]
+  const check = problem(
+    'zones',
+    `There is no ${missing.join(', ')}: http.conf is of an older version, because it was edited. Take ` +
+      'its js_shared_dict_zone from http.conf.new beside it, then reload nginx',
+  )
+  return [check]
+}
+
+/** Without a bound nginx's workers are killed when the unit stops, and write no line of what runs. */
+export function checkShutdown({ directives }: Subject): Check {
+  const bound = findAll(directives, 'worker_shutdown_timeout')[0]?.args[0]
+  if (bound !== undefined)
+    return ok('shutdown', `Streams are ended ${bound} after a stop or reload`)
+  return warning(
+    'shutdown',
+    'When nginx is stopped while streams run, they may be killed without a line in the ledger: write at ' +
+      'the top of nginx.conf worker_shutdown_timeout, shorter than what the unit waits (docs/operating.md)',
   )
 }
 
