@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/balance.ts'
@@ -312,6 +312,11 @@ describe.each(setups)('$name', (setup) => {
     const files = ['balance.json', 'state.json'].map((name) =>
       join(gate.stateDir, 'state', `${name}.new`),
     )
+    // Both are written next in some seconds: not while the links are being made.
+    const statePath = join(gate.stateDir, 'state', 'state.json')
+    const writtenMs = async () => (await stat(statePath)).mtimeMs
+    const beforeMs = await writtenMs()
+    await until('a new state.json', async () => (await writtenMs()) > beforeMs)
     for (const file of files) {
       await rm(file, { force: true })
       await symlink('/dev/full', file)
