@@ -17,7 +17,9 @@ export function collectLimited(
   policy: Policy,
 ): void {
   if (list.length >= LIMITED_MAX) return
-  client.keys.forEach((key) => {
+  client.keys.forEach((key, at) => {
+    // Its client and group are the same for each key.
+    if (at > 0 && !key.limits && !key.budgets) return
     limitedOf(name, client, key, policy, { subjectId: subjectName }).forEach((one) => {
       const isNew = list.length < LIMITED_MAX && !list.some((other) => other.id === one.id)
       if (isNew) list.push(one)
