@@ -328,31 +328,35 @@ describe.each(await findLocalSetups())('$name', (setup) => {
     gate.expectErrors(/housekeep" is already running|pending events/)
     try {
       const got = new Map<string, { tokens: number; seen: number; isWhole: boolean }>()
-      await Promise.all(
-        Array.from({ length: 1024 }, async (_, index) => {
-          const key = keys[index % keys.length]?.secret ?? ''
-          const tokens = 10 + (index % 7)
-          const leavesAfter = index % 3 === 0 ? 1 + ((index * 7) % 9) : null
-          const body = bodyFor(CHAT, `tokens:${tokens},ttft:300,itl:200`, { stream: true })
-          const call = send(gate, CHAT, { body, key })
-          const answer = await call.answer
-          const id = `${answer.headers['x-request-id']}`
-          if (leavesAfter === null) {
-            await answer.body()
-          } else {
-            await until(
-              `token ${leavesAfter}`,
-              () => eventsOf(answer.pieces).length > leavesAfter,
-              60,
-            )
-            call.abort()
-          }
-          const events = eventsOf(answer.pieces)
-          // The role comes first; whole streams end with the finish and [DONE].
-          const seen = events.length - (leavesAfter === null ? 3 : 1)
-          got.set(id, { tokens, seen, isWhole: leavesAfter === null })
-        }),
-      )
+      const open = (index: number) => {
+        const key = keys[index % keys.length]?.secret ?? ''
+        const tokens = 10 + (index % 7)
+        const body = bodyFor(CHAT, `tokens:${tokens},ttft:300,itl:400`, { stream: true })
+        return { index, tokens, call: send(gate, CHAT, { body, key }) }
+      }
+      const follow = async ({ index, tokens, call }: ReturnType<typeof open>) => {
+        const answer = await call.answer
+        const leavesAfter = index % 3 === 0 ? 1 + ((index * 7) % 9) : null
+        if (leavesAfter === null) await answer.body()
+        else {
+          const isThere = () => eventsOf(answer.pieces).length > leavesAfter
+          await until(`token ${leavesAfter} of ${answer.status}`, isThere, 60)
+          call.abort()
+        }
+        const events = eventsOf(answer.pieces)
+        // The role comes first; whole streams end with the finish and [DONE].
+        const seen = events.length - (leavesAfter === null ? 3 : 1)
+        const id = `${answer.headers['x-request-id']}`
+        got.set(id, { tokens, seen, isWhole: leavesAfter === null })
+      }
+      const followed: Promise<void>[] = []
+      for (let first = 0; first < 1024; first += 128) {
+        const calls = Array.from({ length: 128 }, (_, i) => open(first + i))
+        // All at once are more than a busy mock accepts in time.
+        await Promise.all(calls.map(({ call }) => call.answer))
+        followed.push(...calls.map(follow))
+      }
+      await Promise.all(followed)
       const lines = await gate.ledger(1024)
       expect(lines).toHaveLength(1024)
       const sent = new Map(
