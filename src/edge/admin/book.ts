@@ -27,8 +27,8 @@ const TAIL_BYTES = 256
 const PIECE_BYTES = 131072
 const LINE_BYTES_MAX = 1048576
 
-/** How long lines are looked for before the requests get their turn. */
-const BUSY_MS_MAX = 5
+/** How long lines are looked for before the others get their turn: the housekeeping has 0.5 s for all of its. */
+const BUSY_MS_MAX = 2
 
 const LINE_END = 10
 const OPENING = /"clients"\s*:\s*\{[ \t]*\r?\n/

@@ -12,7 +12,7 @@ type Splice = { at: number; end: number; text: string }
 
 const PIECE_BYTES = 262144
 const TAIL_BYTES = 256
-const BUSY_MS_MAX = 5
+const BUSY_MS_MAX = 2
 const COMMA = ','
 
 /**
