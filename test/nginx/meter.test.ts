@@ -324,8 +324,8 @@ describe.each(await findLocalSetups())('$name', (setup) => {
       clients[`c${index}`] = { keys: [record], limits: { concurrency: 200 } }
     })
     const gate = await startGate(setup, { workers: 2, clients: { version: 1, clients } })
-    // On a busy machine these workers have more to do than they can: the housekeeping comes too late.
-    gate.expectErrors(/housekeep" is already running|pending events/)
+    // On a busy machine these workers have more to do than they can.
+    gate.expectErrors(/pending events/)
     try {
       const got = new Map<string, { tokens: number; seen: number; isWhole: boolean }>()
       const open = (index: number) => {
