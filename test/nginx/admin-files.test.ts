@@ -124,6 +124,8 @@ describe.each(await findAdminSetups())('$name: the files behind the admin API', 
     ['no object', 'null'],
     ['no clients', '{"version":1}'],
     ['a client that is wrong', '{"version":1,"clients":{"a":{"keys":[],"plan":"huge"}}}'],
+    ['a client without keys', '{"version":1,"clients":{"a":{}}}'],
+    ['a key that is none', '{"version":1,"clients":{"a":{"keys":["x"]}}}'],
     [
       'a name that stands twice',
       '{"version":1,"clients":{"a":{"keys":[]},"a":{"keys":[],"note":"x"}}}',
@@ -146,6 +148,9 @@ describe.each(await findAdminSetups())('$name: the files behind the admin API', 
       expect(problems[0].path).toMatch(/^clients\.json/)
     }
     await expectProblem(await call('POST /clients/a/keys', {}), 409, 'broken-configuration')
+    for (const path of ['/clients', '/balances', '/keys/aaaaaaaa', '/clients/a/balance']) {
+      expect((await call(`GET ${path}`)).status).toBeLessThan(500)
+    }
     expect(await textOf(gate)).toBe(text)
     expect(await leftOf(gate)).toEqual([])
     expect((await call('GET /me')).status).toBe(200)

@@ -76,8 +76,17 @@ function openLarge(book: Book): Book {
 }
 
 function asClients(document: unknown): Clients {
-  if (!isObject(document) || !isObject(document['clients'])) throw new Error('It has no clients')
+  const clients = isObject(document) ? document['clients'] : null
+  if (!isObject(clients)) throw new Error('It has no clients')
+  const lacking = Object.keys(clients).find((name) => !hasKeys(clients[name]))
+  if (lacking !== undefined) throw new Error(`clients.${lacking}: It has no list of keys`)
   return document as unknown as Clients
+}
+
+/** What every answer goes through; all else that may be wrong is for checkFiles(), before a change. */
+function hasKeys(client: unknown): boolean {
+  const keys = isObject(client) ? client['keys'] : null
+  return Array.isArray(keys) && keys.every(isObject)
 }
 
 export function readText(book: Book, position: number, length: number): string {
