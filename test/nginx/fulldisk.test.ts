@@ -97,12 +97,15 @@ describe.skipIf(isNearMidnight || !canMount()).each(setups)('$name: a full disk'
     }
   }
 
-  /** The whole lines of the ledger: one that the full disk has torn is not among them. */
+  /**
+   * The whole lines of the ledger. What the full disk has left of a line stands in front of the next one,
+   * without an end of line between them.
+   */
   async function wholeLines(gate: Gate): Promise<Line[]> {
     const text = await readFile(join(gate.stateDir, 'ledger.jsonl'), 'utf8')
     return text.split('\n').flatMap((line) => {
       try {
-        return [JSON.parse(line) as Line]
+        return [JSON.parse(line.slice(line.lastIndexOf('{"version":'))) as Line]
       } catch {
         return []
       }
