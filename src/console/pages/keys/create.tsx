@@ -1,13 +1,11 @@
 import { useState } from 'preact/hooks'
 import { createKey } from '../../api/calls.ts'
-import { type ApiProblem, asProblem } from '../../api/problem.ts'
-import type { NewKey } from '../../api/types.ts'
 import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { ProblemNotice } from '../../ui/notice.tsx'
-import { useClosing } from './closing.ts'
+import { useMaking } from './making.ts'
 import { Secret } from './secret.tsx'
 
 const DAY_MS = 86_400_000
@@ -26,21 +24,8 @@ export function CreateKey({ clients, model, onDone, onClose }: Props) {
   const [client, setClient] = useState(clients[0] ?? '')
   const [days, setDays] = useState('')
   const [note, setNote] = useState('')
-  const [isBusy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<ApiProblem | null>(null)
-  const [made, setMade] = useState<NewKey | null>(null)
-  const closing = useClosing(made?.key !== undefined, onClose)
-  const submit = async () => {
-    setBusy(true)
-    setProblem(null)
-    try {
-      setMade(await createKey(client, fieldsOf(days, note)))
-      onDone()
-    } catch (error) {
-      setProblem(asProblem(error))
-    }
-    setBusy(false)
-  }
+  const make = () => createKey(client, fieldsOf(days, note))
+  const { made, problem, isBusy, closing, submit } = useMaking(make, onDone, onClose)
   if (made) {
     return (
       <Dialog key="made" title={words.madeTitle} isGuarded isWide onClose={closing.close}>

@@ -1,7 +1,5 @@
 import { useState } from 'preact/hooks'
 import { revokeKey, rotateKeys } from '../../api/calls.ts'
-import { type ApiProblem, asProblem } from '../../api/problem.ts'
-import type { NewKey } from '../../api/types.ts'
 import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/confirm.tsx'
@@ -9,7 +7,7 @@ import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { ProblemNotice } from '../../ui/notice.tsx'
 import { say } from '../../ui/toast.tsx'
-import { useClosing } from './closing.ts'
+import { useMaking } from './making.ts'
 import { Secret } from './secret.tsx'
 import type { OwnedKey } from './table.tsx'
 
@@ -23,22 +21,11 @@ export function RotateKeys({ client, model, onDone, onClose }: RotateProps) {
   const words = text().keys
   const [grace, setGrace] = useState(String(DAY_SECONDS))
   const [note, setNote] = useState('')
-  const [isBusy, setBusy] = useState(false)
-  const [problem, setProblem] = useState<ApiProblem | null>(null)
-  const [made, setMade] = useState<NewKey | null>(null)
-  const closing = useClosing(made?.key !== undefined, onClose)
-  const submit = async () => {
-    setBusy(true)
-    setProblem(null)
-    try {
-      const fields = note.trim() ? { note: note.trim() } : {}
-      setMade(await rotateKeys(client, { graceSeconds: Number(grace), ...fields }))
-      onDone()
-    } catch (error) {
-      setProblem(asProblem(error))
-    }
-    setBusy(false)
+  const make = () => {
+    const fields = note.trim() ? { note: note.trim() } : {}
+    return rotateKeys(client, { graceSeconds: Number(grace), ...fields })
   }
+  const { made, problem, isBusy, closing, submit } = useMaking(make, onDone, onClose)
   if (made) {
     return (
       <Dialog key="made" title={words.rotatedTitle} isGuarded isWide onClose={closing.close}>

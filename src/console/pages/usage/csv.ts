@@ -1,21 +1,7 @@
 import type { UsageRow } from '../../api/types.ts'
+import { COUNTED } from './sums.ts'
 
-const COLUMNS = [
-  'time',
-  'client',
-  'model',
-  'key',
-  'group',
-  'requests',
-  'refused',
-  'promptTokens',
-  'cachedTokens',
-  'completionTokens',
-  'reasoningTokens',
-  'audioSeconds',
-  'cost',
-  'estimated',
-] as const
+const COLUMNS = ['time', 'client', 'model', 'key', 'group', ...COUNTED, 'estimated'] as const
 
 /** The rows as CSV (RFC 4180), with the columns that any of them has. */
 export function toCsv(rows: UsageRow[]): string {

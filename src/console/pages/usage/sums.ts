@@ -1,25 +1,8 @@
 import type { Dimension, UsageRow } from '../../api/types.ts'
 import type { Measure } from './query.ts'
 
-/** The sums of one client, model, key or group over the whole period. */
-export type Sum = {
-  name: string
-  requests: number
-  refused: number
-  promptTokens: number
-  cachedTokens: number
-  completionTokens: number
-  reasoningTokens: number
-  audioSeconds: number
-  cost: number
-  isEstimated: boolean
-}
-
-/** What is drawn: for each time one value of each series. */
-export type Stack = { times: number[]; series: Series[] }
-export type Series = { name: string; isRest: boolean; values: number[] }
-
-const COUNTED = [
+/** What is added up of rows. */
+export const COUNTED = [
   'requests',
   'refused',
   'promptTokens',
@@ -29,6 +12,13 @@ const COUNTED = [
   'audioSeconds',
   'cost',
 ] as const
+
+/** The sums of one client, model, key or group over the whole period. */
+export type Sum = { name: string; isEstimated: boolean } & Record<(typeof COUNTED)[number], number>
+
+/** What is drawn: for each time one value of each series. */
+export type Stack = { times: number[]; series: Series[] }
+export type Series = { name: string; isRest: boolean; values: number[] }
 
 export function emptySum(name: string): Sum {
   return {
