@@ -27,7 +27,6 @@ const PROBLEMS = {
   'etag-needed': [428, 'The change has to say what it is based on'],
   broken: [500, 'The admin API broke'],
   'cannot-write': [500, 'The configuration could not be written'],
-  'not-built': [501, 'This is not built yet'],
   loading: [503, 'The configuration is not loaded'],
   locked: [503, 'The configuration is locked'],
   full: [503, 'A zone of shared memory is full'],

@@ -1,4 +1,3 @@
-import { problem } from '../../core/admin/problems.ts'
 import type { AdminRoute } from '../../core/admin/routes.ts'
 import type { Call, Handler, Reply } from '../../core/admin/types.ts'
 import { listAudit } from './audit.ts'
@@ -43,13 +42,9 @@ export function findHandler(route: AdminRoute): Handler {
     'GET /audit': listAudit,
     'GET /metrics': metrics,
   }
-  return handlers[`${route.method} ${route.path}`] || notBuilt
+  return handlers[`${route.method} ${route.path}`] as Handler
 }
 
 function me(call: Call): Reply {
   return { status: 200, body: call.who }
-}
-
-function notBuilt(call: Call): Reply {
-  return problem('not-built', `${call.method} ${call.path}`)
 }
