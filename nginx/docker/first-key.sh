@@ -1,26 +1,51 @@
 #!/bin/sh
-# Runs in the service `key` of docker-compose.yml: makes client demo and Prometheus' token where there is
-# no configuration, and lets the workers of nginx, user 101 in the official image, read and write.
+# Runs in the service `key` of docker-compose.yml at every start: makes what is missing of the folders, the
+# configuration, client demo, and Prometheus' token.
 set -eu
 tollgate="node dist/tollgate-cli.mjs"
-nginx_group=101
+state=/var/lib/tollgate
+config=$state/config
+# The workers of nginx, as user and as group: 101 in the official image.
+nginx=101
 
-[ -e /etc/tollgate/policy.json ] || echo '{"version":1,"plans":{"standard":{}}}' > /etc/tollgate/policy.json
-if ! $tollgate client show demo --dir /etc/tollgate > /dev/null 2>&1; then
-  $tollgate key create demo --dir /etc/tollgate
+# The other containers have users of their own, which read these too: a umask of 077 would keep them out.
+for path in dist dist/console dist/console/index.html nginx/observability/prometheus.yml; do
+  case $(stat -c %A $path) in
+    ???????r??) ;;
+    *)
+      echo "The containers cannot read $path: chmod -R go+rX dist nginx" >&2
+      exit 1
+      ;;
+  esac
+done
+
+# Root opens the ledger there, so the workers write into folders of their own.
+chown 0:$nginx $state
+chmod 750 $state
+mkdir -p $state/state
+chown $nginx:$nginx $state/state
+# Theirs only when it is whole, since nothing that root does in it before may be led elsewhere.
+if [ ! -d $config ]; then
+  rm -rf $config.new
+  mkdir -m 700 $config.new
+  echo '{"version":1,"plans":{"standard":{}}}' > $config.new/policy.json
+  chown -R 0:$nginx $config.new
+  chmod 640 $config.new/policy.json
+  chmod 2770 $config.new
+  mv $config.new $config
 fi
-# Prometheus' token: it may read, and only the user of the official image (nobody) can read the file.
+
+if $tollgate client show demo > /dev/null 2>&1; then
+  echo 'Client demo has its key. Another one: docker compose run --rm tollgate key create demo'
+else
+  $tollgate key create demo
+fi
+
+# It may read, and only the user of Prometheus' official image (nobody) can read the file.
 token=/run/tollgate/token
-if [ ! -s $token ] || ! grep -q '"prometheus"' /etc/tollgate/policy.json; then
-  (umask 077 && $tollgate admin token create prometheus --role read --dir /etc/tollgate --json |
+if [ ! -s $token ] || ! $tollgate admin token list --json | grep -q '"prometheus"'; then
+  (umask 077 && $tollgate admin token create prometheus --role read --json |
     node -e 'process.stdout.write(JSON.parse(fs.readFileSync(0, "utf8")).token)' > $token)
-  chown 65534:65534 $token
-  chmod 400 $token
 fi
-chown -R 0:$nginx_group /etc/tollgate
-chmod 750 /etc/tollgate
-# Root opens the ledger there, so the workers write into a folder of their own.
-chown 0:$nginx_group /var/lib/tollgate
-chmod 750 /var/lib/tollgate
-mkdir -p /var/lib/tollgate/state
-chown $nginx_group:$nginx_group /var/lib/tollgate/state
+chown 65534:65534 $token
+chmod 400 $token
