@@ -165,21 +165,3 @@ test('the gate tells all families, and docs/metrics.md describes each', async ()
     expect(docs).toContain(`\`${name}${type === 'counter' ? '_total' : ''}\``)
   }
 })
-
-test('docker-compose.yml is one, with all that it mounts', async () => {
-  const args = ['-f', join(packageDir(), 'docker-compose.yml'), 'config', '--format', 'json']
-  const { code, said } = await runTool(tools.compose, args)
-  expect(code, said).toBe(0)
-  const { services } = JSON.parse(said) as {
-    services: Record<string, { volumes?: { type: string; source: string; target: string }[] }>
-  }
-  expect(Object.keys(services).sort()).toEqual(['gate', 'grafana', 'key', 'mock', 'prometheus'])
-  const mounted = Object.values(services).flatMap(({ volumes }) => volumes ?? [])
-  for (const { source } of mounted.filter(({ source }) => source?.includes('observability'))) {
-    await expect(readFile(source).catch(({ code }) => code)).resolves.not.toBe('ENOENT')
-  }
-  const token = Object.entries(services).filter(([, { volumes }]) =>
-    (volumes ?? []).some(({ target }) => target === '/run/tollgate'),
-  )
-  expect(token.map(([name]) => name).sort()).toEqual(['key', 'prometheus'])
-})
