@@ -53,7 +53,7 @@ export type Meter = {
   last: Buffer | null
   /** The event with the usage of the whole answer. */
   final: Buffer | null
-  /** By choice, the last running count, as JSON; and, with a hard budget, the counts. */
+  /** By choice, the last running count, see countIn(); and, with a hard budget, the counts. */
   running: Buffer[]
   counts: number[]
   finished: boolean[]

@@ -67,18 +67,26 @@ export function countSoFar(meter: Meter): Usage {
   const usage: Usage = {}
   let completion = 0
   meter.running.forEach((count) => {
-    usage.promptTokens = numberAt(count, '"prompt_tokens":', 0)
-    completion += numberAt(count, '"completion_tokens":', 0)
+    const json = countIn(count)
+    usage.promptTokens = numberAt(json, '"prompt_tokens":', 0)
+    completion += numberAt(json, '"completion_tokens":', 0)
   })
   usage.completionTokens = completion || meter.events
   return usage
+}
+
+/** A running count as JSON: of the events that takeQuickly() keeps whole, it is the last object. */
+function countIn(kept: Buffer): Buffer {
+  if (kept[0] === 123) return kept
+  const open = kept.lastIndexOf(123)
+  return kept.subarray(open, kept.indexOf(125, open) + 1)
 }
 
 /** Each choice has its own running count; the prompt is the same for all. */
 function sumRunning(meter: Meter): Usage | null {
   let sum: Usage | null = null
   meter.running.forEach((count) => {
-    const usage = readUsage(parse(count.toString()))
+    const usage = readUsage(parse(countIn(count).toString()))
     if (usage) sum = sum ? addChoice(sum, usage) : usage
   })
   return sum

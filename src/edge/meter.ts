@@ -57,10 +57,9 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
   const state = r.metering
   if (state && state.isQuick && !flags.last) {
     const active = state.meter as Meter
-    if (takeQuickly(active, data)) {
-      const kept = active.last as Buffer
-      const length = kept.length
-      r.sendBuffer(kept)
+    const length = takeQuickly(active, data)
+    if (length) {
+      r.sendBuffer(active.last as Buffer)
       state.passedBytes += length
       state.frameBytes += frameOf(length)
       const nowMs = Date.now()
