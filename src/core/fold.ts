@@ -48,7 +48,7 @@ export function foldLines(text: string, nowMs: number, freshMs?: number): Folded
     folded.lines++
     const found = readLine(one)
     if (!found.isWhole) folded.skipped++
-    if (found.line) addLine(folded, found.line, since)
+    if (found.line) addLine(folded, found.line, found.timeMs, since)
   })
   folded.batches.forEach((batch) => {
     Object.keys(batch.rows).forEach((name) => {
@@ -58,28 +58,33 @@ export function foldLines(text: string, nowMs: number, freshMs?: number): Folded
   return folded
 }
 
+/** One line of the ledger that was read; `timeMs` is its time, 0 where there is no line. */
+export type FoundLine = { line: LedgerLine | null; timeMs: number; isWhole: boolean }
+
 /**
  * Reads one line. What a full disk or a power cut has left of a line stands in front of the next one,
  * without an end of line between them: that one is found all the same.
  */
-export function readLine(text: string): { line: LedgerLine | null; isWhole: boolean } {
-  const whole = parse(text)
-  if (whole) return { line: whole, isWhole: true }
+export function readLine(text: string): FoundLine {
+  const whole = parse(text, true)
+  if (whole.line) return whole
   let at = 0
   BEGINNINGS.forEach((beginning) => {
     // In a string of JSON the quotes would stand behind backslashes.
     at = Math.max(at, text.lastIndexOf(beginning))
   })
-  return { line: at > 0 ? parse(text.slice(at)) : null, isWhole: false }
+  return at > 0 ? parse(text.slice(at), false) : { line: null, timeMs: 0, isWhole: false }
 }
 
-function parse(text: string): LedgerLine | null {
+function parse(text: string, isWhole: boolean): FoundLine {
   try {
     const line = JSON.parse(text)
-    return line && typeof line.time === 'string' && parseTime(line.time) !== null ? line : null
+    const timeMs = line && typeof line.time === 'string' ? parseTime(line.time) : null
+    if (timeMs !== null) return { line, timeMs, isWhole }
   } catch (_) {
-    return null
+    // Torn, or no JSON at all.
   }
+  return { line: null, timeMs: 0, isWhole: false }
 }
 
 /** What one line adds to the sums of each of its subjects. */
@@ -109,8 +114,7 @@ function isName(name: unknown): name is string {
 }
 
 /** Lines are added up by their names first: for each line and subject it took twice as long. */
-function addLine(folded: Folded, line: LedgerLine, freshMs: number): void {
-  const timeMs = parseTime(line.time) || 0
+function addLine(folded: Folded, line: LedgerLine, timeMs: number, freshMs: number): void {
   const hour = hourOf(timeMs)
   const isSummary = (line as { summary?: unknown }).summary === true
   const isFresh = timeMs >= freshMs && !isSummary
@@ -140,7 +144,7 @@ function addRow(subjects: Folded['subjects'], row: Gathered, hour: number, nowMs
   })
 }
 
-function addWithin(windows: Windows, window: number, more: Sums): void {
+function addWithin(windows: Windows, window: string | number, more: Sums): void {
   const sums: Sums = windows[window] || [0, 0, 0]
   windows[window] = sums
   addTo(sums, more)
@@ -152,29 +156,32 @@ function addTo(sums: Sums, more: Sums): void {
   sums[2] += more[2]
 }
 
-/** Both together, without the days and months that are over. Changes neither. */
-export function addBalance(some: Balance | undefined, more: Balance, nowMs: number): Balance {
-  if (!some) return more
-  return {
-    all: addSums(some.all, more.all),
-    days: addWindows(some.days, more.days, dayOf(nowMs)),
-    months: addWindows(some.months, more.months, monthOf(nowMs)),
-  }
+/** The day and the month of a time, by their numbers. */
+export type Today = { day: number; month: number }
+
+/** Takes ms since 1970. */
+export function todayOf(nowMs: number): Today {
+  return { day: dayOf(nowMs), month: monthOf(nowMs) }
+}
+
+/** Adds `more` to a balance in place, and takes the days and months out of it that are over. */
+export function addBalance(balance: Balance, more: Balance, today: Today): void {
+  addTo(balance.all, more.all)
+  addWindows(balance.days, more.days, today.day)
+  addWindows(balance.months, more.months, today.month)
 }
 
 type Windows = { [window: string]: Sums }
 
-function addWindows(some: Windows, more: Windows, first: number): Windows {
-  const windows: Windows = {}
-  Object.keys(some).forEach((window) => {
-    if (Number(window) >= first) windows[window] = some[window] as Sums
-  })
-  Object.keys(more).forEach((window) => {
-    windows[window] = addSums(windows[window], more[window] as Sums)
-  })
-  return windows
-}
-
-function addSums(some: Sums | undefined, more: Sums): Sums {
-  return some ? [some[0] + more[0], some[1] + more[1], some[2] + more[2]] : more
+function addWindows(windows: Windows, more: Windows, first: number): void {
+  const over = Object.keys(windows)
+  for (let i = 0; i < over.length; i++) {
+    const window = over[i] as string
+    if (Number(window) < first) delete windows[window]
+  }
+  const added = Object.keys(more)
+  for (let i = 0; i < added.length; i++) {
+    const window = added[i] as string
+    addWithin(windows, window, more[window] as Sums)
+  }
 }

@@ -1,5 +1,6 @@
 import type { Mark } from '../core/balance.ts'
 import { BIRTH_COUNTER, dayOf } from '../core/counters.ts'
+import { todayOf } from '../core/fold.ts'
 import { dropUnfinished, readHead, restoreSome, writeSome } from './balancefile.ts'
 import {
   countCompressed,
@@ -183,9 +184,10 @@ function fill(cursor: Cursor, nowMs: number): boolean {
     createCounters()
     cursor.fillAt = 0
   }
+  const today = todayOf(nowMs)
   eachName(cursor.fillAt, (name) => {
     const balance = readSums(name)
-    if (balance) topUp(name, balance, nowMs)
+    if (balance) topUp(name, balance, today)
   })
   cursor.fillAt += SLICE_PAGES
   if (cursor.fillAt < cursor.pages) return true

@@ -91,39 +91,57 @@ export function clearRows(sinceMs: number, nowMs: number): RowsState {
 
 /** Adds to rows. The caller keeps the state, and sees to it that nobody finds this done by halves. */
 export function addToRows(state: RowsState, windows: Windows): void {
+  const zone = rowsZone()
   state.moves++
   Object.keys(windows).forEach((window) => {
     const rows = windows[window] as Rows
+    const fresh: string[] = []
     Object.keys(rows).forEach((name) => {
-      addToRow(state, window, name, rows[name] as RowSums)
+      addToRow(zone, state, window, name, rows[name] as RowSums, fresh)
     })
+    while (fresh.length > 0) noteRows(zone, state, window, fresh)
   })
 }
 
-function addToRow(state: RowsState, window: string, name: string, more: RowSums): void {
-  const zone = rowsZone()
+/** Adds to a row, or makes it, and then adds its name to `fresh`. */
+function addToRow(
+  zone: NgxSharedDict<string>,
+  state: RowsState,
+  window: string,
+  name: string,
+  more: RowSums,
+  fresh: string[],
+): void {
   const entry = `${window}\t${name}`
   const kept = zone.get(entry)
   if (kept !== undefined) {
     const sums: RowSums = JSON.parse(kept)
     addSums(sums, more)
-    setRow(state, entry, sums)
+    if (!put(zone, entry, JSON.stringify(sums))) noteLoss(state)
     return
   }
-  const allowed = allow(state, window, name)
-  if (allowed !== name) addToRow(state, window, allowed, more)
-  else if (setRow(state, entry, more)) noteRow(state, window, name)
+  const counter = countEntry(window, name)
+  const ofClient = Number(zone.get(counter) || 0)
+  const allowed = boundName(name, ofClient, rowsIn(state, window) + fresh.length)
+  if (allowed !== name) addToRow(zone, state, window, allowed, more, fresh)
+  else if (put(zone, entry, JSON.stringify(more)) && put(zone, counter, `${ofClient + 1}`))
+    fresh.push(name)
+  else dropRow(zone, state, entry)
 }
 
 /** Whether there was room. */
-function setRow(state: RowsState, entry: string, sums: RowSums): boolean {
+function put(zone: NgxSharedDict<string>, entry: string, value: string): boolean {
   try {
-    rowsZone().set(entry, JSON.stringify(sums))
+    zone.set(entry, value)
     return true
   } catch (_) {
-    noteLoss(state)
     return false
   }
+}
+
+function dropRow(zone: NgxSharedDict<string>, state: RowsState, entry: string): void {
+  noteLoss(state)
+  zone.delete(entry)
 }
 
 function noteLoss(state: RowsState): void {
@@ -131,36 +149,39 @@ function noteLoss(state: RowsState): void {
   state.sinceMs = Date.now()
 }
 
-/** The name under which a new row may be made. */
-function allow(state: RowsState, window: string, name: string): string {
-  const rows = Number(rowsZone().get(countEntry(window, name)) || 0)
+function rowsIn(state: RowsState, window: string): number {
   const count = state.windows[window]
-  const inWindow = state.open >= OPEN_ROWS_MAX ? Infinity : count ? count[0] : 0
-  return boundName(name, rows, inWindow)
+  return state.open >= OPEN_ROWS_MAX ? Infinity : count ? count[0] : 0
 }
 
 function countEntry(window: string, name: string): string {
   return `n${window}\t${clientOf(name)}`
 }
 
-function noteRow(state: RowsState, window: string, name: string): void {
-  const zone = rowsZone()
+/** Puts as many names as it has room for into the last page of a window, or a new one. */
+function noteRows(
+  zone: NgxSharedDict<string>,
+  state: RowsState,
+  window: string,
+  fresh: string[],
+): void {
   const count = state.windows[window] || [0, 0]
-  const isNew = count[0] % PAGE_NAMES === 0
-  const page = pageEntry(window, isNew ? count[1] : count[1] - 1)
-  const counter = countEntry(window, name)
+  const inLast = count[0] % PAGE_NAMES
+  const some = fresh.splice(0, PAGE_NAMES - inLast)
+  const page = pageEntry(window, inLast === 0 ? count[1] : count[1] - 1)
+  const before = inLast === 0 ? [] : [zone.get(page) as string]
   try {
-    zone.set(page, isNew ? name : `${zone.get(page)}\n${name}`)
-    zone.set(counter, `${Number(zone.get(counter) || 0) + 1}`)
+    zone.set(page, before.concat(some).join('\n'))
   } catch (_) {
-    noteLoss(state)
-    zone.delete(`${window}\t${name}`)
+    some.forEach((name) => {
+      dropRow(zone, state, `${window}\t${name}`)
+    })
     return
   }
-  count[0]++
-  if (isNew) count[1]++
+  count[0] += some.length
+  if (inLast === 0) count[1]++
   state.windows[window] = count
-  state.open++
+  state.open += some.length
 }
 
 function pageEntry(window: string, page: number): string {

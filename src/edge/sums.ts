@@ -1,5 +1,5 @@
 import type { Mark } from '../core/balance.ts'
-import { addBalance, type Balance } from '../core/fold.ts'
+import { addBalance, type Balance, todayOf } from '../core/fold.ts'
 import type { UsageHead } from '../core/rollupfile.ts'
 import { readRowsState } from './rows.ts'
 import { topUp } from './topup.ts'
@@ -129,17 +129,20 @@ export function isChanging(): boolean {
 
 /** Adds to the sums of subjects. For changeTogether(). */
 export function addToSums(cursor: Cursor, more: { [name: string]: Balance }, nowMs: number): void {
+  const zone = sumsZone()
+  const today = todayOf(nowMs)
   const fresh: string[] = []
   Object.keys(more).forEach((name) => {
-    const kept = readSums(name)
-    const balance = addBalance(kept || emptyBalance(), more[name] as Balance, nowMs)
+    const kept = zone.get(name)
+    const balance: Balance = kept === undefined ? emptyBalance() : JSON.parse(kept)
+    addBalance(balance, more[name] as Balance, today)
     // What comes out of balance.json may yet prove wrong.
-    if (cursor.restoreAt < 0) topUp(name, balance, nowMs)
+    if (cursor.restoreAt < 0) topUp(name, balance, today)
     // nginx logs every failure.
-    if (!kept && cursor.isPartial) return
+    if (kept === undefined && cursor.isPartial) return
     try {
-      sumsZone().set(name, JSON.stringify(balance))
-      if (!kept) fresh.push(name)
+      zone.set(name, JSON.stringify(balance))
+      if (kept === undefined) fresh.push(name)
     } catch (_) {
       cursor.isPartial = true
     }

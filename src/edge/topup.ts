@@ -7,7 +7,7 @@ import {
   FULL_COUNTER,
   monthOf,
 } from '../core/counters.ts'
-import type { Balance, Sums } from '../core/fold.ts'
+import type { Balance, Sums, Today } from '../core/fold.ts'
 import type { Limited } from '../core/record.ts'
 import { countersZone } from './registry.ts'
 import { subjectId } from './subject.ts'
@@ -51,29 +51,34 @@ function slotsZone(): NgxSharedDict<number> {
  * line, so that a counter is below the sum only where its zone is new: in a race between the two, what
  * the gate adds in between is not in the sum yet, and stays added.
  */
-export function topUp(name: string, balance: Balance, nowMs: number): void {
+export function topUp(name: string, balance: Balance, today: Today): void {
+  // Of who has used nothing there is nothing to count.
+  if (balance.all[0] === 0 && balance.all[1] === 0) return
+  const counters = countersZone()
   const id = idOf(name)
-  raise('d', 'D', id, balance.days, dayOf(nowMs))
-  raise('m', 'M', id, balance.months, monthOf(nowMs))
+  raise(counters, ['d', 'D'], id, balance.days, today.day)
+  raise(counters, ['m', 'M'], id, balance.months, today.month)
 }
 
+/** The counters of tokens and of cost. */
 function raise(
-  tokens: CounterKind,
-  cost: CounterKind,
+  counters: NgxSharedDict<number>,
+  kinds: [CounterKind, CounterKind],
   id: string,
   windows: { [window: string]: Sums },
   first: number,
 ): void {
-  Object.keys(windows).forEach((window) => {
-    const sums = windows[window] as Sums
-    if (Number(window) < first) return
-    raiseTo(counterName(tokens, id, Number(window)), sums[0])
-    raiseTo(counterName(cost, id, Number(window)), sums[1])
-  })
+  const names = Object.keys(windows)
+  for (let i = 0; i < names.length; i++) {
+    const sums = windows[names[i] as string] as Sums
+    const window = Number(names[i])
+    if (window < first) continue
+    if (sums[0] > 0) raiseTo(counters, counterName(kinds[0], id, window), sums[0])
+    if (sums[1] > 0) raiseTo(counters, counterName(kinds[1], id, window), sums[1])
+  }
 }
 
-function raiseTo(name: string, sum: number): void {
-  const counters = countersZone()
+function raiseTo(counters: NgxSharedDict<number>, name: string, sum: number): void {
   const count = counters.get(name) || 0
   if (count >= sum) return
   try {

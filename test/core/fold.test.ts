@@ -7,7 +7,7 @@ import {
   parseSubjects,
 } from '../../src/core/balance.ts'
 import { dayOf, monthOf } from '../../src/core/counters.ts'
-import { addBalance, type Balance, foldLines, readLine } from '../../src/core/fold.ts'
+import { addBalance, type Balance, foldLines, readLine, todayOf } from '../../src/core/fold.ts'
 
 const NOW_MS = Date.parse('2026-11-25T12:00:00Z')
 const TODAY = dayOf(NOW_MS)
@@ -160,20 +160,26 @@ describe('addBalance', () => {
     months: { [THIS_MONTH - 1]: [1, 1, 1], [THIS_MONTH]: [4, 5, 6] },
   }
 
-  test('adds, drops days and months that are over, and changes neither', () => {
-    const before = JSON.stringify(some)
-    expect(addBalance(some, some, NOW_MS)).toEqual({
+  const added = (more: Balance) => {
+    const balance: Balance = JSON.parse(JSON.stringify(some))
+    const before = JSON.stringify(more)
+    addBalance(balance, more, todayOf(NOW_MS))
+    expect(JSON.stringify(more)).toBe(before)
+    return balance
+  }
+
+  test('adds in place, and drops days and months that are over', () => {
+    expect(added(some)).toEqual({
       all: [2, 4, 6],
       days: { [TODAY - 1]: [1, 1, 1], [TODAY]: [2, 4, 6] },
       months: { [THIS_MONTH - 1]: [1, 1, 1], [THIS_MONTH]: [8, 10, 12] },
     })
     const more: Balance = { all: [1, 1, 1], days: {}, months: {} }
-    expect(addBalance(some, more, NOW_MS)).toEqual({
+    expect(added(more)).toEqual({
       all: [2, 3, 4],
       days: { [TODAY]: [1, 2, 3] },
       months: { [THIS_MONTH]: [4, 5, 6] },
     })
-    expect(JSON.stringify(some)).toBe(before)
   })
 })
 

@@ -1,4 +1,4 @@
-import { addBalance, type Balance, foldLines } from '../../core/fold.ts'
+import { addBalance, type Balance, foldLines, todayOf } from '../../core/fold.ts'
 import { readLines } from '../ledgerfile.ts'
 import { giveWay } from '../load.ts'
 import { type Cursor, readCursor, readSums } from '../sums.ts'
@@ -45,9 +45,12 @@ function addRest(used: Used, names: string[], cursor: Cursor, ledger: string, no
     const rest = readRest(ledger, offsetOf(cursor))
     if (rest.isMore) used.notices.push('The ledger is being added up: the figures are behind')
     const folded = foldLines(rest.text, nowMs).subjects
+    const today = todayOf(nowMs)
     names.forEach((name) => {
       const more = folded[name]
-      if (more) used.subjects[name] = addBalance(used.subjects[name], more, nowMs)
+      const sums = used.subjects[name]
+      if (more && sums) addBalance(sums, more, today)
+      else if (more) used.subjects[name] = more
     })
   } catch (error) {
     used.notices.push(`The ledger cannot be read: ${(error as Error).message}`)
