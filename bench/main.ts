@@ -7,6 +7,7 @@ import { describeMachine } from './machine.ts'
 import { listNotes, say, tell } from './notes.ts'
 import { type Options, type Part, readOptions, USAGE } from './options.ts'
 import { measureBundles } from './parts/bundles.ts'
+import { measureFolding } from './parts/folding.ts'
 import { measureInstructions } from './parts/instructions.ts'
 import { measureLoading } from './parts/loading.ts'
 import { measureMemory } from './parts/memory.ts'
@@ -75,6 +76,7 @@ async function measureAll(
     instructions: await part('instructions', measureInstructions, earlier.instructions ?? []),
     bodies: await part('bodies', measureBodies, earlier.bodies ?? []),
     keys: await part('keys', measureKeys, earlier.keys ?? []),
+    folding: await part('folding', measureFolding, earlier.folding ?? []),
     streams: await part('streams', measureStreams, earlier.streams ?? []),
     memory: await part('memory', measureMemory, earlier.memory ?? []),
     loading: await part('loading', measureLoading, earlier.loading ?? []),

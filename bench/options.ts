@@ -6,6 +6,7 @@ export const PARTS = [
   'instructions',
   'bodies',
   'keys',
+  'folding',
   'streams',
   'memory',
   'loading',
@@ -15,7 +16,7 @@ export const PARTS = [
 ] as const
 
 /** What a quick run has no time for. */
-const QUICK_WITHOUT: readonly string[] = ['bodies', 'keys', 'loading', 'peers']
+const QUICK_WITHOUT: readonly string[] = ['bodies', 'keys', 'folding', 'loading', 'peers']
 
 export type Part = (typeof PARTS)[number]
 

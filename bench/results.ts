@@ -23,6 +23,16 @@ export type RequestRow = {
   fewRatio: number | null
 }
 
+/** CPU time that housekeeping takes for each line of the ledger that it adds up. */
+export type FoldingRow = {
+  world: string
+  /** Of so many clients lines come in turns. */
+  clients: number
+  /** The least that it could be, see floors/fold.js. */
+  isFloor: boolean
+  lineUs: Figure
+}
+
 /** Instructions under callgrind, by request and by streamed event. */
 export type InstructionRow = {
   subject: string
@@ -117,6 +127,7 @@ export type Results = {
   requests: RequestRow[]
   bodies: RequestRow[]
   keys: RequestRow[]
+  folding: FoldingRow[]
   instructions: InstructionRow[]
   streams: StreamRow[]
   memory: MemoryRow[]

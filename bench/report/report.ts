@@ -2,6 +2,7 @@ import type { Results } from '../results.ts'
 import type { Chart } from './charts.ts'
 import {
   bundleSection,
+  foldingSection,
   latencySection,
   loadingSection,
   loadSection,
@@ -31,6 +32,7 @@ export function formatReport(results: Results, charts: readonly Chart[]): string
     ...picture(charts, 'ratios.svg'),
     ...section('Large requests', results.bodies.length, loadSection(results.bodies, 'bytes')),
     ...section('Many keys', results.keys.length, loadSection(results.keys, 'keys')),
+    ...section('Adding up the ledger', results.folding.length, foldingSection(results)),
     ...section('Streams', results.streams.length, streamSection(results)),
     ...section('When events come, in ms', results.streams.length, latencySection(results)),
     ...picture(charts, 'gaps.svg'),

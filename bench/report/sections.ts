@@ -37,6 +37,15 @@ export function loadSection(rows: readonly RequestRow[], by: 'bytes' | 'keys'): 
   )
 }
 
+export function foldingSection(results: Results): string[] {
+  const rows = results.folding.map(({ world, clients, isFloor, lineUs }) => [
+    `${isFloor ? 'needed work' : "the gate's housekeeping"} (${world})`,
+    show(clients, 0),
+    spread(lineUs),
+  ])
+  return formatTable(['20,000 lines', 'clients', 'CPU us a line'], rows)
+}
+
 export function streamSection(results: Results): string[] {
   const counted = new Map(results.instructions.map((row) => [row.subject, row]))
   const head = ['streams', 'subject', 'counts', 'CPU us/event', 'x plain', 'busy']

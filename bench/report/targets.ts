@@ -42,7 +42,7 @@ export function listTargets(results: Results): Target[] {
     ...requests.flatMap((row) => requestTargets(row, requests)),
     ...streams.flatMap((row) => streamTargets(row, streams)),
     ...memory.flatMap((row) => memoryTargets(row, memory)),
-    ...keys.flatMap(keyTargets),
+    ...keys.flatMap((row) => keyTargets(row, results)),
     ...loading.map(stallTarget),
   ]
 }
@@ -137,10 +137,23 @@ function memoryTargets(row: MemoryRow, rows: readonly MemoryRow[]): Target[] {
   return [open, event]
 }
 
-function keyTargets(row: RequestRow): Target[] {
+function keyTargets(row: RequestRow, results: Results): Target[] {
   if (row.keys !== 100_000 || kindOf(row) !== 'identity') return []
   const limit = { most: 1.05, unit: 'x 10 keys' }
-  return [atMost('keys', '100,000 keys', row, limit, NO_FLOORS, ({ fewRatio }) => fewRatio)]
+  const figure = ({ fewRatio }: RequestRow) => fewRatio
+  const target = atMost('keys', '100,000 keys', row, limit, NO_FLOORS, figure)
+  return [{ ...target, floor: floorOfKeys(row, results) }]
+}
+
+/** A request with few keys, and what a line of another client takes at least, more than one of few. */
+function floorOfKeys(row: RequestRow, { keys, folding }: Results): number | null {
+  const few = keys.find(({ subject, keys }) => subject === row.subject && keys === 10)
+  const [world] = row.subject.split(' ')
+  const least = folding.filter((one) => one.world === world && one.isFloor)
+  const fewUs = least.find(({ clients }) => clients === 10)?.lineUs.median
+  const manyUs = least.find(({ clients }) => clients > 10)?.lineUs.median
+  if (few === undefined || fewUs === undefined || manyUs === undefined) return null
+  return 1 + (manyUs - fewUs) / few.cpuUs.median
 }
 
 function stallTarget(row: LoadingRow): Target {

@@ -64,7 +64,10 @@ const WHY: Record<About, Why> = {
   },
   keys: {
     title: '100,000 keys',
-    above: 'With so many keys each record is out of the caches when it is read.',
+    above:
+      'A request with 10 keys shares the entries that its line of the ledger is added to with many others. ' +
+      'With 100,000, each line is added to sums, rows and counters of its own, all of them out of the ' +
+      'caches: see Adding up the ledger. It is done by one worker of them all, between requests.',
   },
   stall: {
     title: 'A stall while keys are reloaded',
