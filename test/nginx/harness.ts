@@ -83,11 +83,13 @@ export type GateOptions = {
 /** The time that a line of the ledger may take. */
 const LINE_MS = 20
 
-/** A key and what clients.json knows of it. */
+let keysMade = 0
+
+/** A key and what clients.json knows of it. Of 3,000 random ids two are alike once in 1,000 runs. */
 export function makeKey(
   secret = `tg_${randomBytes(4).toString('hex')}_${randomBytes(24).toString('hex')}`,
 ) {
-  const id = randomBytes(4).toString('hex')
+  const id = `k${(keysMade++).toString(36).padStart(7, '0')}`
   const sha256 = createHash('sha256').update(secret).digest('hex')
   return { secret, record: { id, sha256, created: '2026-01-01T00:00:00Z' } }
 }
