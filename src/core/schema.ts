@@ -55,6 +55,8 @@ const COUNT_MAX = 9007199254740991
 const AMOUNT_MAX = 1000000
 /** Every call of the admin API looks through all of them. */
 export const ADMINS_MAX = 200
+/** Of one client, whose line is read as a whole. */
+export const KEYS_MAX = 1000
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
 
 function count(description: string): Schema {
@@ -218,7 +220,7 @@ export function clientSchema(): Schema {
   }
   properties['group'] = { type: 'string', pattern: NAME_PATTERN }
   properties['disabled'] = { type: 'boolean', description: 'Refuse all keys of this client' }
-  properties['keys'] = { type: 'array', items: keySchema(), maxItems: 1000 }
+  properties['keys'] = { type: 'array', items: keySchema(), maxItems: KEYS_MAX }
   return { type: 'object', additionalProperties: false, required: ['keys'], properties }
 }
 

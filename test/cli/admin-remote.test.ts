@@ -1,4 +1,5 @@
-import { chmod, chown, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { World } from '../../src/cli/nginx/find.ts'
@@ -66,6 +67,19 @@ async function normalise(text: string, gate: Gate): Promise<string> {
     .replace(/[0-9a-f]{64}/g, 'HASH')
 }
 
+/** Map files to import, and what stands in them: a key that is known, new ones, and lines with problems. */
+const maps = await mkdtemp(join(tmpdir(), 'tollgate-maps-'))
+afterAll(() => rm(maps, { recursive: true, force: true }))
+const MAPS = {
+  good: `map $http_authorization $c {\n  default "";\n  "Bearer sk-1" "app";\n  "Bearer sk-2" "web";\n}`,
+  known: `"Bearer ${known.secret}" "app";\n"Bearer ${retired.secret}" "old";\n`,
+  others: `"Bearer sk-3" "app";\n"Bearer ${known.secret}" "web";\n`,
+  broken: '"Bearer sk-4" "My App";\n"Bearer sk-5" "web";\n"Bearer sk-5" "app";\n',
+  odd: '"Bearer sk-6" constructor;\n"Bearer sk-7" toString;\n"Bearer sk-8" __proto__;\n',
+  empty: 'map $http_authorization $c { default ""; }',
+}
+for (const [name, text] of Object.entries(MAPS)) await writeFile(join(maps, name), text)
+
 /** Commands that come to the same over both, in this order; a name in capitals is the id of a key. */
 const COMMANDS: [string, string[], Expected?][] = [
   ['all clients', ['client', 'list']],
@@ -113,7 +127,22 @@ const COMMANDS: [string, string[], Expected?][] = [
   ['a plan with a salt', ['plan', 'set', 'silver', 'cacheSalt=true']],
   ['a plan that is wrong', ['plan', 'set', 'silver', 'scopes=none'], 1],
   ['plans after that', ['plan', 'list']],
+  ['keys of a map', ['import', join(maps, 'good')]],
+  ['keys of a map again', ['import', join(maps, 'good')]],
+  ['keys that are there', ['import', join(maps, 'known'), '--plan', 'gold']],
+  ['keys of others', ['import', join(maps, 'others')], 1],
+  ['the rest of them', ['import', join(maps, 'others'), '--partial'], 1],
+  ['lines with problems', ['import', join(maps, 'broken')], 1],
+  ['the lines without', ['import', join(maps, 'broken'), '--partial', '--plan', 'silver'], 1],
+  ['names that every object has', ['import', join(maps, 'odd')], 1],
+  ['those of them that are names', ['import', join(maps, 'odd'), '--partial'], 1],
+  ['a map without keys', ['import', join(maps, 'empty')]],
+  ['a map for a plan that is not there', ['import', join(maps, 'good'), '--plan', 'golds'], 1],
+  ['a map that is not there', ['import', join(maps, 'none')], 1],
+  ['all keys after the import', ['key', 'list']],
+  ['all clients after the import', ['client', 'list']],
   ['a key revoked', ['key', 'revoke', 'KNOWN']],
+  ['a map with a key that was revoked', ['import', join(maps, 'known')]],
   ['a key that was revoked', ['key', 'verify', known.secret], 1],
   ['a key revoked again', ['key', 'revoke', 'KNOWN']],
   ['a key revoked that is not there', ['key', 'revoke', 'zzzzzzzz'], 1],
@@ -321,6 +350,23 @@ describe.each(setups)('$name: the command over the admin API', (setup) => {
       }
     }
     expect(countOf(await overApi('usage', '--json'))).toBe(countOf(await ofFiles(...whole)))
+  })
+
+  test('an import that is too large is refused before it is sent, with the fix', async () => {
+    const before = await readFile(join(remote.configDir, 'clients.json'), 'utf8')
+    const lines = Array.from({ length: 12_000 }, (_, at) => `"Bearer sk-many-${at}" "c${at}";`)
+    const file = join(maps, 'many')
+    await writeFile(file, lines.join('\n'))
+    const { code, stdout, stderr } = await overApi('import', file)
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+    expect(stderr).toMatch(/takes 1 MB at once, and these 12000 keys are \d+ bytes/)
+    const [, most = ''] = /split the file, about (\d+) keys in each/.exec(stderr) ?? []
+    expect(await readFile(join(remote.configDir, 'clients.json'), 'utf8')).toBe(before)
+    await writeFile(file, lines.slice(0, Number(most) - 100).join('\n'))
+    const { added } = await json('import', file)
+    expect(added).toHaveLength(Number(most) - 100)
+    expect(await readFile(join(remote.stateDir, 'audit.jsonl'), 'utf8')).not.toContain('sk-many')
+    await remote.setClients(clients())
   })
 
   test('tail --live and balance ask the gate', async () => {

@@ -150,7 +150,6 @@ describe('--admin', () => {
   })
 
   test.each([
-    ['import', ['import', 'keys.map']],
     ['ledger verify', ['ledger', 'verify']],
     ['tail', ['tail'], 'tail --live goes over the admin API'],
     ['admin token list', ['admin', 'token', 'list']],
@@ -177,7 +176,7 @@ describe('--admin', () => {
     expect(away.stderr).toContain('Cannot reach the admin API at http://127.0.0.1:1')
     const here = await start(['client', 'list', '--dir', folder], env).ended
     expect(here.stdout).toContain('No clients yet')
-    const local = await start(['import', 'keys.map'], env).ended
+    const local = await start(['ledger', 'verify'], env).ended
     expect(local.stderr).toContain('works on this machine alone')
   })
 })

@@ -184,6 +184,14 @@ describe.each(await findAdminSetups())('$name: what the admin API answers', (set
     const sha256 = createHash('sha256').update(made.key).digest('hex')
     await call('POST /keys/verify', '/keys/verify', { sha256 })
     await call('POST /keys/verify', '/keys/verify', { sha256: '0'.repeat(64) })
+    const imported = [
+      { line: 1, client: 'web', id: made.id, sha256 },
+      { line: 2, client: 'other', id: 'aaaaaaaa', sha256: '1'.repeat(64) },
+      { line: 3, client: 'other', id: 'bbbbbbbb', sha256 },
+    ]
+    await call('POST /import', '/import', { keys: imported, plan: 'none' })
+    await call('POST /import', '/import', { keys: imported, partial: true, note: 'x' })
+    await call('POST /import', '/import', { keys: [{ line: 1 }] })
     const body = {
       model: 'Qwen/Qwen3-8B',
       messages: [],

@@ -11,6 +11,13 @@ import {
   revokeKey,
   rotateKeys,
 } from '../../core/edits.ts'
+import {
+  endImport,
+  type Imported,
+  type ImportedKey,
+  importKeys,
+  refusePlan,
+} from '../../core/imports.ts'
 import type { Folder } from '../dirs.ts'
 import { readStateIn } from '../foreground.ts'
 import { ask } from '../ledger/ask.ts'
@@ -19,7 +26,7 @@ import { sumUp } from '../ledger/report.ts'
 import { readStanding } from '../ledger/standing.ts'
 import { Refused } from '../output.ts'
 import { editClients, editPlan, inspect, load, rewriteClients } from '../store.ts'
-import type { Status, Store } from './store.ts'
+import type { ImportOrder, Status, Store } from './store.ts'
 
 /** The gate whose files are on this machine. `isNamed`: the folder has to be there. */
 export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Store {
@@ -46,6 +53,7 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
       editClients(dir, (clients, policy) => addKey(clients, policy, request, plan)),
     rotateKeys: (request, graceMs) =>
       editClients(dir, (clients, policy) => rotateKeys(clients, policy, request, graceMs)),
+    importKeys: (keys, order) => importInto(dir, keys, order, nowMs),
     revokeKey: (id, atMs) => editClients(dir, (clients) => revokeKey(clients, id, atMs)),
     editClient: (_name, edit) =>
       editClients(dir, (clients, policy) => {
@@ -68,6 +76,20 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
     running: (ledger) => ask(findPlace(folder, ledger), []),
     status: () => readStatus(findPlace(folder, undefined)),
   }
+}
+
+async function importInto(
+  dir: string,
+  keys: ImportedKey[],
+  { plan, note, ...mode }: ImportOrder,
+  nowMs: number,
+): Promise<Imported> {
+  const { imported } = await editClients(dir, (clients, policy) => {
+    const refused = refusePlan(policy, plan)
+    if (refused) return refused
+    return endImport(clients, importKeys(clients, policy, keys, { nowMs, plan, note }), mode)
+  })
+  return imported
 }
 
 /** What the housekeeping has written last, and whether there is still one that answers. */

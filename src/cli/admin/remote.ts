@@ -23,6 +23,7 @@ export function openRemote(target: AdminTarget): Store {
     },
     addKey: (request, plan) => writing.addKey(wire, request, plan),
     rotateKeys: (request, graceMs) => writing.rotateKeys(wire, request, graceMs),
+    importKeys: (keys, order) => writing.importKeys(wire, keys, order),
     revokeKey: (id) => writing.revokeKey(wire, id),
     editClient: (name, edit) => writing.editClient(wire, name, edit),
     removeClient: (name) => writing.removeClient(wire, name),

@@ -1,5 +1,6 @@
 import type { Status as RemoteStatus } from '../../core/admin/status.ts'
 import type { Refused as EditRefused, NewKey } from '../../core/edits.ts'
+import type { Imported, ImportedKey, ImportMode } from '../../core/imports.ts'
 import type { LoadState } from '../../core/record.ts'
 import type { Reply } from '../../core/running.ts'
 import type { Client, Clients, Key, Policy } from '../../core/shapes.ts'
@@ -28,6 +29,9 @@ export type UsageQuestion = {
  */
 export type Usage = { ledger: string | null; period: Period; grouped: Grouped; notices: string[] }
 
+/** How an import is made: on what plan new clients are, and what is noted at the keys. */
+export type ImportOrder = ImportMode & { plan: string | undefined; note: string }
+
 /** How the gate is: what it has loaded, and over the admin API also how nginx is. */
 export type Status = Partial<RemoteStatus> & Omit<LoadState, 'ledger'>
 
@@ -54,6 +58,8 @@ export type Store = {
     plan: string | undefined,
   ): Promise<{ client: Client; key: Key; isNewClient: boolean }>
   rotateKeys(request: NewKey, graceMs: number): Promise<{ key: Key; expiring: Key[] }>
+  /** Adds many keys that were read out of a file, all or none of them. */
+  importKeys(keys: ImportedKey[], order: ImportOrder): Promise<Imported>
   revokeKey(id: string, nowMs: number): Promise<{ name: string; key: Key; wasRevoked: boolean }>
   /** Edits the fields of one client, not its keys. */
   editClient(

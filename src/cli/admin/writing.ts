@@ -1,6 +1,8 @@
 import { addKey as addKeyTo, type Refused as EditRefused, type NewKey } from '../../core/edits.ts'
+import type { Imported, ImportedKey } from '../../core/imports.ts'
 import type { Client, Clients, Grant, Key, Policy } from '../../core/shapes.ts'
 import { formatTime } from '../../core/time.ts'
+import { count, Refused } from '../output.ts'
 import { accept } from '../store.ts'
 import { readClient, readPolicy } from './reading.ts'
 import {
@@ -11,7 +13,11 @@ import {
   type RemoteClient,
   type RemoteKey,
 } from './shapes.ts'
+import type { ImportOrder } from './store.ts'
 import { again, orNull, pathOf, type Wire } from './wire.ts'
+
+/** client_max_body_size of admin.conf. */
+const BODY_BYTES_MAX = 1_048_576
 
 /** Adds a key that was made here: the API gets its id and hash, and never the key. */
 export function addKey(wire: Wire, request: NewKey, plan: string | undefined) {
@@ -24,6 +30,30 @@ export function addKey(wire: Wire, request: NewKey, plan: string | undefined) {
     const key = await wire.post<RemoteKey>(pathOf('clients', name, 'keys'), bodyOf(request))
     return { client, key: keyOf(key), isNewClient: found === null }
   })
+}
+
+/** Sends ids and hashes of keys; the API takes all of them, or none. */
+export async function importKeys(
+  wire: Wire,
+  keys: ImportedKey[],
+  { plan, note, isPartial, isDry }: ImportOrder,
+): Promise<Imported> {
+  const body = {
+    keys: keys.map(({ line, identity, id, sha256 }) => ({ line, client: identity, id, sha256 })),
+    note,
+    ...(plan === undefined ? {} : { plan }),
+    ...(isPartial ? { partial: true } : {}),
+    ...(isDry ? { dryRun: true } : {}),
+  }
+  const bytes = Buffer.byteLength(JSON.stringify(body))
+  if (bytes > BODY_BYTES_MAX) {
+    const most = Math.floor((keys.length * BODY_BYTES_MAX) / bytes)
+    throw new Refused(
+      `The admin API takes 1 MB at once, and these ${count(keys.length, 'key')} are ${bytes} bytes: ` +
+        `split the file, about ${most} keys in each, or import it on the host of the gate`,
+    )
+  }
+  return wire.post<Imported>('/import', body)
 }
 
 export async function rotateKeys(

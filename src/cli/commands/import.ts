@@ -2,14 +2,12 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { text } from 'node:stream/consumers'
 import type { Command } from 'commander'
-import { type ImportResult, importKeys } from '../../core/imports.ts'
-import { hasOwn } from '../../core/interpret.ts'
+import type { Imported } from '../../core/imports.ts'
 import { parseKey } from '../../core/key.ts'
 import { type MapEntry, parseMapFile } from '../../core/mapfile.ts'
-import { localContextOf } from '../context.ts'
+import { contextOf } from '../context.ts'
 import { count, print, Refused } from '../output.ts'
 import { createKeyId, sha256Hex } from '../secret.ts'
-import { editClients } from '../store.ts'
 
 type ImportOptions = { plan?: string; partial?: boolean }
 
@@ -30,28 +28,21 @@ export function registerImport(program: Command): void {
 }
 
 async function importFile(file: string, options: ImportOptions, command: Command): Promise<void> {
-  const { dir, isJson, nowMs } = localContextOf(command)
+  const { store, isJson } = contextOf(command)
   const label = file === '-' ? 'standard input' : file
   const parsed = parseMapFile(file === '-' ? await text(process.stdin) : await readMap(file))
-  const keys = parsed.entries.map(withIdAndHash)
-  const note = `imported from ${file === '-' ? label : basename(file)}`.slice(0, 1000)
-  let isChanged = false
-  const result = await editClients(dir, (clients, policy) => {
-    if (options.plan !== undefined && !hasOwn(policy.plans ?? {}, options.plan)) {
-      return { refused: `No plan "${options.plan}" in policy.json; see: tollgate plan list` }
-    }
-    const imported = importKeys(clients, policy, keys, { nowMs, plan: options.plan, note })
-    imported.problems = [...parsed.problems, ...imported.problems].sort((a, b) => a.line - b.line)
-    isChanged =
-      imported.added.length > 0 && (imported.problems.length === 0 || options.partial === true)
-    return isChanged ? imported : { ...imported, document: clients }
+  const isPartial = options.partial === true
+  const imported = await store.importKeys(parsed.entries.map(withIdAndHash), {
+    plan: options.plan,
+    note: `imported from ${file === '-' ? label : basename(file)}`.slice(0, 1000),
+    isPartial,
+    // Lines that nobody could read are problems as well.
+    isDry: parsed.problems.length > 0 && !isPartial,
   })
-  const { added, skipped, problems } = result
-  print(
-    isJson,
-    { changed: isChanged, added: isChanged ? added : [], skipped, problems },
-    describe(result, isChanged, label),
-  )
+  const problems = [...parsed.problems, ...imported.problems].sort((a, b) => a.line - b.line)
+  const { changed, added, skipped } = imported
+  const result = { ...imported, problems }
+  print(isJson, { changed, added, skipped, problems }, describe(result, label))
   if (problems.length > 0) process.exitCode = 1
 }
 
@@ -68,8 +59,8 @@ function withIdAndHash(entry: MapEntry) {
   return { line: entry.line, identity: entry.identity, id, sha256: sha256Hex(entry.key) }
 }
 
-function describe(result: ImportResult, isChanged: boolean, label: string): string {
-  const { added, skipped, problems } = result
+function describe(imported: Imported, label: string): string {
+  const { added, skipped, problems } = imported
   const dead = skipped
     .filter((key) => key.state !== 'live')
     .map((key) => `${label}:${key.line}: ${key.client}: Key ${key.id} is there, but ${key.state}`)
@@ -81,8 +72,8 @@ function describe(result: ImportResult, isChanged: boolean, label: string): stri
   const already =
     skipped.length > 0 ? `; skipped ${count(skipped.length, 'key')} there already` : ''
   const summary =
-    problems.length === 0 || isChanged
+    problems.length === 0 || imported.changed
       ? `${done}${already}.`
-      : `Nothing was changed: ${count(problems.length, 'problem')}. Fix them, or import the other ${count(added.length, 'key')} with --partial.`
+      : `Nothing was changed: ${count(problems.length, 'problem')}. Fix them, or import the other ${count(imported.importable, 'key')} with --partial.`
   return [...lines, ...dead, summary].join('\n')
 }

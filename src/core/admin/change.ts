@@ -6,6 +6,9 @@ import type { Change } from './types.ts'
 /** Larger than this a change is told without its values, since a line of the log is read as a whole. */
 const CHANGE_CHARS_MAX = 65536
 
+/** What stands there instead. */
+export const TOO_LARGE = '(too large)'
+
 type Fields = { [name: string]: unknown }
 
 /**
@@ -26,9 +29,7 @@ export function describeChange(
     change.after = pickOthers(is, was)
   }
   const size = JSON.stringify(change).length
-  return size <= CHANGE_CHARS_MAX
-    ? change
-    : { action, target, before: '(too large)', after: '(too large)' }
+  return size <= CHANGE_CHARS_MAX ? change : { action, target, before: TOO_LARGE, after: TOO_LARGE }
 }
 
 function pickOthers(from: Fields, other: Fields): Fields {

@@ -40,6 +40,7 @@ GET /clients/{name}/balance read
 GET /keys/{id} read
 POST /keys/verify read
 POST /keys/{id}/revoke write
+POST /import write
 GET /plans read
 GET /plans/{name} read
 PUT /plans/{name} write

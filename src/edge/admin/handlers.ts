@@ -3,6 +3,7 @@ import type { Call, Handler, Reply } from '../../core/admin/types.ts'
 import { listAudit } from './audit.ts'
 import { getBalance, listBalances } from './balances.ts'
 import { changeClient, deleteClient, getClient, listClients, putClient } from './clients.ts'
+import { importAll } from './import.ts'
 import { createKey, getKey, revoke, rotateKey } from './keys.ts'
 import { metrics } from './metrics.ts'
 import { deletePlan, getPlan, listPlans, putPlan } from './plans.ts'
@@ -28,6 +29,7 @@ export function findHandler(route: AdminRoute): Handler {
     'GET /keys/{id}': getKey,
     'POST /keys/verify': verifyKey,
     'POST /keys/{id}/revoke': revoke,
+    'POST /import': importAll,
     'GET /plans': listPlans,
     'GET /plans/{name}': getPlan,
     'PUT /plans/{name}': putPlan,

@@ -7,8 +7,23 @@ import type { Line } from './lines.ts'
 import { type Lock, touchLocks } from './lock.ts'
 import { beginReplacement, dropReplacement, type Replacement, writeBytes } from './write.ts'
 
+/** What becomes of one client: null takes it out; without a line so far it comes last. */
+export type LineChange = { name: string; line: Line | null; client: Client | null }
+
+type LineOf = LineChange & { line: Line }
+
 /** A part of the old file that goes, and what comes in its place. */
 type Splice = { at: number; end: number; text: string }
+
+/** A copy that is being made, up to `at`; `sinceMs` is when the others had their turn. */
+type Copying = {
+  book: Book
+  replacement: Replacement
+  locks: Lock[]
+  buffer: Buffer
+  sinceMs: number
+  at: number
+}
 
 const PIECE_BYTES = 262144
 const TAIL_BYTES = 256
@@ -16,23 +31,25 @@ const BUSY_MS_MAX = 2
 const COMMA = ','
 
 /**
- * Writes a large clients.json anew with another line for one client: null takes it out; without a line
- * so far it comes last. All else goes over byte by byte. What is returned has to take the place yet.
+ * Writes a large clients.json anew with other lines for some clients, of which one at most is taken out.
+ * All else goes over byte by byte. What is returned has to take the place yet.
  */
-export async function rewriteLine(
+export async function rewriteLines(
   book: Book,
-  line: Line | null,
-  name: string,
-  client: Client | null,
+  changes: LineChange[],
   locks: Lock[],
 ): Promise<Replacement> {
-  const splice = spliceOf(book, line, name, client)
   const replacement = beginReplacement(book.path)
+  const buffer = Buffer.alloc(PIECE_BYTES)
+  const copying: Copying = { book, replacement, locks, buffer, sinceMs: Date.now(), at: 0 }
+  const lines = changes.filter((change) => change.line !== null) as LineOf[]
+  lines.sort((one, other) => one.line.at - other.line.at)
+  const added = changes.filter((change) => change.line === null)
   try {
-    await copy(book, replacement, 0, splice.at, locks)
-    const bytes = Buffer.from(splice.text)
-    writeBytes(replacement, bytes, bytes.length)
-    await copy(book, replacement, splice.end, book.size, locks)
+    for (let i = 0; i < lines.length; i++)
+      await putSplice(copying, spliceOf(book, lines[i] as LineOf))
+    if (added.length > 0) await putSplice(copying, spliceOfAdded(book, added))
+    await copy(copying, book.size)
     return replacement
   } catch (error) {
     dropReplacement(replacement)
@@ -40,18 +57,30 @@ export async function rewriteLine(
   }
 }
 
-function spliceOf(book: Book, line: Line | null, name: string, client: Client | null): Splice {
-  if (!line) {
-    const at = endOfLast(book)
-    return { at, end: at, text: `${COMMA}\n${formatClient(name, client as Client)}` }
-  }
+async function putSplice(copying: Copying, splice: Splice): Promise<void> {
+  await copy(copying, splice.at)
+  const bytes = Buffer.from(splice.text)
+  writeBytes(copying.replacement, bytes, bytes.length)
+  copying.at = splice.end
+}
+
+/** What is new comes behind the last client. Joined, since the njs engine keeps each state of a text that grows. */
+function spliceOfAdded(book: Book, added: LineChange[]): Splice {
+  const lines = added.map((one) => formatClient(one.name, one.client as Client))
+  const at = endOfLast(book)
+  return { at, end: at, text: [''].concat(lines).join(`${COMMA}\n`) }
+}
+
+function spliceOf(book: Book, change: LineOf): Splice {
+  const line = change.line
   const old = readText(book, line.at, line.end - line.at)
-  const isLast = !old.trim().endsWith(COMMA)
-  if (client) {
-    const text = `${formatClient(name, client)}${isLast ? '' : COMMA}\n`
-    return { at: line.at, end: line.end, text }
+  // Behind the bracket of the client: a comma, unless it is the last, and the end of the line.
+  const rest = old.slice(old.lastIndexOf('}') + 1)
+  if (change.client) {
+    const text = formatClient(change.name, change.client)
+    return { at: line.at, end: line.end - Buffer.byteLength(rest), text }
   }
-  if (!isLast) return { at: line.at, end: line.end, text: '' }
+  if (rest.trim() === COMMA) return { at: line.at, end: line.end, text: '' }
   // The comma of the line before goes as well, so that nothing is behind it.
   const before = Math.max(0, line.at - TAIL_BYTES)
   const text = readText(book, before, line.at - before)
@@ -68,25 +97,20 @@ function endOfLast(book: Book): number {
   return book.size - Buffer.byteLength(whole[0]) + 1
 }
 
-async function copy(
-  book: Book,
-  replacement: Replacement,
-  from: number,
-  to: number,
-  locks: Lock[],
-): Promise<void> {
-  const buffer = Buffer.alloc(PIECE_BYTES)
-  let at = from
-  let sinceMs = Date.now()
-  while (at < to) {
-    const count = fs.readSync(book.file, buffer, 0, Math.min(buffer.length, to - at), at)
+/** Copies what stands before a place. */
+async function copy(copying: Copying, to: number): Promise<void> {
+  const book = copying.book
+  const buffer = copying.buffer
+  while (copying.at < to) {
+    const length = Math.min(buffer.length, to - copying.at)
+    const count = fs.readSync(book.file, buffer, 0, length, copying.at)
     if (count <= 0) throw new Error(`${book.path} has become shorter`)
-    writeBytes(replacement, buffer, count)
-    at += count
+    writeBytes(copying.replacement, buffer, count)
+    copying.at += count
     const nowMs = Date.now()
-    if (nowMs - sinceMs < BUSY_MS_MAX) continue
-    touchLocks(locks, nowMs)
+    if (nowMs - copying.sinceMs < BUSY_MS_MAX) continue
+    touchLocks(copying.locks, nowMs)
     await giveWay()
-    sinceMs = Date.now()
+    copying.sinceMs = Date.now()
   }
 }

@@ -1,7 +1,7 @@
 import { problem } from '../../core/admin/problems.ts'
 import type { Reply } from '../../core/admin/types.ts'
 import { formatClients } from '../../core/clientsfile.ts'
-import type { Refused } from '../../core/edits.ts'
+import { clientOf, type Refused } from '../../core/edits.ts'
 import { hasOwn, isObject } from '../../core/interpret.ts'
 import { replace, setNamed } from '../../core/replace.ts'
 import type { Client, Clients, Policy } from '../../core/shapes.ts'
@@ -9,7 +9,8 @@ import { exists, readDocument, stampFiles } from '../files.ts'
 import { type Book, closeBook, openBook } from './book.ts'
 import { findLines, type Line } from './lines.ts'
 import { areHeld, type Lock, lostLock, releaseLocks, takeLocks } from './lock.ts'
-import { rewriteLine } from './rewrite.ts'
+import { findMany, type Many } from './many.ts'
+import { type LineChange, rewriteLines } from './rewrite.ts'
 import { awaitLoad, brokenReply, checkFiles, isSound, noteSound } from './sound.ts'
 import {
   codeOf,
@@ -26,7 +27,8 @@ export type Wanted = { name: string | null; keys: string[] }
 /** Some clients of clients.json, all of them where it is small, and the policy. */
 export type Some = { clients: Clients; policy: Policy }
 
-type Edit<T> = (clients: Clients, policy: Policy) => T | Refused | Reply
+type Result<T> = T | Refused | Reply
+type Edit<T> = (clients: Clients, policy: Policy) => Result<T> | Promise<Result<T>>
 
 const LINES_MAX = 50
 
@@ -73,9 +75,9 @@ export function openClients(dir: string): Book | Reply {
  */
 export async function editClients<T extends { document: Clients }>(
   dir: string,
-  wanted: Wanted,
+  wanted: Wanted | Many,
   edit: Edit<T>,
-): Promise<T | Refused | Reply> {
+): Promise<Result<T>> {
   const why = whyNotWritable(dir)
   if (why !== null) return problem('read-only', why)
   const path = `${dir}/clients.json`
@@ -119,10 +121,10 @@ export function replyTo(path: string, error: unknown): Reply {
 
 async function editLocked<T extends { document: Clients }>(
   dir: string,
-  wanted: Wanted,
+  wanted: Wanted | Many,
   edit: Edit<T>,
   locks: Lock[],
-): Promise<T | Refused | Reply> {
+): Promise<Result<T>> {
   const policy = readPolicy(dir)
   if ('status' in policy) return policy
   const book = openClients(dir)
@@ -134,7 +136,7 @@ async function editLocked<T extends { document: Clients }>(
     const lines = await wantedLines(book, wanted)
     if ('status' in lines) return lines
     const document = documentOf(book, lines)
-    const result = edit(document, policy)
+    const result = await edit(document, policy)
     if (!('document' in result) || result.document === document) return result
     const lost = await write(book, lines, document, result.document, locks)
     if (lost) return lost
@@ -157,10 +159,7 @@ async function write(
     replaceText(book.path, formatClients(after))
     return null
   }
-  const name = changedName(before, after)
-  const line = lines.find((one) => one.name === name) || null
-  const client = hasOwn(after.clients, name) ? (after.clients[name] as Client) : null
-  const replacement = await rewriteLine(book, line, name, client, locks)
+  const replacement = await rewriteLines(book, changesOf(lines, before, after), locks)
   if (!areHeld(locks)) {
     dropReplacement(replacement)
     return lostLock()
@@ -174,28 +173,48 @@ async function write(
   return null
 }
 
-/** The one client that an edit has changed, made or removed. */
-function changedName(before: Clients, after: Clients): string {
-  const names = Object.keys(before.clients).concat(Object.keys(after.clients))
-  const changed = names.find((name) => before.clients[name] !== after.clients[name])
-  if (changed === undefined) throw new Error('Nothing was changed')
-  return changed
+/** The clients that an edit has changed, made or removed. */
+function changesOf(lines: Line[], before: Clients, after: Clients): LineChange[] {
+  const places = indexLines(lines)
+  const changes: LineChange[] = []
+  Object.keys(after.clients).forEach((name) => {
+    const client = after.clients[name] as Client
+    if (clientOf(before, name) === client) return
+    changes.push({ name, line: places[`.${name}`] || null, client })
+  })
+  Object.keys(before.clients).forEach((name) => {
+    if (hasOwn(after.clients, name)) return
+    changes.push({ name, line: places[`.${name}`] || null, client: null })
+  })
+  return changes
+}
+
+/** Lines by the names of their clients; the dot keeps names harmless that every object has. */
+function indexLines(lines: Line[]): { [dotted: string]: Line } {
+  const places: { [dotted: string]: Line } = {}
+  lines.forEach((line) => {
+    places[`.${line.name}`] = line
+  })
+  return places
 }
 
 /** Of a large file; a small one is there as a whole. */
-async function wantedLines(book: Book, wanted: Wanted): Promise<Line[] | Reply> {
+async function wantedLines(book: Book, wanted: Wanted | Many): Promise<Line[] | Reply> {
   if (book.isWhole) return []
-  const hasKey = (line: Line) =>
-    line.client.keys.some((key) => wanted.keys.some((one) => one === key.id || one === key.sha256))
   try {
-    const lines = await findLines(book, wanted.name, wanted.keys, LINES_MAX, hasKey)
-    const twin = lines.find((line) =>
-      lines.some((other) => other.name === line.name && other.at !== line.at),
-    )
+    const lines = 'names' in wanted ? await findMany(book, wanted) : await findFew(book, wanted)
+    const places = indexLines(lines)
+    const twin = lines.find((line) => places[`.${line.name}`] !== line)
     return twin ? broken('clients.json', `Client "${twin.name}" stands twice in it`) : lines
   } catch (error) {
     return broken('clients.json', (error as Error).message)
   }
+}
+
+function findFew(book: Book, wanted: Wanted): Promise<Line[]> {
+  const hasKey = (line: Line) =>
+    line.client.keys.some((key) => wanted.keys.some((one) => one === key.id || one === key.sha256))
+  return findLines(book, wanted.name, wanted.keys, LINES_MAX, hasKey)
 }
 
 function documentOf(book: Book, lines: Line[]): Clients {
