@@ -31,10 +31,10 @@ export function contextOf(command: Command): Context {
   return { store: openFiles(findFolder(options.dir), isNamed, nowMs), isJson, nowMs }
 }
 
-/** The same for commands that no admin API does. `hint` is what it does instead. */
-export function localContextOf(command: Command, hint?: string): LocalContext {
+/** The same for commands that no admin API does. */
+export function localContextOf(command: Command): LocalContext {
   const options = command.optsWithGlobals<Options>()
-  if (findAdmin(options) !== null) refuseAdmin(command, hint)
+  if (findAdmin(options) !== null) refuseAdmin(command)
   const folder = findFolder(options.dir)
   return { folder, dir: folder.dir, isJson: options.json === true, nowMs: Date.now() }
 }
@@ -59,11 +59,11 @@ function findAdmin({ dir, admin, adminTokenFile }: Options): string | null {
   return null
 }
 
-function refuseAdmin(command: Command, hint?: string): never {
+function refuseAdmin(command: Command): never {
   const words: string[] = []
   for (let one: Command | null = command; one; one = one.parent) words.unshift(one.name())
   throw new Misused(
     `${words.join(' ')} works on this machine alone: run it on the host of the gate, without --admin ` +
-      `and TOLLGATE_ADMIN${hint === undefined ? '' : `; ${hint}`}`,
+      'and TOLLGATE_ADMIN',
   )
 }

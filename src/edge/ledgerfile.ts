@@ -5,6 +5,8 @@ import { exists } from './files.ts'
 /** Some whole lines of a ledger. */
 export type Lines = {
   text: string
+  /** The same as it stands there: not all of it may be UTF-8. */
+  bytes: Buffer
   /** Where the next lines begin; as before when there is no whole line yet. */
   next: number
   size: number
@@ -38,16 +40,20 @@ export function readLines(path: string, offset: number): Lines {
       const buffer = Buffer.alloc(Math.min(length, size - offset))
       const count = fs.readSync(file, buffer, 0, buffer.length, offset)
       const end = buffer.subarray(0, count).lastIndexOf(LINE_END) + 1
-      if (end > 0) return { text: buffer.toString('utf8', 0, end), next: offset + end, size }
+      if (end > 0) return linesOf(buffer.subarray(0, end), offset + end, size)
       if (count < length) break
       // As if it were one: what is no JSON is counted as skipped.
-      if (length >= LINE_BYTES_MAX) return { text: '?', next: offset + count, size }
+      if (length >= LINE_BYTES_MAX) return linesOf(Buffer.from('?'), offset + count, size)
       length = length * 4
     }
-    return { text: '', next: offset, size }
+    return linesOf(Buffer.from(''), offset, size)
   } finally {
     fs.closeSync(file)
   }
+}
+
+function linesOf(bytes: Buffer, next: number, size: number): Lines {
+  return { text: bytes.toString('utf8'), bytes, next, size }
 }
 
 /** SHA-256 of the first line, by which a ledger is known; null while there is none. */

@@ -1,4 +1,14 @@
-import { chmod, chown, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import {
+  appendFile,
+  chmod,
+  chown,
+  mkdtemp,
+  readFile,
+  rename,
+  rm,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -231,6 +241,8 @@ describe.each(setups)('$name: the command over the admin API', (setup) => {
 
     test.each([
       ['a ledger of this machine', ['usage', '--ledger', 'x'], '--ledger names a file'],
+      ['such a ledger followed', ['tail', '--ledger', 'x'], '--ledger names a file'],
+      ['more lines than it tells', ['tail', '-n', '501'], '--lines can be 500 at most'],
       ['a file to be written', ['check', '--write'], '--write is for the files of this machine'],
     ])('%s', async (_, words, reason) => {
       const { code, stderr } = await overApi(...words)
@@ -389,6 +401,67 @@ describe.each(setups)('$name: the command over the admin API', (setup) => {
     const here = await onFiles('balance', 'app', '--json')
     const keysOf = (shown: object) => Object.keys(shown)
     expect(keysOf(JSON.parse(here.stdout))).toEqual(keysOf(balance))
+  })
+
+  test('tail tells the same as on files, of what has ended and of what ends', async () => {
+    const ledger = join(remote.stateDir, 'ledger.jsonl')
+    const append = (model: string, ...ids: string[]) => {
+      const time = '2026-11-20T12:00:00.317Z'
+      const more = { outcome: 'ok', status: 200, promptTokens: 100, completionTokens: 10 }
+      const figures = { cost: 0.0000576, ttftMs: 84, tokensPerSecond: 52.14, durationMs: 2400 }
+      const lines = ids.map((id, at) => {
+        const client = at % 2 ? 'web' : 'app'
+        return `${JSON.stringify({ version: 1, time, id, client, model, ...more, ...figures })}\n`
+      })
+      return appendFile(ledger, lines.join(''))
+    }
+    await append('\u001b[2J模型', 't1', 't2', 't3', 't4')
+    const env = { TOLLGATE_ADMIN_TOKEN: reader.token }
+    const runs = [['--json'], [], ['--json', '--client', 'web', '-n', '1']].map((args) => ({
+      here: start(['tail', ...args, '--dir', remote.configDir]),
+      there: start(['tail', ...args, '--admin', remote.adminUrl], env),
+    }))
+    const all = runs.flatMap(({ here, there }) => [here, there])
+    const seen = (text: string) =>
+      until(text, () => all.every(({ output }) => output.stdout.includes(text)), 30)
+    await seen('模型')
+    await append('second', 't5', 't6')
+    await rename(ledger, `${ledger}.1`)
+    remote.signal('SIGUSR1')
+    await until('the new file', async () => (await stat(ledger).catch(() => null)) !== null)
+    await append('third', 't7', 't8')
+    await seen('third')
+    for (const { child } of all) child.kill('SIGINT')
+    const endings = await Promise.all(all.map(({ ended }) => ended))
+    for (const ending of endings) expect(ending).toMatchObject({ code: 0, stderr: '' })
+    const outputs = endings.map(({ stdout }) => stdout)
+    expect([outputs[1], outputs[3], outputs[5]]).toEqual([outputs[0], outputs[2], outputs[4]])
+    const idsOf = (stdout = '') =>
+      stdout
+        .trimEnd()
+        .split('\n')
+        .map((one) => JSON.parse(one).id)
+    expect(idsOf(outputs[1]).slice(-8)).toEqual(['t1', 't2', 't3', 't4', 't5', 't6', 't7', 't8'])
+    expect(idsOf(outputs[5])).toEqual(['t4', 't6', 't8'])
+  })
+
+  test('tail goes on when nginx is started anew, and ends when its token does', async () => {
+    const line = (id: string) => {
+      const time = new Date().toISOString()
+      return `${JSON.stringify({ version: 1, time, id, client: 'app', outcome: 'ok', status: 200 })}\n`
+    }
+    const ledger = join(remote.stateDir, 'ledger.jsonl')
+    await appendFile(ledger, line('before'))
+    const env = { TOLLGATE_ADMIN_TOKEN: reader.token }
+    const { output, ended } = start(['tail', '--json', '--admin', remote.adminUrl], env)
+    await until('what ended before', () => output.stdout.includes('"before"'), 30)
+    await remote.restart()
+    await appendFile(ledger, line('after'))
+    await until('what ended after', () => output.stdout.includes('"after"'), 30)
+    await remote.setPolicy({ ...policy(), admins: [writer.record] })
+    const { code, stderr } = await ended
+    expect(code).toBe(1)
+    expect(stderr).toContain('does not take the token')
   })
 })
 

@@ -209,6 +209,8 @@ describe.each(await findAdminSetups())('$name: what the admin API answers', (set
       return requests[0]?.completionTokens > 0
     })
     const { requests } = await call('GET /running', '/running')
+    expect((await call('GET /requests', '/requests')).requests).not.toEqual([])
+    await call('GET /requests?after=x', '/requests')
     await call('GET /status', '/status')
     await call('GET /clients/web/balance', '/clients/{name}/balance')
     await call('GET /balances', '/balances')

@@ -24,6 +24,7 @@ import { ask } from '../ledger/ask.ts'
 import { findPlace, type Place } from '../ledger/place.ts'
 import { sumUp } from '../ledger/report.ts'
 import { readStanding } from '../ledger/standing.ts'
+import { tailFile } from '../ledger/tail.ts'
 import { Refused } from '../output.ts'
 import { editClients, editPlan, inspect, load, rewriteClients } from '../store.ts'
 import type { ImportOrder, Status, Store } from './store.ts'
@@ -74,6 +75,8 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
       return { ledger, period: wanted.period, ...(await sumUp(ledger, wanted)) }
     },
     running: (ledger) => ask(findPlace(folder, ledger), []),
+    tail: ({ ledger, ...question }, listener, ending) =>
+      tailFile(findPlace(folder, ledger).ledger, question, listener, ending),
     status: () => readStatus(findPlace(folder, undefined)),
   }
 }

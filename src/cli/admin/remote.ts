@@ -2,6 +2,7 @@ import type { ClientBalance } from '../../core/standing.ts'
 import { Misused } from '../output.ts'
 import * as reading from './reading.ts'
 import type { Status, Store } from './store.ts'
+import { tailApi } from './tail.ts'
 import type { AdminTarget } from './target.ts'
 import { readUsage } from './usage.ts'
 import { connect, pathOf } from './wire.ts'
@@ -39,6 +40,10 @@ export function openRemote(target: AdminTarget): Store {
     async running(ledger) {
       refuseLedger(ledger)
       return reading.running(wire)
+    },
+    async tail({ ledger, ...question }, listener, ending) {
+      refuseLedger(ledger)
+      return tailApi(wire, question, listener, ending)
     },
     status: async () => (await wire.get<Status>('/status')).body,
   }

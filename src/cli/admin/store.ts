@@ -6,6 +6,7 @@ import type { Reply } from '../../core/running.ts'
 import type { Client, Clients, Key, Policy } from '../../core/shapes.ts'
 import type { ClientBalance } from '../../core/standing.ts'
 import type { Unanswered } from '../ledger/ask.ts'
+import type { Entry } from '../ledger/line.ts'
 import type { Period } from '../ledger/period.ts'
 import type { Dimension, Grouped } from '../ledger/totals.ts'
 import type { Inspection } from '../store.ts'
@@ -28,6 +29,12 @@ export type UsageQuestion = {
  * for, and there as whole hours or days.
  */
 export type Usage = { ledger: string | null; period: Period; grouped: Grouped; notices: string[] }
+
+/** Which requests are to be shown: of those that have ended, the last so many `lines` at first. */
+export type TailQuestion = { client: string | undefined; lines: number; ledger: string | undefined }
+
+/** Who is told of requests as they end, and of what came in between. */
+export type TailListener = { show(entry: Entry): void; remark(text: string): void }
 
 /** How an import is made: on what plan new clients are, and what is noted at the keys. */
 export type ImportOrder = ImportMode & { plan: string | undefined; note: string }
@@ -75,5 +82,7 @@ export type Store = {
   usage(question: UsageQuestion): Promise<Usage>
   /** What runs right now. */
   running(ledger: string | undefined): Promise<Reply | Unanswered>
+  /** Tells of requests as they end, until `ending`. */
+  tail(question: TailQuestion, listener: TailListener, ending: AbortSignal): Promise<void>
   status(): Promise<Status>
 }

@@ -1,10 +1,8 @@
 import type { Command } from 'commander'
 import type { LedgerLine } from '../../core/settle.ts'
-import { contextOf, localContextOf } from '../context.ts'
-import { describeFile } from '../ledger/files.ts'
-import { follow, tailBytesFor } from '../ledger/follow.ts'
-import { type Entry, modelOf, parseLine } from '../ledger/line.ts'
-import { findPlace, LEDGER_OPTION } from '../ledger/place.ts'
+import { contextOf } from '../context.ts'
+import { type Entry, modelOf } from '../ledger/line.ts'
+import { LEDGER_OPTION } from '../ledger/place.ts'
 import { describeScreen } from '../ledger/screen.ts'
 import { clip, exact, safe, short, toJson } from '../ledger/text.ts'
 import { Misused, remark } from '../output.ts'
@@ -41,34 +39,15 @@ export function registerTail(program: Command): void {
 
 async function tail(options: TailOptions, command: Command): Promise<void> {
   const lines = readLineCount(options.lines)
-  if (options.live) {
-    const { store, isJson } = contextOf(command)
-    const look = () => store.running(options.ledger)
-    return showLive(look, options.client, isJson, endOnSignals())
+  const { store, isJson } = contextOf(command)
+  const { client, ledger } = options
+  const ending = endOnSignals()
+  if (options.live) return showLive(() => store.running(ledger), client, isJson, ending)
+  const listener = {
+    show: createPrinter(isJson),
+    remark: (text: string) => remark(isJson, text),
   }
-  const { folder, isJson } = localContextOf(command, 'tollgate tail --live goes over the admin API')
-  const { ledger } = findPlace(folder, options.ledger)
-  if ((await describeFile(ledger)) === null) {
-    remark(isJson, `There is no ${ledger} yet: waiting for it`)
-  }
-  // What ended before is kept until it is known which lines are the last.
-  let earlier: Entry[] | null = []
-  const show = createPrinter(isJson)
-  const onLine = (text: string | null) => {
-    const entry = parseLine(text)
-    if (entry.kind === 'unreadable') {
-      if (!earlier) remark(isJson, `A line of the ledger cannot be read: ${entry.problem}`)
-      return
-    }
-    if (options.client !== undefined && entry.line.client !== options.client) return
-    if (!earlier) show(entry)
-    else if (earlier.push(entry) > lines) earlier.shift()
-  }
-  const onReady = () => {
-    earlier?.forEach(show)
-    earlier = null
-  }
-  await follow(ledger, tailBytesFor(lines), onLine, onReady, endOnSignals())
+  return store.tail({ client, lines, ledger }, listener, ending)
 }
 
 function readLineCount(text: string): number {

@@ -27,6 +27,7 @@ const PROBLEMS = {
   'etag-needed': [428, 'The change has to say what it is based on'],
   broken: [500, 'The admin API broke'],
   'cannot-write': [500, 'The configuration could not be written'],
+  'cannot-read': [500, 'A file of the gate could not be read'],
   loading: [503, 'The configuration is not loaded'],
   locked: [503, 'The configuration is locked'],
   full: [503, 'A zone of shared memory is full'],

@@ -50,6 +50,7 @@ PUT /policy write
 POST /policy/validate read
 GET /balances read
 GET /running read
+GET /requests read
 POST /requests/{id}/cut write
 GET /usage read
 GET /audit read

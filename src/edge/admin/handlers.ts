@@ -3,6 +3,7 @@ import type { Call, Handler, Reply } from '../../core/admin/types.ts'
 import { listAudit } from './audit.ts'
 import { getBalance, listBalances } from './balances.ts'
 import { changeClient, deleteClient, getClient, listClients, putClient } from './clients.ts'
+import { listEnded } from './ended.ts'
 import { importAll } from './import.ts'
 import { createKey, getKey, revoke, rotateKey } from './keys.ts'
 import { metrics } from './metrics.ts'
@@ -39,6 +40,7 @@ export function findHandler(route: AdminRoute): Handler {
     'POST /policy/validate': validatePolicyBody,
     'GET /balances': listBalances,
     'GET /running': listRequests,
+    'GET /requests': listEnded,
     'POST /requests/{id}/cut': cutRequest,
     'GET /usage': usage,
     'GET /audit': listAudit,
