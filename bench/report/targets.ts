@@ -102,7 +102,8 @@ function streamTargets(row: StreamRow, rows: readonly StreamRow[]): Target[] {
   ]
 }
 
-function p99Of({ added }: { added: readonly number[] }): number | null {
+/** What 99 % of times are below, more than those of plain proxy_pass. */
+export function p99Of({ added }: { added: readonly number[] }): number | null {
   return added[P99] ?? null
 }
 

@@ -1,7 +1,7 @@
-import type { Results } from '../results.ts'
+import type { Results, StreamRow } from '../results.ts'
 import { labelOf } from '../subjects.ts'
 import { show } from './table.ts'
-import { type About, listTargets, number, type Target, withKind } from './targets.ts'
+import { type About, listTargets, number, p99Of, type Target, withKind } from './targets.ts'
 
 type Why = { title: string; above: string }
 
@@ -38,12 +38,14 @@ const WHY: Record<About, Why> = {
     title: 'The first token',
     above:
       'It waits for its own request to be admitted, and for what the one worker does for the other ' +
-      'streams meanwhile: the busier the worker, the longer. This is the price of a request and of an ' +
-      'event, seen from outside.',
+      'streams meanwhile: the busier the worker, the longer. Here 333 of 256 streams a second begin while the ' +
+      'others are open, so that requests stand in a queue. This is the price of a request and of an event, ' +
+      'seen from outside.',
   },
   gaps: {
     title: 'The time between two tokens',
-    above: 'It waits for what the one worker does for the other streams meanwhile.',
+    above:
+      'It waits for what the one worker does for the other streams meanwhile, most of all while they begin.',
   },
   open: {
     title: '1,024 streams',
@@ -83,7 +85,9 @@ export function formatMisses(results: Results): string[] {
     `- **${WHY[about].title}.** ${WHY[about].above}`,
     ...missed
       .filter((target) => target.about === about)
-      .map((target) => `  - ${missOf(target)}${codeOf(target, results)}.`),
+      .map(
+        (target) => `  - ${missOf(target)}${codeOf(target, results)}${busyOf(target, results)}.`,
+      ),
   ])
 }
 
@@ -115,4 +119,20 @@ function codeOf({ about, subject, most }: Target, results: Results): string {
     `; empty handlers behind the ${show((bytes ?? Number.NaN) / 1024, 0)} KB of the gate's code, which ` +
     `nothing calls, ${show(row.kbPerStream, 0)} KB, ${verdictOf(row.kbPerStream, most)}`
   )
+}
+
+/** Of times: how busy the worker was, and the same time where it is less so. */
+function busyOf({ about, subject, most }: Target, { streams }: Results): string {
+  if (about !== 'first' && about !== 'gaps') return ''
+  const find = (count: number) => {
+    return streams.find((row) => row.subject === subject && row.streams === count && !row.asks)
+  }
+  const [row, fewer] = [find(256), find(64)]
+  if (row === undefined) return ''
+  const busy = ({ busy }: StreamRow) => `${show(busy * 100, 0)} %`
+  const told = `; its events alone keep the worker ${busy(row)} busy`
+  if (fewer === undefined) return told
+  const value = p99Of(about === 'first' ? fewer.first : fewer.gaps)
+  const verdict = value !== null && value <= most ? ', which is within the target' : ''
+  return `${told}; with 64 streams, ${busy(fewer)} busy, it is ${number(value)} ms${verdict}`
 }
