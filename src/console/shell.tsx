@@ -2,7 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { usePolling } from './load.ts'
 import { hashOf } from './route.ts'
 import { endSession, me } from './session.ts'
-import { QUIET_ALERTS, refreshStatus, status, statusProblem } from './status.ts'
+import { refreshStatus, status, statusProblem } from './status.ts'
 import { choose, language, tagOf } from './text/language.ts'
 import { text } from './text/text.ts'
 import { type Theme, theme } from './theme.ts'
@@ -66,9 +66,8 @@ export function Shell({ page, children }: { page: PageName | null; children: Com
 
 function NavLink({ name, isCurrent }: { name: PageName; isCurrent: boolean }) {
   const words = text().shell
-  // What may well be meant so does not call for anybody.
   const all = name === 'state' ? (status.value?.alerts ?? []) : []
-  const alerts = all.filter(({ code }) => !QUIET_ALERTS.includes(code))
+  const alerts = all.filter(({ severity }) => severity !== 'info')
   const isBad = alerts.some(({ severity }) => severity === 'error')
   return (
     <a class="nav-link" href={hashOf([name])} aria-current={isCurrent ? 'page' : undefined}>

@@ -7,12 +7,6 @@ import type { Status } from './api/types.ts'
 export const status = signal<Status | null>(null)
 export const statusProblem = signal<ApiProblem | null>(null)
 
-/**
- * Alerts that are as they may be meant: a configuration that is edited on the host only, and what the
- * ledger has to say of its first start. They are told, and call for nobody.
- */
-export const QUIET_ALERTS = ['read_only', 'ledger_notice']
-
 export async function refreshStatus(stopping?: AbortSignal): Promise<void> {
   try {
     status.value = await getStatus(stopping)

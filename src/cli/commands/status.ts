@@ -29,11 +29,13 @@ async function showStatus(_options: object, command: Command): Promise<void> {
 function describe(status: Status): string {
   const problems = listProblems(status)
   const warnings = listWarnings(status)
+  const notes = listNotes(status)
   const parts = [
     [
       ...problems.map((text) => `PROBLEM ${text}`),
       ...warnings.map((text) => `warning ${text}`),
       ...(problems.length + warnings.length === 0 ? ['Nothing is wrong.'] : []),
+      ...notes.map((text) => `note ${text}`),
     ].join('\n'),
     formatTable([], describeRows(status)),
   ]
@@ -91,12 +93,17 @@ function listProblems(status: Status): string[] {
 function listWarnings(status: Status): string[] {
   const alerts = listAlerts(status, 'warning').map(describeAlert)
   if (!isOfFiles(status)) return alerts
-  const { notices, ledger } = status
   return [
     ...alerts,
-    ...notices.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
-    ...(ledger?.notice ? [`ledger: ${safe(ledger.notice)}`] : []),
+    ...status.notices.map(({ path, message }) => `${safe(path)}: ${safe(message)}`),
   ]
+}
+
+/** What may well be meant so. */
+function listNotes(status: Status): string[] {
+  const alerts = listAlerts(status, 'info').map(describeAlert)
+  const notice = isOfFiles(status) ? status.ledger?.notice : null
+  return notice ? [...alerts, `ledger: ${safe(notice)}`] : alerts
 }
 
 /** The API draws its conclusions by itself; here they are drawn from what the gate has written. */

@@ -108,7 +108,12 @@ export type Usage = {
   rows: UsageRow[]
 }
 
-export type Alert = { severity: 'error' | 'warning'; code: string; message: string; fix: string }
+export type Alert = {
+  severity: 'error' | 'warning' | 'info'
+  code: string
+  message: string
+  fix: string
+}
 
 export type Zone = { name: string; capacityBytes?: number; freeBytes: number; entries: number }
 

@@ -7,8 +7,13 @@ export type ZoneState = { name: string; capacityBytes: number; freeBytes: number
 
 export type WorkerState = { pid: number; inFlight: number }
 
-/** What an operator should look at, with the fix. */
-export type Alert = { severity: 'error' | 'warning'; code: string; message: string; fix: string }
+/** What an operator should look at, with the fix. `info` is as it may well be meant. */
+export type Alert = {
+  severity: 'error' | 'warning' | 'info'
+  code: string
+  message: string
+  fix: string
+}
 
 /** GET /status: what runs, what was loaded, and what is wrong. */
 export type Status = Omit<LoadState, 'ledger'> & {
@@ -46,14 +51,16 @@ export function listAlerts(
   noteLoad(status, add)
   noteLedger(status.ledger, add)
   noteZones(status.zones, add)
-  if (!status.isWritable) add('warning', 'read_only', status.whyNotWritable || '', ENABLE)
+  if (!status.isWritable) add('info', 'read_only', status.whyNotWritable || '', ENABLE)
   const canWrite = admins.some(
     (admin) => admin.role === 'write' && adminState(admin, nowMs) === 'live',
   )
   if (!canWrite) add('warning', 'no_writer', 'No live token may write', CREATE_TOKEN)
-  return alerts
-    .filter((alert) => alert.severity === 'error')
-    .concat(alerts.filter((alert) => alert.severity === 'warning'))
+  const order: Alert['severity'][] = ['error', 'warning', 'info']
+  return order.reduce<Alert[]>(
+    (sorted, severity) => sorted.concat(alerts.filter((alert) => alert.severity === severity)),
+    [],
+  )
 }
 
 type Add = (severity: Alert['severity'], code: string, message: string, fix: string) => void
@@ -111,7 +118,7 @@ function noteLedger(ledger: LedgerState | null, add: Add): void {
     )
   }
   if (ledger.notice !== null) {
-    add('warning', 'ledger_notice', ledger.notice, 'Nothing, if it was expected')
+    add('info', 'ledger_notice', ledger.notice, 'Nothing, if it was expected')
   }
 }
 

@@ -184,7 +184,7 @@ describe('listAlerts', () => {
       'a load that failed, and a file that cannot be written',
       { problems: [{ path: 'p', message: 'm' }], isWritable: false },
       admins,
-      ['error load_failed', 'warning read_only'],
+      ['error load_failed', 'info read_only'],
     ],
     ['nothing loaded', { loaded: null }, admins, ['error not_loaded']],
     ['no sums', { ledger: null }, admins, ['warning no_sums']],
@@ -196,7 +196,7 @@ describe('listAlerts', () => {
         'error ledger_problem',
         'error counters_full',
         'warning ledger_behind',
-        'warning ledger_notice',
+        'info ledger_notice',
       ],
     ],
   ])('%s', (_, fields, tokens, expected) => {

@@ -1,6 +1,5 @@
 import type { Problem } from '../../../core/shapes.ts'
 import type { Alert, Status } from '../../api/types.ts'
-import { QUIET_ALERTS } from '../../status.ts'
 import { text } from '../../text/text.ts'
 import { Notice } from '../../ui/notice.tsx'
 
@@ -9,7 +8,7 @@ export function Alerts({ now }: { now: Status }) {
   const words = text().state
   return (
     <section class="stack" aria-label={words.alerts}>
-      {now.alerts.length === 0 ? <Notice tone="good" title={words.fine} /> : null}
+      {now.alerts.every(isInfo) ? <Notice tone="good" title={words.fine} /> : null}
       {now.alerts.map((alert) => (
         <OneAlert key={`${alert.code} ${alert.message}`} alert={alert} problems={now.problems} />
       ))}
@@ -17,12 +16,17 @@ export function Alerts({ now }: { now: Status }) {
   )
 }
 
+/** Nothing is wrong if it is meant so: told below what is, and in a calm color. */
+function isInfo({ severity }: Alert): boolean {
+  return severity === 'info'
+}
+
 function OneAlert({ alert, problems }: { alert: Alert; problems: Problem[] }) {
   const { severity, code, message, fix } = alert
   const known = text().state.known[code as keyof Known]
   const isLoad = code === 'load_failed'
   return (
-    <Notice tone={QUIET_ALERTS.includes(code) ? 'info' : severity} title={known?.title ?? message}>
+    <Notice tone={severity} title={known?.title ?? message}>
       {known && !isLoad ? <p>{message}</p> : null}
       {isLoad ? <Problems problems={problems} /> : null}
       <p>{known?.fix || fix}</p>
