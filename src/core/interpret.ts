@@ -1,5 +1,5 @@
 import { formatPath, type Segment } from './path.ts'
-import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema } from './schema.ts'
+import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema, URL_PATTERN } from './schema.ts'
 import type { Problem } from './shapes.ts'
 import { closest } from './suggest.ts'
 import { parseTime } from './time.ts'
@@ -160,6 +160,8 @@ function describePattern(source: string): string {
       return 'Must be 8 characters of a-z and 0-9'
     case HASH_PATTERN:
       return 'Must be 64 hexadecimal digits in lower case, the SHA-256 of the key'
+    case URL_PATTERN:
+      return 'Must be where callers reach the gate, such as https://llm.example.com or http://10.0.0.7:8001/llm: no user, no query, no fragment, and no /v1 at the end'
     default:
       return `Must match ${source}`
   }

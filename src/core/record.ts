@@ -66,6 +66,8 @@ export type Rules = {
  * - `rules`: JSON of Rules; empty where everything is at its default
  * - `prices`: JSON of Policy.prices; empty where there are none
  * - `admins`: JSON of Admin[], who may call the admin API
+ * - `url`: where callers reach the gate; empty where policy.json does not say
+ * - `plans`: JSON of how many clients have each plan
  * - `limited`: JSON of the first subjects with limits or budgets, by their names, for the metrics
  * - `stamp`: times and sizes of the files that were last looked at
  * - `sound`: the same of files that the admin API has checked or written itself
@@ -77,6 +79,8 @@ export const LOCKOUT_ENTRY = 'lockout'
 export const RULES_ENTRY = 'rules'
 export const PRICES_ENTRY = 'prices'
 export const ADMINS_ENTRY = 'admins'
+export const URL_ENTRY = 'url'
+export const PLANS_ENTRY = 'plans'
 export const LIMITED_ENTRY = 'limited'
 export const STAMP_ENTRY = 'stamp'
 export const SOUND_ENTRY = 'sound'

@@ -29,6 +29,10 @@ export type Schema = {
 export const NAME_PATTERN = '^[A-Za-z0-9][A-Za-z0-9._@:+-]{0,127}$'
 export const KEY_ID_PATTERN = '^[a-z0-9]{8}$'
 export const HASH_PATTERN = '^[0-9a-f]{64}$'
+/** An address without user, query and fragment, and without the /v1 that callers put behind it. */
+export const URL_PATTERN =
+  '^https?://(?:[A-Za-z0-9_-]+(?:\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?' +
+  '(?:/(?!v1/?$)[A-Za-z0-9._~-]+)*/?$'
 const MODEL_PATTERN = '^[^\\u0000-\\u001f]{1,256}$'
 export const SCOPES = ['inference', 'embeddings', 'audio', 'models', 'tokenize', 'admin']
 
@@ -260,6 +264,12 @@ export function policySchema(): Schema {
     properties: {
       $schema: { type: 'string', maxLength: 1024 },
       version: { const: 1 },
+      url: {
+        type: 'string',
+        pattern: URL_PATTERN,
+        maxLength: 256,
+        description: 'Where callers reach the gate, without /v1: stands in the examples for them',
+      },
       plans: {
         type: 'object',
         propertyNames: { pattern: NAME_PATTERN },

@@ -142,6 +142,8 @@ export type Admin = {
 /** policy.json: written by people. */
 export type Policy = {
   version: 1
+  /** Where callers reach the gate, `https://llm.example.com`: for examples that are handed out. */
+  url?: string
   plans?: { [name: string]: Grant }
   groups?: { [name: string]: Group }
   routes?: { [name: string]: RouteAccess }

@@ -9,6 +9,7 @@ import {
   SOUND_ENTRY,
   STAMP_ENTRY,
   STATE_ENTRY,
+  URL_ENTRY,
 } from '../core/record.ts'
 import { packRoutes, packRules, resolveKey } from '../core/resolve.ts'
 import type { Client, Lockout, Policy } from '../core/shapes.ts'
@@ -30,6 +31,7 @@ const ENTRIES = [
   SOUND_ENTRY,
   STAMP_ENTRY,
   STATE_ENTRY,
+  URL_ENTRY,
 ]
 
 /** How the records of one load end, as JSON: what another load wrote ends otherwise. */
@@ -64,6 +66,7 @@ export function publishPolicy(zone: NgxSharedDict<string>, policy: Policy): void
   put(zone, LOCKOUT_ENTRY, JSON.stringify(lockoutRule(policy.lockout || {})))
   put(zone, RULES_ENTRY, packRules(policy))
   put(zone, PRICES_ENTRY, policy.prices ? JSON.stringify(policy.prices) : '')
+  put(zone, URL_ENTRY, policy.url || '')
   put(zone, ADMINS_ENTRY, JSON.stringify(policy.admins || []))
   put(zone, ROUTES_ENTRY, packRoutes(policy))
 }

@@ -172,6 +172,16 @@ describe.each(await findAdminSetups())('$name: what runs, by the admin API', (se
       expect(clients.entries).toBeGreaterThan(2)
     })
 
+    test('has the address of the gate that policy.json says', async () => {
+      expect((await status()).gateUrl).toBeNull()
+      await gate.setPolicy({ version: 1, url: 'https://llm.example.com/gate' })
+      await until('the address', async () => {
+        return (await status()).gateUrl === 'https://llm.example.com/gate'
+      })
+      await gate.setPolicy({ version: 1 })
+      await until('no address', async () => (await status()).gateUrl === null)
+    })
+
     test('has what is wrong first', async () => {
       gate.expectErrors(/Tollgate cannot load|Tollgate goes on with/)
       const text = '{"version":1,"clients":{"a b":{"keys":[]}}}'

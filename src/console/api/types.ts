@@ -133,6 +133,8 @@ export type Status = {
   njs: string
   engine: string
   startedAt: string | null
+  /** Where callers reach the gate, if the policy says it. */
+  gateUrl: string | null
   generation: number
   loaded: string | null
   elapsedMs: number

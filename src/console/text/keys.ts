@@ -29,7 +29,8 @@ const en = {
   snippet: 'A first request',
   copySnippet: 'Copy',
   gate: 'Address of the gate',
-  gateHint: 'Where callers reach it. This page cannot know; what you write is remembered.',
+  gateHint:
+    'A guess: this page cannot know where callers reach the gate. What you write is remembered here; for everybody, set "url": "https://…" on the page Policy.',
   done: 'Done',
   notCopied: 'The key is not copied yet. Once this is closed, nobody can see it again',
   loseIt: 'Close without it',
@@ -85,7 +86,8 @@ const zh: typeof en = {
   snippet: '第一個請求',
   copySnippet: '複製',
   gate: '閘門位址',
-  gateHint: '呼叫端連線的位址。這個網頁無從得知，您輸入的會被記住。',
+  gateHint:
+    '這是猜測：這個網頁無從得知呼叫端連線的位址。您輸入的只記在這裡；要讓所有人都看到正確的位址，請在「政策」頁面設定 "url": "https://…"。',
   done: '完成',
   notCopied: '還沒有複製金鑰。關閉之後就再也看不到了',
   loseIt: '不複製，直接關閉',

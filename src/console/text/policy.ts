@@ -1,6 +1,6 @@
 const en = {
   title: 'Policy',
-  lead: 'policy.json: plans, groups, prices, routes. A document with a problem changes nothing. Admin tokens are not in here: they are made on the host.',
+  lead: 'policy.json: plans, groups, prices, routes, and "url", where callers reach the gate. A document with a problem changes nothing. Admin tokens are not in here: they are made on the host.',
   document: 'The policy as JSON',
   validate: 'Check',
   good: 'No problem found: this can be saved',
@@ -16,7 +16,7 @@ const en = {
 
 const zh: typeof en = {
   title: '政策',
-  lead: 'policy.json：方案、群組、價格、路由。有問題的文件不會造成任何改變。管理權杖不在這裡，要在主機上建立。',
+  lead: 'policy.json：方案、群組、價格、路由，以及 "url"（呼叫端連線的位址）。有問題的文件不會造成任何改變。管理權杖不在這裡，要在主機上建立。',
   document: 'JSON 格式的政策',
   validate: '檢查',
   good: '沒有發現問題，可以儲存',

@@ -24,6 +24,8 @@ export type Status = Omit<LoadState, 'ledger'> & {
   engine: string
   /** When the zones were filled: a reload keeps them. Null in the first moments. */
   startedAt: string | null
+  /** Where callers reach the gate, if policy.json says it. */
+  gateUrl: string | null
   alerts: Alert[]
   ledger: LedgerState | null
   zones: ZoneState[]

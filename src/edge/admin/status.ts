@@ -2,7 +2,7 @@ import { version } from '../../../package.json'
 import { listAlerts, type Status, type ZoneState } from '../../core/admin/status.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { BIRTH_COUNTER } from '../../core/counters.ts'
-import { ADMINS_ENTRY } from '../../core/record.ts'
+import { ADMINS_ENTRY, URL_ENTRY } from '../../core/record.ts'
 import { ledgerState, readState } from '../housekeeping.ts'
 import { clientsZone, countersZone } from '../registry.ts'
 import { readCursor } from '../sums.ts'
@@ -24,6 +24,7 @@ export function status(call: Call): Reply {
     njs: njs.version,
     engine: njs.engine || 'njs',
     startedAt: bornMs === undefined ? null : new Date(bornMs).toISOString(),
+    gateUrl: zone.get(URL_ENTRY) || null,
     generation: state.generation,
     loaded: state.loaded,
     elapsedMs: state.elapsedMs,

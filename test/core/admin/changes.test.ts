@@ -167,7 +167,15 @@ describe('listAlerts', () => {
     ...{ notice: null, problem: null },
   }
   const good: Omit<Status, 'alerts'> = {
-    ...{ version: '1', time: '', nginx: '', njs: '', engine: 'njs', startedAt: null },
+    ...{
+      version: '1',
+      time: '',
+      nginx: '',
+      njs: '',
+      engine: 'njs',
+      startedAt: null,
+      gateUrl: null,
+    },
     ...{ generation: 1, loaded: '2026-11-25T00:00:00Z', elapsedMs: 1, clients: 1, keys: 1 },
     ...{ problems: [], notices: [], ledger, workers: [], inFlight: 0, isWritable: true },
     zones: [{ name: 'z', capacityBytes: 100, freeBytes: 20, entries: 1 }],

@@ -1,5 +1,6 @@
 import { useId, useState } from 'preact/hooks'
 import type { NewKey } from '../../api/types.ts'
+import { status } from '../../status.ts'
 import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
 import { CopyButton } from '../../ui/copy.tsx'
@@ -19,7 +20,9 @@ type Props = { made: NewKey; model?: string | undefined; closing: Closing }
 export function Secret({ made, model, closing }: Props) {
   const words = text().keys
   const id = useId()
-  const [gate, setGate] = useState(rememberedGate())
+  const [typed, setTyped] = useState(rememberedGate())
+  const known = status.value?.gateUrl ?? null
+  const gate = known ?? typed
   const [kind, setKind] = useState<SnippetKind>('curl')
   const secret = made.key ?? ''
   const snippet = snippetOf(kind, gate, secret, model ?? 'MODEL')
@@ -68,15 +71,17 @@ export function Secret({ made, model, closing }: Props) {
           <pre class="command" tabIndex={0}>
             {snippet}
           </pre>
-          <TextField
-            label={words.gate}
-            hint={words.gateHint}
-            value={gate}
-            onChange={(value) => {
-              setGate(value)
-              localStorage.setItem(STORE, value)
-            }}
-          />
+          {known === null ? (
+            <TextField
+              label={words.gate}
+              hint={words.gateHint}
+              value={typed}
+              onChange={(value) => {
+                setTyped(value)
+                localStorage.setItem(STORE, value)
+              }}
+            />
+          ) : null}
         </div>
         {closing.isWarning ? <Notice tone="warning" title={words.notCopied} /> : null}
       </div>
@@ -100,7 +105,7 @@ function Expiring({ made }: { made: NewKey }) {
   )
 }
 
-/** Where callers reach the gate is not known here: as this page does, at the gate's usual port. */
+/** A guess where the policy does not say it: as this page is reached, at the gate's usual port. */
 function rememberedGate(): string {
   const host = location.hostname.includes(':') ? `[${location.hostname}]` : location.hostname
   return localStorage.getItem(STORE) || `http://${host}:${GATE_PORT}`
