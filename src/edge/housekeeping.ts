@@ -138,6 +138,7 @@ function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
     clients: 0,
     keys: 0,
     duplicates: 0,
+    plans: {},
     problems: [],
     notices: [],
     limited: [],

@@ -1,5 +1,7 @@
+import { hasOwn } from '../core/interpret.ts'
 import { collectLimited } from '../core/metrics/limited.ts'
-import { LIMITED_ENTRY, type Limited, PROGRESS_ENTRY } from '../core/record.ts'
+import { LIMITED_ENTRY, type Limited, PLANS_ENTRY, PROGRESS_ENTRY } from '../core/record.ts'
+import { setNamed } from '../core/replace.ts'
 import type { Client, Policy, Problem } from '../core/shapes.ts'
 import {
   type ClientsValidation,
@@ -39,6 +41,8 @@ export type Progress = {
   notices: Problem[]
   /** Whose limits and budgets the metrics tell. */
   limited: Limited[]
+  /** How many clients have each plan. */
+  plans: { [name: string]: number }
   /** Milliseconds since 1970. */
   started: number
 }
@@ -76,6 +80,7 @@ export async function continueLoad(
     await sweep(zone, progress)
     publishPolicy(zone, policy)
     putFirst(zone, LIMITED_ENTRY, JSON.stringify(progress.limited))
+    putFirst(zone, PLANS_ENTRY, JSON.stringify(progress.plans))
     progress.phase = 'done'
   }
 }
@@ -153,6 +158,7 @@ async function writePortion(
     const client = portion.clients[name] as Client
     progress.keys += client.keys.length
     collectLimited(progress.limited, name, client, policy)
+    if (client.plan !== undefined) countPlan(progress.plans, client.plan)
     try {
       progress.duplicates += publishClient(zone, name, client, policy, mark)
     } catch (_) {
@@ -164,6 +170,10 @@ async function writePortion(
     if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
   }
   progress.clients += names.length
+}
+
+function countPlan(plans: Progress['plans'], name: string): void {
+  setNamed(plans, name, (hasOwn(plans, name) ? (plans[name] as number) : 0) + 1)
 }
 
 /** Moves on to the next portion or phase. After a problem there is nothing left to do. */

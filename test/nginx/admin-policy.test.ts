@@ -51,7 +51,10 @@ describe.each(await findAdminSetups())('$name: plans and policy of the admin API
 
   describe('plans', () => {
     test('are listed and shown', async () => {
-      const plans = [{ name: 'small', limits: { concurrency: 2 } }, { name: 'unused' }]
+      const plans = [
+        { name: 'small', clients: 1, limits: { concurrency: 2 } },
+        { name: 'unused', clients: 0 },
+      ]
       expect(await read(await call('GET /plans'))).toEqual({ plans })
       expect(await read(await call('GET /plans/small'))).toEqual(plans[0])
       for (const name of ['large', '__proto__', 'constructor']) {
@@ -59,10 +62,28 @@ describe.each(await findAdminSetups())('$name: plans and policy of the admin API
       }
     })
 
+    test('tell how many clients have them, whatever they are called', async () => {
+      await call('PUT /plans/constructor', {}, isNew)
+      for (const name of ['two', 'three']) {
+        const made = await call(`PUT /clients/${name}`, { plan: 'constructor' }, isNew)
+        expect(made.status).toBe(201)
+      }
+      await until('both to be counted', async () => {
+        const { plans } = await read(await call('GET /plans'))
+        return plans.find(({ name }: { name: string }) => name === 'constructor').clients === 2
+      })
+      for (const name of ['two', 'three']) {
+        await call(`DELETE /clients/${name}`, undefined, await matching(gate, `/clients/${name}`))
+      }
+      await until('none to be counted', async () => {
+        return (await read(await call('GET /plans/constructor'))).clients === 0
+      })
+    })
+
     test('are made, changed and removed, and nothing else changes', async () => {
       const made = await call('PUT /plans/constructor', { scopes: ['models'] }, isNew)
       expect(made.status).toBe(201)
-      expect(await read(made)).toEqual({ name: 'constructor', scopes: ['models'] })
+      expect(await read(made)).toEqual({ name: 'constructor', clients: 0, scopes: ['models'] })
       const headers = { 'if-match': made.headers.get('etag') ?? '' }
       const changed = await call('PUT /plans/constructor', { note: 'x' }, headers)
       expect(changed.status).toBe(200)

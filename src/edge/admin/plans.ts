@@ -5,8 +5,10 @@ import { problem } from '../../core/admin/problems.ts'
 import { conditionOf, refusal } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { hasOwn } from '../../core/interpret.ts'
+import { PLANS_ENTRY } from '../../core/record.ts'
 import { replace, withoutNamed } from '../../core/replace.ts'
 import type { Grant, Policy } from '../../core/shapes.ts'
+import { clientsZone } from '../registry.ts'
 import { tagged } from './clients.ts'
 import { etagOf } from './hash.ts'
 import { editPolicy, usersOf } from './policystore.ts'
@@ -19,7 +21,7 @@ export function listPlans(call: Call): Reply {
   const policy = readPolicy(call.places.dir)
   if ('status' in policy) return policy
   const plans = policy.plans || {}
-  const shown = Object.keys(plans).map((name) => replace({ name }, plans[name] as Grant))
+  const shown = Object.keys(plans).map((name) => showPlan(name, plans[name] as Grant))
   return { status: 200, body: { plans: shown } }
 }
 
@@ -29,7 +31,7 @@ export function getPlan(call: Call): Reply {
   const policy = readPolicy(call.places.dir)
   if ('status' in policy) return policy
   const plan = planOf(policy, name)
-  return plan ? tagged(200, plan, replace({ name }, plan)) : unknownPlan(name)
+  return plan ? tagged(200, plan, showPlan(name, plan)) : unknownPlan(name)
 }
 
 /** PUT /plans/{name}. */
@@ -44,7 +46,7 @@ export async function putPlan(call: Call): Promise<Reply> {
   })
   if ('status' in result) return result
   if ('refused' in result) return refusal(result, 'unknown-plan')
-  const reply = tagged(result.before ? 200 : 201, result.plan, replace({ name }, result.plan))
+  const reply = tagged(result.before ? 200 : 201, result.plan, showPlan(name, result.plan))
   const action = result.before ? 'plan.change' : 'plan.create'
   return Object.assign(reply, { audit: describeChange(action, name, result.before, result.plan) })
 }
@@ -65,6 +67,13 @@ export async function deletePlan(call: Call): Promise<Reply> {
   if ('status' in result) return result
   if ('refused' in result) return refusal(result, 'unknown-plan')
   return { status: 204, audit: describeChange('plan.remove', name, result.before, null) }
+}
+
+/** A plan as it is shown: with how many clients have it in the configuration that is in force. */
+function showPlan(name: string, plan: Grant): object {
+  const counts = JSON.parse(clientsZone().get(PLANS_ENTRY) || '{}')
+  const clients: number = hasOwn(counts, name) ? counts[name] : 0
+  return replace({ name, clients }, plan)
 }
 
 function planOf(policy: Policy, name: string): Grant | null {
