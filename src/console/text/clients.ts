@@ -1,7 +1,7 @@
 const en = {
   title: 'Clients',
   lead: 'Who may call, and how much of each limit is used.',
-  search: 'Search clients by name',
+  search: 'Search by name, plan, group, note or key',
   create: 'New client',
   createTitle: 'New client',
   client: 'Client',
@@ -17,7 +17,7 @@ const en = {
   left: (amount: string) => `${amount} left`,
   reserved: (amount: string) => `${amount} held by what runs`,
   renews: (when: string, at: string) => `renews ${when}, ${at}`,
-  notFound: (q: string) => `No client has "${q}" in its name`,
+  notFound: (q: string) => `No client fits "${q}"`,
   nobody: 'There is no client yet',
   nobodyHint:
     'A client is an app, a team or a person that calls. It gets its own keys, limits and budgets.',
@@ -42,7 +42,7 @@ const en = {
 const zh: typeof en = {
   title: '用戶端',
   lead: '誰可以呼叫，以及各項限制用了多少。',
-  search: '以名稱搜尋用戶端',
+  search: '搜尋名稱、方案、群組、備註或金鑰',
   create: '新增用戶端',
   createTitle: '新增用戶端',
   client: '用戶端',
@@ -58,7 +58,7 @@ const zh: typeof en = {
   left: (amount) => `剩餘 ${amount}`,
   reserved: (amount) => `執行中保留 ${amount}`,
   renews: (when, at) => `${when}重新起算，${at}`,
-  notFound: (q) => `沒有名稱含「${q}」的用戶端`,
+  notFound: (q) => `沒有符合「${q}」的用戶端`,
   nobody: '還沒有用戶端',
   nobodyHint: '用戶端是會呼叫的應用程式、團隊或個人，各有自己的金鑰、限制與預算。',
   name: '名稱',

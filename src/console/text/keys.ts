@@ -1,7 +1,7 @@
 const en = {
   title: 'Keys',
   lead: 'Only the hash of a key is stored: what is lost is rotated, not looked up.',
-  search: 'Search by the name of the client',
+  search: 'Search by client, or by id or note of a key',
   showEnded: 'Also revoked and expired ones',
   create: 'New key',
   createTitle: 'New key',
@@ -53,13 +53,13 @@ const en = {
   revoked: (id: string) => `Key ${id} is revoked`,
   nobody: 'There is no live key',
   nobodyHint: 'A key is made for a client. It is shown once, and can be copied then.',
-  notFound: (q: string) => `No client with "${q}" in its name has a key`,
+  notFound: (q: string) => `No key fits "${q}"`,
 }
 
 const zh: typeof en = {
   title: '金鑰',
   lead: '金鑰只存雜湊值：遺失了就輪替，無法查回。',
-  search: '以用戶端名稱搜尋',
+  search: '搜尋用戶端，或金鑰的代號與備註',
   showEnded: '包含已撤銷與已到期的',
   create: '新增金鑰',
   createTitle: '新增金鑰',
@@ -108,7 +108,7 @@ const zh: typeof en = {
   revoked: (id) => `金鑰 ${id} 已撤銷`,
   nobody: '沒有有效的金鑰',
   nobodyHint: '金鑰是為用戶端建立的，只會顯示一次，當下可以複製。',
-  notFound: (q) => `名稱含「${q}」的用戶端都沒有金鑰`,
+  notFound: (q) => `沒有符合「${q}」的金鑰`,
 }
 
 export const keys = { en, zh }

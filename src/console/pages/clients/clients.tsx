@@ -1,23 +1,22 @@
 import { useState } from 'preact/hooks'
 import { whyNotWrite } from '../../permission.ts'
-import { hashOf } from '../../route.ts'
+import { hashOf, route } from '../../route.ts'
 import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
-import { ProblemNotice } from '../../ui/notice.tsx'
-import { Badge, Empty, PageHead, Skeleton } from '../../ui/parts.tsx'
+import { Badge, Empty, PageHead } from '../../ui/parts.tsx'
 import { SearchField } from '../../ui/search.tsx'
 import { type Column, Table } from '../../ui/table.tsx'
 import { SubjectBars } from './bars.tsx'
 import { CreateClient } from './create.tsx'
-import { type Listed, type ListOfClients, useClients, useSettled } from './list.ts'
+import { type Listed, useClients, useSearch } from './list.ts'
+import { ClientsPanel } from './panel.tsx'
 
 /** Bars of a client in the list. */
 const BARS_SHOWN = 3
 
 export function ClientsPage() {
   const words = text().clients
-  const [q, setQ] = useState('')
-  const settled = useSettled(q)
+  const { q, settled, setQ } = useSearch(route.value.query.get('q') ?? '')
   const clients = useClients(settled, true)
   const [isCreating, setCreating] = useState(false)
   const create = (
@@ -31,23 +30,18 @@ export function ClientsPage() {
         {create}
       </PageHead>
       <SearchField label={words.search} value={q} onChange={setQ} />
-      {clients.problem ? (
-        <ProblemNotice problem={clients.problem} onRetry={clients.reload} />
-      ) : null}
-      <section class="panel panel-flush panel-list" aria-label={words.title}>
-        <List clients={clients} q={settled} create={create} />
-      </section>
+      <ClientsPanel label={words.title} clients={clients}>
+        {(listed) => <Rows listed={listed} q={settled} create={create} />}
+      </ClientsPanel>
       {isCreating ? <CreateClient onClose={() => setCreating(false)} /> : null}
     </>
   )
 }
 
-type ListProps = { clients: ListOfClients; q: string; create: preact.ComponentChildren }
+type RowsProps = { listed: Listed[]; q: string; create: preact.ComponentChildren }
 
-function List({ clients, q, create }: ListProps) {
+function Rows({ listed, q, create }: RowsProps) {
   const words = text().clients
-  const listed = clients.data?.listed
-  if (!listed) return clients.isLoading ? <Skeleton lines={8} /> : null
   if (listed.length === 0 && q !== '') return <Empty icon="search" title={words.notFound(q)} />
   if (listed.length === 0) {
     return (
@@ -58,21 +52,12 @@ function List({ clients, q, create }: ListProps) {
     )
   }
   return (
-    <>
-      <Table
-        caption={words.title}
-        columns={columns()}
-        rows={listed}
-        keyOf={({ client }) => client.name}
-      />
-      {clients.more ? (
-        <p class="table-more">
-          <Button isBusy={clients.isMoreLoading} onClick={clients.more}>
-            {text().common.more}
-          </Button>
-        </p>
-      ) : null}
-    </>
+    <Table
+      caption={words.title}
+      columns={columns()}
+      rows={listed}
+      keyOf={({ client }) => client.name}
+    />
   )
 }
 
