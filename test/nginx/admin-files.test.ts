@@ -15,11 +15,9 @@ import { formatClients } from '../../src/core/clientsfile.ts'
 import type { Client, Clients } from '../../src/core/shapes.ts'
 import { tollgate } from '../cli/command.ts'
 import { caller, expectProblem, findAdminSetups, isNew, matching, read } from './adminapi.ts'
-import { edit } from './edit.ts'
 import { type Gate, type GateOptions, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-
-const isRoot = process.getuid?.() === 0
+import { dropRights, setWritable } from './readonly.ts'
 
 watchLogs()
 
@@ -188,16 +186,11 @@ describe.each(await findAdminSetups())('$name: the files behind the admin API', 
   test('what a worker may not write is told, with the fix', async () => {
     const gate = await start({
       async prepare(root, configDir) {
-        if (isRoot) {
-          await edit(join(root, 'nginx.conf'), 'user root;', 'user nobody nogroup;')
-          await chmod(root, 0o755)
-          for (const path of [join(root, 'state', 'state'), join(root, 'run')]) {
-            await chmod(path, 0o777)
-          }
-        } else await chmod(configDir, 0o555)
+        await dropRights(root)
+        await setWritable(configDir, false)
       },
     })
-    onTestFinished(() => chmod(gate.configDir, 0o755).catch(() => undefined))
+    onTestFinished(() => setWritable(gate.configDir, true).catch(() => undefined))
     const call = caller(gate)
     const before = await textOf(gate)
     const calls: [string, unknown, Record<string, string>][] = [
