@@ -5,6 +5,8 @@ import { ClientsPage } from './pages/clients/clients.tsx'
 import { KeysPage } from './pages/keys/keys.tsx'
 import { Login } from './pages/login.tsx'
 import { NowPage } from './pages/now/now.tsx'
+import { PlanPage } from './pages/plans/plan.tsx'
+import { PlansPage } from './pages/plans/plans.tsx'
 import { PolicyPage } from './pages/policy/policy.tsx'
 import { StatePage } from './pages/state/state.tsx'
 import { UsagePage } from './pages/usage/usage.tsx'
@@ -43,6 +45,9 @@ function choose([name = 'now', one]: string[]): [PageName | null, ComponentChild
       return ['clients', <ClientsPage key="clients" />]
     case 'keys':
       return ['keys', <KeysPage key="keys" />]
+    case 'plans':
+      if (one !== undefined) return ['plans', <PlanPage key={one} name={one} />]
+      return ['plans', <PlansPage key="plans" />]
     case 'policy':
       return ['policy', <PolicyPage key="policy" />]
     case 'state':

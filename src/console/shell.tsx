@@ -12,9 +12,9 @@ import { Icon, type IconName, Mark } from './ui/icon.tsx'
 import { Notice } from './ui/notice.tsx'
 import { Badge } from './ui/parts.tsx'
 
-export type PageName = 'now' | 'usage' | 'clients' | 'keys' | 'policy' | 'state'
+export type PageName = 'now' | 'usage' | 'clients' | 'keys' | 'plans' | 'policy' | 'state'
 
-const PAGES: PageName[] = ['now', 'usage', 'clients', 'keys', 'policy', 'state']
+const PAGES: PageName[] = ['now', 'usage', 'clients', 'keys', 'plans', 'policy', 'state']
 const STATUS_MS = 10_000
 
 /** What is around every page: navigation, who is here, and what is wrong with the gate as a whole. */

@@ -6,7 +6,7 @@ import {
   patchOf,
   rebase,
   wrongPaths,
-} from '../../src/console/pages/client/draft.ts'
+} from '../../src/console/pages/grant/draft.ts'
 
 const client: Client = {
   name: 'app',

@@ -1,4 +1,5 @@
-import type { Grant, Problem } from '../../core/shapes.ts'
+import { mergePatch } from '../../core/admin/patch.ts'
+import type { Budgets, Grant, Limits, Problem } from '../../core/shapes.ts'
 import { type Answer, call, withQuery } from './http.ts'
 import type {
   AuditEntry,
@@ -9,6 +10,7 @@ import type {
   Key,
   Me,
   NewKey,
+  Plan,
   PolicyDocument,
   RunningList,
   Status,
@@ -68,7 +70,8 @@ export async function removeClient(name: string, etag: string): Promise<void> {
   await call(pathOf(name), { method: 'DELETE', headers: { 'if-match': etag } })
 }
 
-export type NewKeyFields = { expires?: string; note?: string }
+export type RotatedKeyFields = { expires?: string; note?: string }
+export type NewKeyFields = RotatedKeyFields & { limits?: Limits; budgets?: Budgets }
 
 export async function createKey(client: string, fields: NewKeyFields): Promise<NewKey> {
   return (await call<NewKey>(`${pathOf(client)}/keys`, once(fields))).body
@@ -76,7 +79,7 @@ export async function createKey(client: string, fields: NewKeyFields): Promise<N
 
 export async function rotateKeys(
   client: string,
-  fields: NewKeyFields & { graceSeconds: number },
+  fields: RotatedKeyFields & { graceSeconds: number },
 ): Promise<NewKey> {
   return (await call<NewKey>(`${pathOf(client)}/keys/rotate`, once(fields))).body
 }
@@ -85,10 +88,28 @@ export async function revokeKey(id: string): Promise<Key> {
   return (await call<Key>(`/keys/${encodeURIComponent(id)}/revoke`, once())).body
 }
 
-/** The names of the plans, with what they give. */
-export async function listPlans(signal: AbortSignal): Promise<{ [name: string]: Grant }> {
-  const { plans } = (await getPolicy(signal)).body
-  return plans ?? {}
+export async function listPlans(signal: AbortSignal): Promise<Plan[]> {
+  return (await call<{ plans: Plan[] }>('/plans', { signal })).body.plans
+}
+
+export function getPlan(name: string, signal?: AbortSignal): Promise<Answer<Plan>> {
+  return call<Plan>(planPath(name), signal ? { signal } : {})
+}
+
+export async function createPlan(name: string, fields: Grant): Promise<void> {
+  const headers = { 'if-none-match': '*' }
+  await call(planPath(name), { method: 'PUT', headers, body: fields })
+}
+
+/** The API has no PATCH of plans: the patch is made here, onto what it was based on. */
+export async function patchPlan(base: Answer<Plan>, patch: MergePatch): Promise<void> {
+  const { name, clients: _, ...fields } = base.body
+  const headers = { 'if-match': base.etag }
+  await call(planPath(name), { method: 'PUT', headers, body: mergePatch(fields, patch) })
+}
+
+export async function removePlan(name: string, etag: string): Promise<void> {
+  await call(planPath(name), { method: 'DELETE', headers: { 'if-match': etag } })
 }
 
 export function getPolicy(signal?: AbortSignal): Promise<Answer<PolicyDocument>> {
@@ -118,6 +139,10 @@ export async function listAudit(limit: number, signal: AbortSignal): Promise<Aud
 
 function pathOf(client: string): string {
   return `/clients/${encodeURIComponent(client)}`
+}
+
+function planPath(name: string): string {
+  return `/plans/${encodeURIComponent(name)}`
 }
 
 /** A POST that takes effect once, also when the browser sends it again. */

@@ -24,6 +24,9 @@ export type Client = Omit<StoredClient, 'keys'> & { name: string; keys: Key[] }
 /** A client with what its plan gives, resolved. */
 export type ClientDetail = Client & { effective: Grant }
 
+/** `clients`: how many have it in the configuration that is in force. */
+export type Plan = Grant & { name: string; clients: number }
+
 /** What of a client may be written. */
 export type ClientFields = Omit<StoredClient, 'keys'>
 

@@ -5,6 +5,7 @@ import { keys } from './keys.ts'
 import { language } from './language.ts'
 import { names } from './names.ts'
 import { now } from './now.ts'
+import { plans } from './plans.ts'
 import { policy } from './policy.ts'
 import { login, shell } from './shell.ts'
 import { state } from './state.ts'
@@ -25,6 +26,7 @@ const TABLE = {
   clients,
   client,
   keys,
+  plans,
   policy,
   state,
 }

@@ -12,6 +12,8 @@ type Props = {
   /** What the button does, as a verb: `Revoke`. */
   action: string
   isDangerous?: boolean
+  /** Tells what went wrong, where the API's own words are not the best. */
+  describe?(problem: ApiProblem): ComponentChildren
   onConfirm(): Promise<void>
   onClose(): void
 }
@@ -34,7 +36,7 @@ export function Confirm(props: Props) {
     <Dialog title={props.title} onClose={props.onClose}>
       <div class="dialog-content">
         {props.children}
-        {problem ? <ProblemNotice problem={problem} /> : null}
+        {problem ? (props.describe?.(problem) ?? <ProblemNotice problem={problem} />) : null}
       </div>
       <footer class="dialog-foot">
         <Button onClick={props.onClose}>{text().common.cancel}</Button>

@@ -1,81 +1,65 @@
 import type { Grant } from '../../../core/shapes.ts'
-import { listPlans } from '../../api/calls.ts'
+import { getClient, listPlans, patchClient } from '../../api/calls.ts'
 import type { Answer } from '../../api/http.ts'
 import type { ClientDetail } from '../../api/types.ts'
-import type { Change } from '../../changes.ts'
 import { useLoad } from '../../load.ts'
 import { whyNotWrite } from '../../permission.ts'
 import { text } from '../../text/text.ts'
-import { Button } from '../../ui/button.tsx'
-import { ChangeList } from '../../ui/changes.tsx'
-import { Notice, ProblemNotice } from '../../ui/notice.tsx'
+import { SelectField } from '../../ui/field.tsx'
 import { Panel } from '../../ui/parts.tsx'
-import { type Edit, useEdit } from './edit.ts'
-import { SettingsFields } from './fields.tsx'
+import { say } from '../../ui/toast.tsx'
+import { useEdit } from '../grant/edit.ts'
+import { GrantFields } from '../grant/fields.tsx'
+import { EditForm } from '../grant/form.tsx'
+import { type Form, LineInput } from '../grant/inputs.tsx'
 
 type Props = { found: Answer<ClientDetail>; onSaved(): void }
 
 export function Settings({ found, onSaved }: Props) {
-  const edit = useEdit(found, onSaved)
-  const plans = useLoad<{ [name: string]: Grant }>('plans', listPlans).data ?? {}
+  const words = text().client
+  const { name } = found.body
+  const edit = useEdit(found, {
+    read: () => getClient(name),
+    write: (patch, base) => patchClient(name, base.etag, patch),
+    fieldsOf: ({ effective: _, ...client }) => client,
+    onSaved() {
+      say(text().common.saved(name))
+      onSaved()
+    },
+  })
+  const plans = useLoad('plans', listPlans).data ?? []
   const { draft, wrong, set } = edit
-  const plan = draft.plan === '' ? undefined : plans[draft.plan]
-  const form = { draft, plan, wrong, isReadOnly: whyNotWrite.value !== null, set }
+  const plan: Grant | undefined = plans.find((one) => one.name === draft.plan)
+  const isReadOnly = whyNotWrite.value !== null
+  const form: Form = { of: 'client', draft, plan, wrong, isReadOnly, set }
   return (
-    <Panel title={text().client.settings}>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault()
-          void edit.save()
-        }}
-      >
-        {whyNotWrite.value ? <Notice tone="info" title={whyNotWrite.value} /> : null}
-        <SettingsFields
-          form={form}
-          plans={Object.keys(plans)}
-          scopes={edit.base.effective.scopes ?? []}
-        />
-        {edit.theirs ? <Conflict theirs={edit.theirs} /> : null}
-        {edit.problem ? <ProblemNotice problem={edit.problem} /> : null}
-        <Actions edit={edit} />
-      </form>
+    <Panel title={words.settings}>
+      <EditForm edit={edit} conflict={words.conflict}>
+        <GrantFields form={form} scopes={edit.base.effective.scopes ?? []}>
+          <PlanInput form={form} plans={plans.map((one) => one.name)} />
+          <LineInput form={form} path="group" label={words.group} hint={words.groupHint} />
+          <LineInput form={form} path="note" label={words.note} />
+        </GrantFields>
+      </EditForm>
     </Panel>
   )
 }
 
-function Actions({ edit }: { edit: Edit }) {
+function PlanInput({ form, plans }: { form: Form; plans: string[] }) {
   const words = text().client
-  const { changed, wrong } = edit
-  const mistake = wrong.length > 0 ? words.fixFirst : changed.length === 0 ? words.noChange : null
+  const { plan } = form.draft
+  const choices = plan === '' || plans.includes(plan) ? plans : [plan, ...plans]
   return (
-    <footer class="form-foot">
-      <Button
-        kind="primary"
-        type="submit"
-        isBusy={edit.isBusy}
-        whyNot={whyNotWrite.value ?? mistake}
-      >
-        {edit.theirs ? words.saveOver : text().common.save}
-      </Button>
-      {changed.length > 0 ? (
-        <>
-          <Button kind="quiet" onClick={edit.discard}>
-            {words.discard}
-          </Button>
-          <span class="muted">{words.changed(changed.length)}</span>
-        </>
-      ) : null}
-    </footer>
-  )
-}
-
-function Conflict({ theirs }: { theirs: Change[] }) {
-  const words = text().client
-  return (
-    <Notice tone="warning" title={words.conflict}>
-      <p>{words.conflictHint}</p>
-      {theirs.length > 0 ? <ChangeList changes={theirs} /> : null}
-    </Notice>
+    <SelectField
+      label={words.plan}
+      hint={words.planHint}
+      value={plan}
+      options={[
+        ['', text().clients.noPlan],
+        ...choices.map((name): [string, string] => [name, name]),
+      ]}
+      isReadOnly={form.isReadOnly}
+      onChange={(value) => form.set('plan', value)}
+    />
   )
 }

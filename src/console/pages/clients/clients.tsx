@@ -84,7 +84,7 @@ function columns(): Column<Listed>[] {
       heading: words.plan,
       cell: ({ client }) => (
         <>
-          {client.plan ?? '–'}
+          {client.plan ? <a href={hashOf(['plans', client.plan])}>{client.plan}</a> : '–'}
           {client.group ? <span class="sub">{words.inGroup(client.group)}</span> : null}
         </>
       ),

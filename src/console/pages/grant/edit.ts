@@ -1,11 +1,8 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
-import { getClient, patchClient } from '../../api/calls.ts'
+import type { MergePatch } from '../../api/calls.ts'
 import type { Answer } from '../../api/http.ts'
 import { type ApiProblem, asProblem } from '../../api/problem.ts'
-import type { ClientDetail } from '../../api/types.ts'
 import { type Change, changesOf } from '../../changes.ts'
-import { text } from '../../text/text.ts'
-import { say } from '../../ui/toast.tsx'
 import {
   changedPaths,
   type Draft,
@@ -16,9 +13,9 @@ import {
   wrongPaths,
 } from './draft.ts'
 
-/** A client that is being edited: what the form shows, and what it can do. */
-export type Edit = {
-  base: ClientDetail
+/** A client or a plan that is being edited: what the form shows, and what it can do. */
+export type Edit<Body> = {
+  base: Body
   draft: Draft
   changed: Path[]
   wrong: Path[]
@@ -31,11 +28,23 @@ export type Edit = {
   discard(): void
 }
 
+/** How it is read and written. */
+export type Access<Body> = {
+  read(): Promise<Answer<Body>>
+  write(patch: MergePatch, base: Answer<Body>): Promise<void>
+  /** What of it another can change: not what only follows from that. */
+  fieldsOf(body: Body): object
+  onSaved(): void
+}
+
 /**
- * The fields of a client. They stay as they are typed when somebody else changes the client meanwhile:
+ * The fields of a client or plan. They stay as they are typed when somebody else changes it meanwhile:
  * the API refuses the older version (412), this tells what has changed, and saving again goes on top.
  */
-export function useEdit(found: Answer<ClientDetail>, onSaved: () => void): Edit {
+export function useEdit<Body extends object>(
+  found: Answer<Body>,
+  access: Access<Body>,
+): Edit<Body> {
   const [base, setBase] = useState(found)
   const [draft, setDraft] = useState(draftOf(found.body))
   const [problem, setProblem] = useState<ApiProblem | null>(null)
@@ -45,7 +54,7 @@ export function useEdit(found: Answer<ClientDetail>, onSaved: () => void): Edit 
   const changed = changedPaths(baseDraft, draft)
   const wrong = wrongPaths(draft)
 
-  const moveTo = (now: Answer<ClientDetail>) => {
+  const moveTo = (now: Answer<Body>) => {
     setDraft((typed) => rebase(baseDraft, typed, draftOf(now.body)))
     setBase(now)
   }
@@ -56,8 +65,8 @@ export function useEdit(found: Answer<ClientDetail>, onSaved: () => void): Edit 
     moveTo(found)
   })
   const meet = async () => {
-    const now = await getClient(base.body.name)
-    setTheirs(changesOf(fieldsOf(base.body), fieldsOf(now.body)))
+    const now = await access.read()
+    setTheirs(changesOf(access.fieldsOf(base.body), access.fieldsOf(now.body)))
     moveTo(now)
   }
   const save = async () => {
@@ -66,9 +75,8 @@ export function useEdit(found: Answer<ClientDetail>, onSaved: () => void): Edit 
     setProblem(null)
     setTheirs(null)
     try {
-      await patchClient(base.body.name, base.etag, patchOf(baseDraft, draft))
-      say(text().client.saved(base.body.name))
-      onSaved()
+      await access.write(patchOf(baseDraft, draft), base)
+      access.onSaved()
     } catch (error) {
       const thrown = asProblem(error)
       if (thrown.status !== 412) setProblem(thrown)
@@ -79,8 +87,4 @@ export function useEdit(found: Answer<ClientDetail>, onSaved: () => void): Edit 
   const set = (path: Path, value: string) => setDraft({ ...draft, [path]: value })
   const discard = () => setDraft(baseDraft)
   return { base: base.body, draft, changed, wrong, problem, theirs, isBusy, set, save, discard }
-}
-
-function fieldsOf({ effective: _, ...client }: ClientDetail): unknown {
-  return client
 }

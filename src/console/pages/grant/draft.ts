@@ -1,13 +1,12 @@
 import { SCOPES } from '../../../core/schema.ts'
-import type { Grant, Scope } from '../../../core/shapes.ts'
+import type { Scope } from '../../../core/shapes.ts'
 import { readAmount } from '../../amount.ts'
 import type { MergePatch } from '../../api/calls.ts'
-import type { Client } from '../../api/types.ts'
 
-/** What kind of value stands at a path of a client. */
+/** What kind of value stands at a path of a client, a plan or a key. */
 export type Kind = 'text' | 'count' | 'amount' | 'integer' | 'list' | 'scopes' | 'flag' | 'choice'
 
-/** Every field of a client that the form has, by its path. */
+/** Every field that the forms have, by its path; plans and keys have a part of them. */
 export const KINDS = {
   plan: 'choice',
   group: 'text',
@@ -41,18 +40,19 @@ export const KINDS = {
 
 export type Path = keyof typeof KINDS
 
-/** The form as it is typed: one text for each path; empty is "as the plan says". */
+/** The form as it is typed: one text for each path; empty is "not said here". */
 export type Draft = { [path in Path]: string }
 
 export const PATHS = Object.keys(KINDS) as Path[]
 
-export function draftOf(client: Client): Draft {
-  return Object.fromEntries(PATHS.map((path) => [path, textOf(valueAt(client, path))])) as Draft
+/** What is typed where something is edited; without it, where something new is made. */
+export function draftOf(subject: object = {}): Draft {
+  return Object.fromEntries(PATHS.map((path) => [path, textOf(valueAt(subject, path))])) as Draft
 }
 
-/** What stands at a path of a client or a plan. */
-export function valueAt(grant: Grant | Client | undefined, path: Path): unknown {
-  let value: unknown = grant
+/** What stands at a path of a client, a plan or a key. */
+export function valueAt(subject: object | undefined, path: Path): unknown {
+  let value: unknown = subject
   for (const name of path.split('.')) value = (value as Record<string, unknown> | undefined)?.[name]
   return value
 }
@@ -73,7 +73,10 @@ export function wrongPaths(draft: Draft): Path[] {
   return PATHS.filter((path) => read(path, draft[path]) === undefined)
 }
 
-/** The merge patch for what was changed: null takes a field away, so that the plan holds again. */
+/**
+ * The merge patch for what was changed: null takes a field away, so that the plan holds again. From the
+ * draft of nothing to another it has the fields of something new.
+ */
 export function patchOf(base: Draft, draft: Draft): MergePatch {
   const patch: MergePatch = {}
   for (const path of changedPaths(base, draft)) {
@@ -86,7 +89,7 @@ export function patchOf(base: Draft, draft: Draft): MergePatch {
 }
 
 /**
- * Brings a form that somebody is filling in onto a client that was changed meanwhile: what was typed
+ * Brings a form that somebody is filling in onto what was changed meanwhile: what was typed
  * stays, all else is as it is now.
  */
 export function rebase(base: Draft, draft: Draft, now: Draft): Draft {

@@ -8,7 +8,7 @@ import type { Form } from './inputs.tsx'
 /** What holds where neither client nor plan says anything: core/resolve.ts. */
 type Props = { form: Form; effective: Scope[] }
 
-/** Which groups of routes may be called: own ones, or those of the plan. */
+/** Which groups of routes may be called: own ones, those of the plan, or the usual ones. */
 export function ScopesInput({ form, effective }: Props) {
   const words = text().client
   const names = text().names.scopes
@@ -24,7 +24,7 @@ export function ScopesInput({ form, effective }: Props) {
     <fieldset class="checks">
       <legend>{words.scopes}</legend>
       <CheckField
-        label={words.scopesAsPlan}
+        label={form.of === 'plan' ? words.scopesAsUsual : words.scopesAsPlan}
         isChecked={own === ''}
         isReadOnly={form.isReadOnly}
         onChange={(isOn) => form.set('scopes', isOn ? '' : chosen.join('\n'))}

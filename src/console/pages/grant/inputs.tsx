@@ -4,27 +4,38 @@ import { text } from '../../text/text.ts'
 import { AreaField, SelectField, TextField } from '../../ui/field.tsx'
 import { type Draft, KINDS, type Path, textOf, valueAt } from './draft.ts'
 
-/** What every input of the form needs. */
+/** What every input of a form needs. */
 export type Form = {
+  /** Whose fields they are: what an empty one means. */
+  of: 'client' | 'plan' | 'key'
   draft: Draft
-  /** What the chosen plan gives. */
+  /** What the chosen plan of a client gives. */
   plan: Grant | undefined
   wrong: Path[]
   isReadOnly: boolean
   set(path: Path, value: string): void
 }
 
-export function NumberInput({ form, path, label }: { form: Form; path: Path; label: string }) {
+type NumberProps = {
+  form: Form
+  path: Path
+  label: string
+  /** What holds where neither client nor plan says anything; left out: nothing does. */
+  usual?: number
+}
+
+export function NumberInput({ form, path, label, usual }: NumberProps) {
   const words = text().client
   const isAmount = KINDS[path] === 'amount'
   const given = valueAt(form.plan, path)
   const inherited = typeof given === 'number' ? (isAmount ? cost(given) : exact(given)) : null
+  const empty = usual === undefined ? words.without[form.of] : words.usually(exact(usual))
   const wrong = isAmount ? text().clients.amountWrong : text().clients.countWrong
   return (
     <TextField
       label={label}
       value={form.draft[path]}
-      placeholder={inherited === null ? words.noLimit : words.fromPlan(inherited)}
+      placeholder={inherited === null ? empty : words.fromPlan(inherited)}
       inputMode={isAmount ? 'decimal' : 'text'}
       error={form.wrong.includes(path) ? wrong : null}
       isReadOnly={form.isReadOnly}
@@ -53,15 +64,22 @@ export function LineInput(props: {
   )
 }
 
-export function ListInput(props: { form: Form; path: Path; label: string; hint: string }) {
-  const { form, path, label, hint } = props
+/** `empty`: what no entry means. */
+export function ListInput(props: {
+  form: Form
+  path: Path
+  label: string
+  hint: string
+  empty: string
+}) {
+  const { form, path, label, hint, empty } = props
   return (
     <AreaField
       label={label}
       hint={hint}
       rows={3}
       value={form.draft[path]}
-      placeholder={placeholderOf(form, path) ?? text().client.anything}
+      placeholder={placeholderOf(form, path) ?? empty}
       isReadOnly={form.isReadOnly}
       onChange={(value) => form.set(path, value)}
     />
