@@ -27,6 +27,8 @@ const PAGES: [name: string, hash: string, en: string, zh: string][] = [
   ['clients', 'clients', 'Clients', '用戶端'],
   ['client', 'clients/web-shop', 'web-shop', 'web-shop'],
   ['keys', 'keys', 'Keys', '金鑰'],
+  ['plans', 'plans', 'Plans', '方案'],
+  ['plan', 'plans/standard', 'standard', 'standard'],
   ['policy', 'policy', 'Policy', '政策'],
   ['state', 'state', 'State', '狀態'],
 ]
@@ -99,9 +101,27 @@ describe.skipIf(!hasBrowser)('every page', () => {
       await judge(page, 'new client')
       await shoot(page, `new-client-${look.name}`)
       await page.keyboard.press('Escape')
+      await goTo(page, 'plans')
+      await settled(page)
+      await primary.click()
+      await page.locator('dialog[open]').waitFor()
+      await judge(page, 'new plan')
+      await shoot(page, `new-plan-${look.name}`)
+      await page.keyboard.press('Escape')
+      await goTo(page, 'plans/trial')
+      await page.locator('.button-danger').click()
+      await page.locator('dialog[open] .button-danger').click()
+      await page.locator('dialog[open] .names').waitFor()
+      await judge(page, 'plan in use')
+      await shoot(page, `plan-in-use-${look.name}`)
+      ui.expected(/status of 409/)
+      await page.keyboard.press('Escape')
       await goTo(page, 'clients/edu-lab')
       await settled(page)
       await page.locator('.panel-aside .button-primary').click()
+      await page.locator('dialog[open] summary').click()
+      await judge(page, 'limits of a new key')
+      await shoot(page, `key-limits-${look.name}`)
       await page.locator('dialog[open] .button-primary').click()
       await page.locator('dialog[open] .secret').waitFor()
       await judge(page, 'new key')

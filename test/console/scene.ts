@@ -116,7 +116,8 @@ function clientsOf(keys: Keys): Clients {
   const entries = [...keys].map(([name, { record }]): [string, Client] => {
     const older = makeKey().record
     const revoked = { ...older, revoked: '2026-03-01T09:00:00Z', note: 'before the move' }
-    return [name, { ...fields[name], keys: [{ ...record, note: 'production' }, revoked] }]
+    const own = name === 'edu-lab' ? { limits: { requestsPerMinute: 10 } } : {}
+    return [name, { ...fields[name], keys: [{ ...record, note: 'production', ...own }, revoked] }]
   })
   return { version: 1, clients: Object.fromEntries(entries) }
 }

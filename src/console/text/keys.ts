@@ -19,6 +19,11 @@ const en = {
   expires: 'Ends after',
   days: (count: number) => `${count} days`,
   hours: (count: number) => (count === 1 ? 'an hour' : `${count} hours`),
+  own: 'Limits and budgets of its own',
+  ownShort: 'Own limits',
+  ownHint:
+    'Beside those of the client, which hold as well: the tighter one wins. They cannot be changed later; then make another key.',
+  ownBudgetsHint: 'Of a calendar day or month, UTC. 5M is five million.',
   make: 'Create key',
   madeTitle: 'The new key',
   once: 'This is the only time that the key is shown',
@@ -42,6 +47,8 @@ const en = {
   rotatedTitle: 'The new key',
   rotateHint:
     'A new key works at once. All live keys of the client end when the time below is over.',
+  rotateOwn:
+    'Some of them have limits or budgets of their own, and the new key has none: to keep them, make a key with them, then revoke the old one',
   grace: 'The old keys go on for',
   graceHint: 'Long enough to bring the new one everywhere',
   atOnce: 'not at all: they end now',
@@ -77,6 +84,10 @@ const zh: typeof en = {
   expires: '多久後到期',
   days: (count) => `${count} 天`,
   hours: (count) => `${count} 小時`,
+  own: '這把金鑰自己的限制與預算',
+  ownShort: '自己的限制',
+  ownHint: '用戶端的限制仍然適用，以較嚴的為準。之後無法修改，需要時請另建一把金鑰。',
+  ownBudgetsHint: '以 UTC 的日曆日或月計算。5M 是五百萬。',
   make: '建立金鑰',
   madeTitle: '新的金鑰',
   once: '金鑰只會顯示這一次',
@@ -97,6 +108,8 @@ const zh: typeof en = {
   rotateTitle: (client) => `輪替 ${client} 的金鑰`,
   rotatedTitle: '新的金鑰',
   rotateHint: '新金鑰立即生效。這個用戶端所有有效的金鑰，會在以下時間過後失效。',
+  rotateOwn:
+    '其中有金鑰另設了自己的限制或預算，新金鑰不會沿用。若要保留，請另建一把有相同限制的金鑰，再撤銷舊的',
   grace: '舊金鑰繼續有效',
   graceHint: '足夠讓新金鑰部署到所有地方',
   atOnce: '不保留，立即失效',

@@ -11,6 +11,7 @@ import { Icon } from '../../ui/icon.tsx'
 import { ProblemNotice } from '../../ui/notice.tsx'
 import { Badge, Empty, PageHead, Panel, Skeleton } from '../../ui/parts.tsx'
 import { SubjectBars } from '../clients/bars.tsx'
+import { hasCeilings } from '../grant/ceilings.tsx'
 import { CreateKey } from '../keys/create.tsx'
 import { RevokeKey, RotateKeys } from '../keys/rotate.tsx'
 import { KeyTable, type OwnedKey } from '../keys/table.tsx'
@@ -118,7 +119,7 @@ function Keys({ found, onChanged }: { found: Answer<ClientDetail>; onChanged(): 
   const client = found.body
   const [open, setOpen] = useState<'create' | 'rotate' | OwnedKey | null>(null)
   const rows = client.keys.map((key) => ({ client: client.name, key }))
-  const hasLive = client.keys.some(({ state }) => state === 'live')
+  const live = client.keys.filter(({ state }) => state === 'live')
   const model = client.effective.models?.find((one) => !one.includes('*'))
   const close = () => setOpen(null)
   return (
@@ -127,7 +128,7 @@ function Keys({ found, onChanged }: { found: Answer<ClientDetail>; onChanged(): 
       isFlush
       aside={
         <>
-          {hasLive ? (
+          {live.length > 0 ? (
             <Button
               isSmall
               icon="rotate"
@@ -160,7 +161,13 @@ function Keys({ found, onChanged }: { found: Answer<ClientDetail>; onChanged(): 
         <CreateKey clients={[client.name]} model={model} onDone={onChanged} onClose={close} />
       ) : null}
       {open === 'rotate' ? (
-        <RotateKeys client={client.name} model={model} onDone={onChanged} onClose={close} />
+        <RotateKeys
+          client={client.name}
+          model={model}
+          hasOwn={live.some(hasCeilings)}
+          onDone={onChanged}
+          onClose={close}
+        />
       ) : null}
       {open !== null && typeof open === 'object' ? (
         <RevokeKey row={open} onDone={onChanged} onClose={close} />

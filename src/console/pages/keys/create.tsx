@@ -1,10 +1,13 @@
 import { useState } from 'preact/hooks'
-import { createKey } from '../../api/calls.ts'
+import { createKey, type NewKeyFields } from '../../api/calls.ts'
 import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
 import { ProblemNotice } from '../../ui/notice.tsx'
+import { type Draft, draftOf, patchOf, wrongPaths } from '../grant/draft.ts'
+import { BudgetInputs, LimitInputs } from '../grant/fields.tsx'
+import type { Form } from '../grant/inputs.tsx'
 import { useMaking } from './making.ts'
 import { Secret } from './secret.tsx'
 
@@ -24,7 +27,8 @@ export function CreateKey({ clients, model, onDone, onClose }: Props) {
   const [client, setClient] = useState(clients[0] ?? '')
   const [days, setDays] = useState('')
   const [note, setNote] = useState('')
-  const make = () => createKey(client, fieldsOf(days, note))
+  const [draft, setDraft] = useState(draftOf())
+  const make = () => createKey(client, fieldsOf(days, note, draft))
   const { made, problem, isBusy, closing, submit } = useMaking(make, onDone, onClose)
   if (made) {
     return (
@@ -70,11 +74,17 @@ export function CreateKey({ clients, model, onDone, onClose }: Props) {
             ]}
             onChange={setDays}
           />
+          <OwnCeilings draft={draft} onChange={setDraft} />
           {problem ? <ProblemNotice problem={problem} /> : null}
         </div>
         <footer class="dialog-foot">
           <Button onClick={onClose}>{text().common.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={isBusy}>
+          <Button
+            kind="primary"
+            type="submit"
+            isBusy={isBusy}
+            whyNot={wrongPaths(draft).length > 0 ? text().client.fixFirst : null}
+          >
             {words.make}
           </Button>
         </footer>
@@ -83,10 +93,32 @@ export function CreateKey({ clients, model, onDone, onClose }: Props) {
   )
 }
 
-function fieldsOf(days: string, note: string) {
+/** Folded away: most keys have those of their client alone. */
+function OwnCeilings({ draft, onChange }: { draft: Draft; onChange(draft: Draft): void }) {
+  const words = text().keys
+  const form: Form = {
+    of: 'key',
+    draft,
+    plan: undefined,
+    wrong: wrongPaths(draft),
+    isReadOnly: false,
+    set: (path, value) => onChange({ ...draft, [path]: value }),
+  }
+  return (
+    <details class="more">
+      <summary>{words.own}</summary>
+      <p class="field-hint">{words.ownHint}</p>
+      <BudgetInputs form={form} hint={words.ownBudgetsHint} />
+      <LimitInputs form={form} hint={text().client.hints.client.limits} />
+    </details>
+  )
+}
+
+function fieldsOf(days: string, note: string, draft: Draft): NewKeyFields {
   const expires = new Date(Date.now() + Number(days) * DAY_MS).toISOString()
   return {
     ...(days ? { expires: `${expires.slice(0, 19)}Z` } : {}),
     ...(note.trim() ? { note: note.trim() } : {}),
+    ...patchOf(draftOf(), draft),
   }
 }

@@ -5,7 +5,7 @@ import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/confirm.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
-import { ProblemNotice } from '../../ui/notice.tsx'
+import { Notice, ProblemNotice } from '../../ui/notice.tsx'
 import { say } from '../../ui/toast.tsx'
 import { useMaking } from './making.ts'
 import { Secret } from './secret.tsx'
@@ -14,10 +14,17 @@ import type { OwnedKey } from './table.tsx'
 const HOUR_SECONDS = 3600
 const DAY_SECONDS = 86_400
 
-type RotateProps = { client: string; model?: string | undefined; onDone(): void; onClose(): void }
+type RotateProps = {
+  client: string
+  model?: string | undefined
+  /** Whether an old key has limits or budgets of its own: the new one gets none. */
+  hasOwn: boolean
+  onDone(): void
+  onClose(): void
+}
 
 /** A new key now, and an end for the old ones. */
-export function RotateKeys({ client, model, onDone, onClose }: RotateProps) {
+export function RotateKeys({ client, model, hasOwn, onDone, onClose }: RotateProps) {
   const words = text().keys
   const [grace, setGrace] = useState(String(DAY_SECONDS))
   const [note, setNote] = useState('')
@@ -43,6 +50,7 @@ export function RotateKeys({ client, model, onDone, onClose }: RotateProps) {
       >
         <div class="dialog-content">
           <p>{words.rotateHint}</p>
+          {hasOwn ? <Notice tone="warning" title={words.rotateOwn} /> : null}
           <SelectField
             label={words.grace}
             hint={words.graceHint}

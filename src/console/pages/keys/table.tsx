@@ -5,6 +5,7 @@ import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
 import { Badge, type BadgeTone, Time } from '../../ui/parts.tsx'
 import { type Column, Table } from '../../ui/table.tsx'
+import { Ceilings, hasCeilings } from '../grant/ceilings.tsx'
 
 export type OwnedKey = { client: string; key: Key }
 
@@ -23,7 +24,7 @@ export function KeyTable({ rows, hasClients, onRevoke }: Props) {
   return (
     <Table
       caption={text().keys.title}
-      columns={columnsOf(hasClients, onRevoke)}
+      columns={columnsOf(rows, hasClients, onRevoke)}
       rows={hasClients ? rows : sorted}
       keyOf={({ key }) => key.id}
     />
@@ -34,7 +35,11 @@ function placeOf({ state }: Key): number {
   return state === 'live' ? 0 : state === 'disabled' ? 1 : 2
 }
 
-function columnsOf(hasClients: boolean, onRevoke: (row: OwnedKey) => void): Column<OwnedKey>[] {
+function columnsOf(
+  rows: OwnedKey[],
+  hasClients: boolean,
+  onRevoke: (row: OwnedKey) => void,
+): Column<OwnedKey>[] {
   const words = text().keys
   const columns: Column<OwnedKey>[] = [
     {
@@ -54,6 +59,13 @@ function columnsOf(hasClients: boolean, onRevoke: (row: OwnedKey) => void): Colu
       id: 'client',
       heading: words.client,
       cell: ({ client }) => <a href={hashOf(['clients', client])}>{client}</a>,
+    })
+  }
+  if (rows.some(({ key }) => hasCeilings(key))) {
+    columns.push({
+      id: 'ownCeilings',
+      heading: words.ownShort,
+      cell: ({ key }) => <Ceilings of={key} />,
     })
   }
   columns.push(
