@@ -37,6 +37,16 @@ test('patchOf() holds what was changed and nothing else', () => {
   })
 })
 
+test('patchOf() has the fields of something new, from the draft of nothing', () => {
+  const draft = { ...draftOf(), 'limits.concurrency': '8', 'budgets.hard': 'true', note: ' x ' }
+  expect(patchOf(draftOf(), draft)).toEqual({
+    limits: { concurrency: 8 },
+    budgets: { hard: true },
+    note: 'x',
+  })
+  expect(patchOf(draftOf(), draftOf())).toEqual({})
+})
+
 test('patchOf() takes a field away with null', () => {
   const draft = { ...base, plan: '', 'budgets.hard': '', 'budgets.costPerMonth': '' }
   expect(patchOf(base, draft)).toEqual({

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { makeKey } from '../nginx/harness.ts'
 import { watchLogs } from '../nginx/logs.ts'
 import { dropRights, setWritable } from '../nginx/readonly.ts'
-import { goTo, hasBrowser, PATIENT, settled, withConsole } from './browser.ts'
+import { goTo, hasBrowser, type Look, PATIENT, settled, shoot, withConsole } from './browser.ts'
 
 watchLogs()
 
@@ -19,13 +19,24 @@ describe.skipIf(!hasBrowser)('a configuration that may not be written', PATIENT,
     await setWritable(ui.gate.configDir, true)
   })
 
-  test('is told, calmly and with its fix, and nobody is called for it', async () => {
-    const page = await ui.enter({ hash: 'state' })
-    const notice = page.locator('.notice-info', { hasText: 'may not write its configuration' })
+  test.each<[string, Look, string, string]>([
+    ['English', {}, 'may not write its configuration', 'No problem: the configuration'],
+    [
+      'Chinese, on a telephone',
+      { width: 360, scheme: 'dark', locale: 'zh-TW' },
+      '閘門無法寫入設定',
+      '沒有問題：設定已生效',
+    ],
+  ])('is told in %s, calmly and with its fix, and nobody is called for it', async (...row) => {
+    const [, look, title, fine] = row
+    const page = await ui.enter({ ...look, hash: 'state' })
+    const notice = page.locator('.notice-info', { hasText: title })
     await notice.getByText('sudo tollgate admin enable').waitFor()
     await notice.getByText(ui.gate.configDir).waitFor()
-    await page.getByText('No problem: the configuration is in force').waitFor()
+    await page.getByText(fine).waitFor()
     expect(await page.locator('.nav-count').count()).toBe(0)
+    await settled(page)
+    await shoot(page, `read-only-${look.width ?? 1280}`)
   })
 
   test.each([
