@@ -142,13 +142,15 @@ describe('tollgate status', () => {
     const ledger = { offset: 9, behindBytes: 4_096, lines: 12_345, skipped: 2, countersFull: 0 }
     const loaded = '2026-11-24T01:02:03.000Z'
     const state = { generation: 3, loaded, elapsedMs: 1, clients: 2, keys: 5 }
-    const whole = { ...state, problems: [problem], notices: [], ledger }
+    const told = { ...ledger, notice: 'The sums were made anew' }
+    const whole = { ...state, problems: [problem], notices: [], ledger: told }
     await writeFile(join(dir, 'state/state.json'), JSON.stringify(whole))
     const { code, stdout } = await tollgate('status', '--dir', dir)
     expect(code).toBe(1)
     expect(stdout.split('\n')).toEqual([
       'PROBLEM No nginx with Tollgate answers: start it, or look into its error log',
       'PROBLEM clients.json: clients.app: Wrong\\u001b[31m',
+      'note ledger: The sums were made anew',
       '',
       `configuration  generation 3 since ${loaded}, 2 clients, 5 keys`,
       'ledger         12,345 lines added up, 4,096 bytes behind, 2 unreadable',
