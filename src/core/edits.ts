@@ -81,7 +81,8 @@ export function newKey(request: NewKey): Key {
 
 /**
  * Adds a key and lets all other live keys of the client expire after the grace, unless they expire
- * sooner by themselves.
+ * sooner by themselves. It gets the limits and budgets of their own that these have: a rotation takes
+ * nobody's limits away.
  */
 export function rotateKeys(
   document: Clients,
@@ -100,7 +101,14 @@ export function rotateKeys(
     expiring.push(old)
     return old
   })
-  const added = appendKey(document, policy, replace(client, { keys }), request)
+  const own = expiring.map((key) => ({ limits: key.limits, budgets: key.budgets }))
+  if (own.some((one) => JSON.stringify(one) !== JSON.stringify(own[0]))) {
+    return refuse(
+      `The live keys of ${request.client} have different limits or budgets of their own, so which are those of the new one is not clear: revoke those that it is not to be like`,
+    )
+  }
+  const wanted = replace(request, own[0] || {})
+  const added = appendKey(document, policy, replace(client, { keys }), wanted)
   return 'refused' in added ? added : Object.assign({ expiring }, added)
 }
 

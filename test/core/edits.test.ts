@@ -108,6 +108,19 @@ describe('rotateKeys', () => {
     expect(rotated.client.keys[1]?.id).toBe('ff000000')
   })
 
+  test('gives the new key what the old ones have of their own', () => {
+    const own = { limits: { concurrency: 2 }, budgets: { tokensPerDay: 100 } }
+    const keys = [key('aa', own), key('bb', own), key('cc', { revoked: past })]
+    const rotated = made(rotateKeys(frozen({ app: { keys } }), policy, wanted('app'), 0))
+    expect(rotated.key).toMatchObject({ id: 'ff000000', ...own })
+    const different = [...keys, key('dd', { limits: { concurrency: 3 } })]
+    expect(
+      rotateKeys(frozen({ app: { keys: different } }), policy, wanted('app'), 0),
+    ).toMatchObject({
+      refused: expect.stringMatching(/^The live keys of app have different limits/),
+    })
+  })
+
   test('names the keys that will end, and needs a client', () => {
     const keys = [key('aa'), key('bb', { revoked: past })]
     const rotated = made(rotateKeys(frozen({ app: { keys } }), policy, wanted('app'), 0))

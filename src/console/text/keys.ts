@@ -48,7 +48,7 @@ const en = {
   rotateHint:
     'A new key works at once. All live keys of the client end when the time below is over.',
   rotateOwn:
-    'Some of them have limits or budgets of their own, and the new key has none: to keep them, make a key with them, then revoke the old one',
+    'They have limits or budgets of their own, and the new key gets the same. Where these differ, revoke the keys that it is not to be like first',
   grace: 'The old keys go on for',
   graceHint: 'Long enough to bring the new one everywhere',
   atOnce: 'not at all: they end now',
@@ -109,7 +109,7 @@ const zh: typeof en = {
   rotatedTitle: '新的金鑰',
   rotateHint: '新金鑰立即生效。這個用戶端所有有效的金鑰，會在以下時間過後失效。',
   rotateOwn:
-    '其中有金鑰另設了自己的限制或預算，新金鑰不會沿用。若要保留，請另建一把有相同限制的金鑰，再撤銷舊的',
+    '這些金鑰另設了自己的限制或預算，新金鑰會沿用。若各金鑰的設定不同，請先撤銷不要沿用的金鑰',
   grace: '舊金鑰繼續有效',
   graceHint: '足夠讓新金鑰部署到所有地方',
   atOnce: '不保留，立即失效',

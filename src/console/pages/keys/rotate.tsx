@@ -17,7 +17,7 @@ const DAY_SECONDS = 86_400
 type RotateProps = {
   client: string
   model?: string | undefined
-  /** Whether an old key has limits or budgets of its own: the new one gets none. */
+  /** Whether an old key has limits or budgets of its own: the new one gets the same. */
   hasOwn: boolean
   onDone(): void
   onClose(): void
@@ -50,7 +50,7 @@ export function RotateKeys({ client, model, hasOwn, onDone, onClose }: RotatePro
       >
         <div class="dialog-content">
           <p>{words.rotateHint}</p>
-          {hasOwn ? <Notice tone="warning" title={words.rotateOwn} /> : null}
+          {hasOwn ? <Notice tone="info" title={words.rotateOwn} /> : null}
           <SelectField
             label={words.grace}
             hint={words.graceHint}
