@@ -41,6 +41,11 @@ export function cost(value: number): string {
   return new Intl.NumberFormat(tag(), { maximumSignificantDigits: 3 }).format(value)
 }
 
+/** A cost where there is little room, with the exact one in a title: 0.42, 8.00, 52.7, 194. */
+export function shortCost(value: number): string {
+  return Math.abs(value) < 10 ? cost(value) : short(value)
+}
+
 /** A part of a whole, 0 to 1. What is there at all is never shown as nothing. */
 export function percent(part: number): string {
   if (part > 0 && part < 0.01) return '<1%'

@@ -1,5 +1,5 @@
 import type { Rate, Standing, Subject } from '../../api/types.ts'
-import { cost, dateTime, exact, relative, short, utc } from '../../format.ts'
+import { cost, dateTime, exact, relative, short, shortCost, utc } from '../../format.ts'
 import { text } from '../../text/text.ts'
 import { Meter } from '../../ui/meter.tsx'
 
@@ -50,7 +50,7 @@ function BudgetBar({ standing, isHard, isSmall }: BudgetProps) {
   const limit = standing.limit ?? 0
   const words = text().clients
   const isCost = budget.startsWith('cost')
-  const amount = isCost ? cost : short
+  const amount = !isCost ? short : isSmall ? shortCost : cost
   const whole = isCost ? cost : exact
   const left = standing.left ?? Math.max(0, limit - used)
   const renewsMs = Date.parse(standing.renews)
