@@ -69,7 +69,8 @@ const WHY: Record<About, Why> = {
     above:
       'A request with 10 keys shares the entries that its line of the ledger is added to with many others. ' +
       'With 100,000, each line is added to sums, rows and counters of its own, all of them out of the ' +
-      'caches: see Adding up the ledger. It is done by one worker of them all, between requests.',
+      'caches: see Adding up the ledger. It is done by one worker of them all, between requests, and takes ' +
+      'what they had in the caches with it.',
   },
   stall: {
     title: 'A stall while keys are reloaded',
@@ -85,9 +86,10 @@ export function formatMisses(results: Results): string[] {
     `- **${WHY[about].title}.** ${WHY[about].above}`,
     ...missed
       .filter((target) => target.about === about)
-      .map(
-        (target) => `  - ${missOf(target)}${codeOf(target, results)}${busyOf(target, results)}.`,
-      ),
+      .map((target) => {
+        const told = [missOf, codeOf, busyOf, linesOf].map((tell) => tell(target, results))
+        return `  - ${told.join('')}.`
+      }),
   ])
 }
 
@@ -135,4 +137,21 @@ function busyOf({ about, subject, most }: Target, { streams }: Results): string 
   const value = p99Of(about === 'first' ? fewer.first : fewer.gaps)
   const verdict = value !== null && value <= most ? ', which is within the target' : ''
   return `${told}; with 64 streams, ${busy(fewer)} busy, it is ${number(value)} ms${verdict}`
+}
+
+/** Of many keys: how much of what a request takes more is its line of the ledger. */
+function linesOf({ about, subject }: Target, { keys, folding }: Results): string {
+  const usOf = (count: number) => {
+    return keys.find((row) => row.subject === subject && row.keys === count)?.cpuUs.median
+  }
+  const [world] = subject.split(' ')
+  const own = folding.filter((one) => one.world === world && !one.isFloor)
+  const [few, many] = [usOf(10), usOf(100_000)]
+  const [fewLine, manyLine] = own.map(({ lineUs }) => lineUs.median)
+  if (about !== 'keys' || few === undefined || many === undefined) return ''
+  if (fewLine === undefined || manyLine === undefined) return ''
+  return (
+    `; of the ${show(many - few, 0)} us that a request takes more, ${show(manyLine - fewLine, 0)} are ` +
+    'its line, in the table by itself'
+  )
 }
