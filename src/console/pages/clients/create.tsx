@@ -1,5 +1,4 @@
 import { useState } from 'preact/hooks'
-import { NAME_PATTERN } from '../../../core/schema.ts'
 import type { Budgets } from '../../../core/shapes.ts'
 import { type Amount, readAmount } from '../../amount.ts'
 import { createClient, getPolicy } from '../../api/calls.ts'
@@ -8,13 +7,11 @@ import type { ClientFields } from '../../api/types.ts'
 import { useLoad } from '../../load.ts'
 import { go } from '../../route.ts'
 import { text } from '../../text/text.ts'
-import { Button } from '../../ui/button.tsx'
-import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
-import { Notice, ProblemNotice } from '../../ui/notice.tsx'
+import { FormDialog } from '../../ui/formdialog.tsx'
+import { Notice } from '../../ui/notice.tsx'
 import { say } from '../../ui/toast.tsx'
-
-const NAME = new RegExp(NAME_PATTERN)
+import { CreateProblem, mistakeIn } from '../grant/name.tsx'
 
 type Form = { name: string; plan: string; cost: string; tokens: string; note: string }
 
@@ -47,80 +44,65 @@ export function CreateClient({ onClose }: { onClose(): void }) {
   const hasCost = form.cost !== ''
   const hasPrices = Object.keys((policy?.['prices'] as object | undefined) ?? {}).length > 0
   return (
-    <Dialog title={words.createTitle} onClose={onClose}>
-      <form
-        noValidate
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
-        <div class="dialog-content">
-          <TextField
-            label={words.name}
-            hint={words.nameHint}
-            value={form.name}
-            error={told(errors.name)}
-            isRequired
-            isFirst
-            onChange={set('name')}
-          />
-          <SelectField
-            label={words.plan}
-            hint={words.planHint}
-            value={form.plan}
-            options={[
-              ['', words.noPlan],
-              ...Object.keys(policy?.plans ?? {}).map((name): [string, string] => [name, name]),
-            ]}
-            onChange={set('plan')}
-          />
-          <div class="field-row">
-            <TextField
-              label={text().names.budgets.costPerMonth}
-              value={form.cost}
-              error={told(errors.cost)}
-              placeholder={words.unlimitedShort}
-              inputMode="decimal"
-              onChange={set('cost')}
-            />
-            <TextField
-              label={text().names.budgets.tokensPerMonth}
-              value={form.tokens}
-              error={told(errors.tokens)}
-              placeholder={words.unlimitedShort}
-              inputMode="text"
-              onChange={set('tokens')}
-            />
-          </div>
-          <p class="field-hint">{words.budgetHint}</p>
-          {hasCost && policy && !hasPrices ? (
-            <Notice tone="warning" title={words.noPrices}>
-              <p>{words.noPricesFix}</p>
-            </Notice>
-          ) : null}
-          <TextField
-            label={words.note}
-            hint={words.noteHint}
-            value={form.note}
-            onChange={set('note')}
-          />
-          {problem ? <CreateProblem problem={problem} name={form.name} /> : null}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>{text().common.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={isBusy}>
-            {words.create}
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={words.createTitle}
+      action={words.create}
+      isBusy={isBusy}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <TextField
+        label={words.name}
+        hint={words.nameHint}
+        value={form.name}
+        error={told(errors.name)}
+        isRequired
+        isFirst
+        onChange={set('name')}
+      />
+      <SelectField
+        label={words.plan}
+        hint={words.planHint}
+        value={form.plan}
+        options={[
+          ['', words.noPlan],
+          ...Object.keys(policy?.plans ?? {}).map((name): [string, string] => [name, name]),
+        ]}
+        onChange={set('plan')}
+      />
+      <div class="field-row">
+        <TextField
+          label={text().names.budgets.costPerMonth}
+          value={form.cost}
+          error={told(errors.cost)}
+          placeholder={words.unlimitedShort}
+          inputMode="decimal"
+          onChange={set('cost')}
+        />
+        <TextField
+          label={text().names.budgets.tokensPerMonth}
+          value={form.tokens}
+          error={told(errors.tokens)}
+          placeholder={words.unlimitedShort}
+          inputMode="text"
+          onChange={set('tokens')}
+        />
+      </div>
+      <p class="field-hint">{words.budgetHint}</p>
+      {hasCost && policy && !hasPrices ? (
+        <Notice tone="warning" title={words.noPrices}>
+          <p>{words.noPricesFix}</p>
+        </Notice>
+      ) : null}
+      <TextField
+        label={words.note}
+        hint={words.noteHint}
+        value={form.note}
+        onChange={set('note')}
+      />
+      {problem ? <CreateProblem problem={problem} taken={words.taken(form.name)} /> : null}
+    </FormDialog>
   )
-}
-
-function CreateProblem({ problem, name }: { problem: ApiProblem; name: string }) {
-  if (problem.status !== 412) return <ProblemNotice problem={problem} />
-  return <Notice tone="error" title={text().clients.taken(name)} />
 }
 
 type Errors = { name: string | null; cost: string | null; tokens: string | null }
@@ -128,7 +110,7 @@ type Errors = { name: string | null; cost: string | null; tokens: string | null 
 function check({ name, cost, tokens }: Form): Errors {
   const words = text().clients
   return {
-    name: NAME.test(name) ? null : name === '' ? words.nameMissing : words.nameWrong,
+    name: mistakeIn(name, words.nameMissing),
     cost: 'isWrong' in readAmount(cost, false) ? words.amountWrong : null,
     tokens: 'isWrong' in readAmount(tokens, true) ? words.countWrong : null,
   }

@@ -1,9 +1,9 @@
 import { useState } from 'preact/hooks'
 import { createKey, type NewKeyFields } from '../../api/calls.ts'
 import { text } from '../../text/text.ts'
-import { Button } from '../../ui/button.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
+import { FormDialog } from '../../ui/formdialog.tsx'
 import { ProblemNotice } from '../../ui/notice.tsx'
 import { type Draft, draftOf, patchOf, wrongPaths } from '../grant/draft.ts'
 import { BudgetInputs, LimitInputs } from '../grant/fields.tsx'
@@ -38,58 +38,40 @@ export function CreateKey({ clients, model, onDone, onClose }: Props) {
     )
   }
   return (
-    <Dialog key="form" title={words.createTitle} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
-        <div class="dialog-content">
-          {clients.length === 1 ? (
-            <p>{words.forClient(client)}</p>
-          ) : (
-            <SelectField
-              label={words.client}
-              value={client}
-              options={clients.map((name) => [name, name])}
-              onChange={setClient}
-            />
-          )}
-          <TextField
-            label={words.note}
-            hint={words.noteHint}
-            value={note}
-            isFirst
-            onChange={setNote}
-          />
-          <SelectField
-            label={words.expires}
-            value={days}
-            options={[
-              ['', words.never],
-              ['30', words.days(30)],
-              ['90', words.days(90)],
-              ['365', words.days(365)],
-            ]}
-            onChange={setDays}
-          />
-          <OwnCeilings draft={draft} onChange={setDraft} />
-          {problem ? <ProblemNotice problem={problem} /> : null}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>{text().common.cancel}</Button>
-          <Button
-            kind="primary"
-            type="submit"
-            isBusy={isBusy}
-            whyNot={wrongPaths(draft).length > 0 ? text().client.fixFirst : null}
-          >
-            {words.make}
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      key="form"
+      title={words.createTitle}
+      action={words.make}
+      isBusy={isBusy}
+      whyNot={wrongPaths(draft).length > 0 ? text().client.fixFirst : null}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      {clients.length === 1 ? (
+        <p>{words.forClient(client)}</p>
+      ) : (
+        <SelectField
+          label={words.client}
+          value={client}
+          options={clients.map((name) => [name, name])}
+          onChange={setClient}
+        />
+      )}
+      <TextField label={words.note} hint={words.noteHint} value={note} isFirst onChange={setNote} />
+      <SelectField
+        label={words.expires}
+        value={days}
+        options={[
+          ['', words.never],
+          ['30', words.days(30)],
+          ['90', words.days(90)],
+          ['365', words.days(365)],
+        ]}
+        onChange={setDays}
+      />
+      <OwnCeilings draft={draft} onChange={setDraft} />
+      {problem ? <ProblemNotice problem={problem} /> : null}
+    </FormDialog>
   )
 }
 

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks'
 import { revokeKey, rotateKeys } from '../../api/calls.ts'
 import { text } from '../../text/text.ts'
-import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/confirm.tsx'
 import { Dialog } from '../../ui/dialog.tsx'
 import { SelectField, TextField } from '../../ui/field.tsx'
+import { FormDialog } from '../../ui/formdialog.tsx'
 import { Notice, ProblemNotice } from '../../ui/notice.tsx'
 import { say } from '../../ui/toast.tsx'
 import { useMaking } from './making.ts'
@@ -41,45 +41,31 @@ export function RotateKeys({ client, model, hasOwn, onDone, onClose }: RotatePro
     )
   }
   return (
-    <Dialog key="form" title={words.rotateTitle(client)} onClose={onClose}>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault()
-          void submit()
-        }}
-      >
-        <div class="dialog-content">
-          <p>{words.rotateHint}</p>
-          {hasOwn ? <Notice tone="info" title={words.rotateOwn} /> : null}
-          <SelectField
-            label={words.grace}
-            hint={words.graceHint}
-            value={grace}
-            options={[
-              ['0', words.atOnce],
-              [String(HOUR_SECONDS), words.hours(1)],
-              [String(DAY_SECONDS), words.hours(24)],
-              [String(7 * DAY_SECONDS), words.days(7)],
-            ]}
-            onChange={setGrace}
-          />
-          <TextField
-            label={words.note}
-            hint={words.noteHint}
-            value={note}
-            isFirst
-            onChange={setNote}
-          />
-          {problem ? <ProblemNotice problem={problem} /> : null}
-        </div>
-        <footer class="dialog-foot">
-          <Button onClick={onClose}>{text().common.cancel}</Button>
-          <Button kind="primary" type="submit" isBusy={isBusy}>
-            {words.rotate}
-          </Button>
-        </footer>
-      </form>
-    </Dialog>
+    <FormDialog
+      key="form"
+      title={words.rotateTitle(client)}
+      action={words.rotate}
+      isBusy={isBusy}
+      onSubmit={submit}
+      onClose={onClose}
+    >
+      <p>{words.rotateHint}</p>
+      {hasOwn ? <Notice tone="info" title={words.rotateOwn} /> : null}
+      <SelectField
+        label={words.grace}
+        hint={words.graceHint}
+        value={grace}
+        options={[
+          ['0', words.atOnce],
+          [String(HOUR_SECONDS), words.hours(1)],
+          [String(DAY_SECONDS), words.hours(24)],
+          [String(7 * DAY_SECONDS), words.days(7)],
+        ]}
+        onChange={setGrace}
+      />
+      <TextField label={words.note} hint={words.noteHint} value={note} isFirst onChange={setNote} />
+      {problem ? <ProblemNotice problem={problem} /> : null}
+    </FormDialog>
   )
 }
 
