@@ -136,7 +136,7 @@ function addRow(subjects: Folded['subjects'], row: Gathered, hour: number, nowMs
   const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs) : -1
   const isOfMonth = month >= monthOf(nowMs)
   subjectsOf(row.line).forEach((name) => {
-    const balance = subjects[name] || { all: [0, 0, 0], days: {}, months: {} }
+    const balance = subjects[name] || emptyBalance()
     subjects[name] = balance
     addTo(balance.all, used)
     if (isOfToday) addWithin(balance.days, day, used)
@@ -154,6 +154,11 @@ function addTo(sums: Sums, more: Sums): void {
   sums[0] += more[0]
   sums[1] += more[1]
   sums[2] += more[2]
+}
+
+/** Nothing was used. */
+export function emptyBalance(): Balance {
+  return { all: [0, 0, 0], days: {}, months: {} }
 }
 
 /** The day and the month of a time, by their numbers. */

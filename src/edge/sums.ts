@@ -1,5 +1,5 @@
 import type { Mark } from '../core/balance.ts'
-import { addBalance, type Balance, todayOf } from '../core/fold.ts'
+import { addBalance, type Balance, emptyBalance, todayOf } from '../core/fold.ts'
 import type { UsageHead } from '../core/rollupfile.ts'
 import { readRowsState } from './rows.ts'
 import { topUp } from './topup.ts'
@@ -184,10 +184,6 @@ function addNames(cursor: Cursor, names: string[]): void {
       sumsZone().delete(name)
     })
   }
-}
-
-function emptyBalance(): Balance {
-  return { all: [0, 0, 0], days: {}, months: {} }
 }
 
 /** Writes an entry that has to be there: in a full zone into the room that it had. */

@@ -1,4 +1,4 @@
-import { addBalance, type Balance, todayOf } from '../../core/fold.ts'
+import { addBalance, type Balance, emptyBalance, todayOf } from '../../core/fold.ts'
 import type { Client, Policy } from '../../core/shapes.ts'
 import { type ClientBalance, collectLimited, describeBalance } from '../../core/standing.ts'
 import { ask } from './ask.ts'
@@ -52,9 +52,10 @@ async function readUsed(place: Place, ids: string[], nowMs: number) {
   const { subjects } = fold.end()
   for (const id of ids) {
     const more = subjects.get(id)
-    const sums = used.get(id)
-    if (more && sums) addBalance(sums, more, todayOf(nowMs))
-    else if (more) used.set(id, more)
+    if (!more) continue
+    const sums = used.get(id) ?? emptyBalance()
+    addBalance(sums, more, todayOf(nowMs))
+    used.set(id, sums)
   }
   return { used, notices }
 }

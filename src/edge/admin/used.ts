@@ -1,4 +1,4 @@
-import { addBalance, type Balance, foldLines, todayOf } from '../../core/fold.ts'
+import { addBalance, type Balance, emptyBalance, foldLines, todayOf } from '../../core/fold.ts'
 import { readLines } from '../ledgerfile.ts'
 import { giveWay } from '../load.ts'
 import { type Cursor, readCursor, readSums } from '../sums.ts'
@@ -48,9 +48,10 @@ function addRest(used: Used, names: string[], cursor: Cursor, ledger: string, no
     const today = todayOf(nowMs)
     names.forEach((name) => {
       const more = folded[name]
-      const sums = used.subjects[name]
-      if (more && sums) addBalance(sums, more, today)
-      else if (more) used.subjects[name] = more
+      if (!more) return
+      const sums = used.subjects[name] || emptyBalance()
+      addBalance(sums, more, today)
+      used.subjects[name] = sums
     })
   } catch (error) {
     used.notices.push(`The ledger cannot be read: ${(error as Error).message}`)
