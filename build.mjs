@@ -4,7 +4,7 @@
 //   tollgate-admin.js  housekeeping: what nginx loads beside them
 //   tollgate-cli.mjs   the command, for Node, with its dependencies inside
 //   mock-vllm.mjs      the mock server by itself, for docker-compose.yml
-//   *.schema.json      the JSON Schemas of the configuration files, from src/core/schema.ts
+//   *.schema.json      the JSON Schemas of the configuration files, from src/core/config/schema.ts
 //   console/           what the admin listener serves as files: the console, and docs/openapi.json
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -145,7 +145,7 @@ async function buildConsole() {
 
 async function buildSchemas() {
   const outfile = 'dist/schema.tmp.mjs'
-  await build({ entryPoints: ['src/core/schema.ts'], outfile, bundle: true, format: 'esm' })
+  await build({ entryPoints: ['src/core/config/schema.ts'], outfile, bundle: true, format: 'esm' })
   const schemas = await import(pathToFileURL(outfile).href)
   await writeFile('dist/policy.schema.json', print(schemas.policySchema()))
   await writeFile('dist/clients.schema.json', print(schemas.clientsSchema()))
@@ -165,7 +165,7 @@ await mkdir('dist', { recursive: true })
 const gateBytes = await buildBundle('src/gate.ts', 'tollgate.js')
 const adminBytes = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
 const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
-await buildProgram('test/mock/main.ts', 'mock-vllm.mjs')
+await buildProgram('src/mock/main.ts', 'mock-vllm.mjs')
 await buildSchemas()
 const consoleBytes = await buildConsole()
 await copyStatic()

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { formatClients } from '../src/core/clientsfile.ts'
-import { formatKey, keyId } from '../src/core/key.ts'
-import type { Clients, Policy } from '../src/core/shapes.ts'
+import { formatClients } from '../src/core/config/clientsfile.ts'
+import { formatKey, keyId } from '../src/core/config/key.ts'
+import type { Clients, Policy } from '../src/core/config/shapes.ts'
 import type { Kind } from './subjects.ts'
 
 /** One key of the bench, the same in every run. */

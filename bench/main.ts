@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageDir } from '../src/cli/layout.ts'
+import { packageDir } from '../src/cli/install/layout.ts'
 import { type Context, openContext } from './context.ts'
 import { describeMachine } from './machine.ts'
 import { listNotes, say, tell } from './notes.ts'

@@ -1,8 +1,8 @@
 /** The door of dist/tollgate.js: the names that the files in nginx/tollgate/ call, in request order. */
-import { access, enter } from './edge/door.ts'
-import { head, meter } from './edge/meter.ts'
-import { refusal, refuse } from './edge/refusal.ts'
-import { client, edited, key, ledger, outcome, route, verdict } from './edge/variables.ts'
+import { access, enter } from './edge/gate/door.ts'
+import { head, meter } from './edge/gate/meter.ts'
+import { refusal, refuse } from './edge/gate/refusal.ts'
+import { client, edited, key, ledger, outcome, route, verdict } from './edge/gate/variables.ts'
 
 export default {
   verdict,

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import type { Kind } from '../subjects.ts'
 
 /** The bundle that stands in the gate's place for a kind that is a floor; null for the others. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import { pin } from '../machine.ts'
 import { findTool } from '../tools.ts'
 import type { RequestLoad } from './load.ts'

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net'
-import type { Clock } from '../../test/mock/clock.ts'
+import type { Clock } from '../../src/mock/clock.ts'
 import { answerWhole } from './answer.ts'
 import { startStream } from './stream.ts'
 

@@ -1,7 +1,7 @@
 // The server behind everything that is measured: it answers chats like vLLM, and does as little as it
 // can for that, so that one core carries it and the client beside a busy nginx.
 import { createServer } from 'node:net'
-import { createClock } from '../../test/mock/clock.ts'
+import { createClock } from '../../src/mock/clock.ts'
 import { serve } from './connection.ts'
 
 const { port } = JSON.parse(process.argv[2] ?? '{}') as { port: number }

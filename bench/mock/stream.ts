@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
 import { performance } from 'node:perf_hooks'
-import type { Clock } from '../../test/mock/clock.ts'
+import type { Clock } from '../../src/mock/clock.ts'
 import { nowUs } from '../clock.ts'
 
 /** What the body asks for: `max_tokens`, and under `bench` the pace. */

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import type { BundleRow } from '../results.ts'
 
 /** The sizes of what nginx loads. */

@@ -1,6 +1,6 @@
 import { appendFile, copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageDir, WORKERS_DIR } from '../../src/cli/layout.ts'
+import { packageDir, WORKERS_DIR } from '../../src/cli/install/layout.ts'
 import { sleep, until } from '../../test/nginx/waiting.ts'
 import { type BenchKey, makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
-import { openFiles } from './admin/files.ts'
-import { openRemote } from './admin/remote.ts'
-import type { Store } from './admin/store.ts'
-import { parseAdminUrl, readToken } from './admin/target.ts'
-import { type Folder, findFolder } from './dirs.ts'
 import { Misused } from './output.ts'
+import { openRemote } from './remote/remote.ts'
+import { parseAdminUrl, readToken } from './remote/target.ts'
+import { type Folder, findFolder } from './store/dirs.ts'
+import { openFiles } from './store/files.ts'
+import type { Store } from './store/store.ts'
 
 /** What every command is run with: the gate, --json, and the time, taken once. */
 export type Context = { store: Store; isJson: boolean; nowMs: number }

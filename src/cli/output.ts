@@ -1,4 +1,4 @@
-import type { FileProblem } from './source.ts'
+import type { FileProblem } from './store/source.ts'
 
 /** What a command was asked for and cannot do: no bug, exit code 1, a text that tells the fix. */
 export class Refused extends Error {

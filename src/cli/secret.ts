@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { formatToken } from '../core/admin/token.ts'
-import { formatKey, keyId } from '../core/key.ts'
+import { formatKey, keyId } from '../core/config/key.ts'
+import { formatToken } from '../core/config/token.ts'
 
 /** A new key, its public id, and the hash that is stored of it. */
 export type Secret = { id: string; key: string; sha256: string }

@@ -1,5 +1,5 @@
-import type { Ticket } from './admit.ts'
-import type { Usage } from './usage.ts'
+import type { Ticket } from './admit/admit.ts'
+import type { Usage } from './meter/usage.ts'
 
 /**
  * A request in flight, as people see it. In the zone `tollgate_running` stand its address, its tokens so

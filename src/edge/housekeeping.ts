@@ -1,22 +1,22 @@
-import { FULL_COUNTER } from '../core/counters.ts'
 import {
   type LedgerState,
   type LoadState,
   PROGRESS_ENTRY,
   STAMP_ENTRY,
   STATE_ENTRY,
-} from '../core/record.ts'
-import { answerQuestion } from './ask.ts'
-import { overwriteFile, replaceFile, stampFiles } from './files.ts'
-import { foldLedger } from './fold.ts'
-import { continueLoad, type Progress } from './load.ts'
-import { setProblem } from './notices.ts'
-import { putFirst } from './publish.ts'
-import { clientsZone, countersZone, openZones } from './registry.ts'
-import { releaseDead } from './slots.ts'
-import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './sums.ts'
-import { countError } from './tally.ts'
-import { moveEpoch } from './topup.ts'
+} from '../core/config/record.ts'
+import { FULL_COUNTER } from '../core/limits/counters.ts'
+import { overwriteFile, replaceFile, stampFiles } from './config/files.ts'
+import { continueLoad, type Progress } from './config/load.ts'
+import { putFirst } from './config/publish.ts'
+import { clientsZone, countersZone, openZones } from './gate/registry.ts'
+import { foldLedger } from './ledger/fold.ts'
+import { setProblem } from './ledger/notices.ts'
+import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './ledger/sums.ts'
+import { moveEpoch } from './ledger/topup.ts'
+import { countError } from './metrics/tally.ts'
+import { answerQuestion } from './running/ask.ts'
+import { releaseDead } from './running/slots.ts'
 
 /** What njs hands to a periodic handler. There is no request, so only maps have a value. */
 type Session = { variables: { [name: string]: string | undefined } }

@@ -20,8 +20,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setImmediate as turn } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import { replaceFile, writeAtomically } from '../../src/cli/atomic.ts'
-import { withLock } from '../../src/cli/lock.ts'
+import { replaceFile, writeAtomically } from '../../src/cli/store/atomic.ts'
+import { withLock } from '../../src/cli/store/lock.ts'
 import { tollgate } from './command.ts'
 
 /** Neither root nor anybody who runs tests. */

@@ -14,8 +14,8 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { parseToken } from '../../src/core/admin/token.ts'
-import type { Admin } from '../../src/core/shapes.ts'
+import type { Admin } from '../../src/core/config/shapes.ts'
+import { parseToken } from '../../src/core/config/token.ts'
 import { endAll, makeInstallation, tollgate } from './command.ts'
 
 const TIMEOUT_MS = 300_000

@@ -15,7 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { parseKey } from '../../src/core/key.ts'
+import { parseKey } from '../../src/core/config/key.ts'
 
 type Run = { code: number; out: string; err: string }
 

@@ -3,8 +3,8 @@ import { appendFile, chmod, mkdtemp, readFile, rm, utimes, writeFile } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { readTable } from '../../src/cli/sockets.ts'
-import { startMock } from '../mock/server.ts'
+import { readTable } from '../../src/cli/serve/sockets.ts'
+import { startMock } from '../../src/mock/server.ts'
 import { freePort, sleep, until } from '../nginx/harness.ts'
 import { endAll, makeInstallation, start, tollgate } from './command.ts'
 

@@ -2,8 +2,8 @@ import { appendFile, chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseDirectives } from '../../src/cli/directives.ts'
-import { findGateSite } from '../../src/cli/gatesite.ts'
+import { parseDirectives } from '../../src/cli/install/directives.ts'
+import { findGateSite } from '../../src/cli/install/gatesite.ts'
 import { freePort } from '../nginx/harness.ts'
 import { makeInstallation, tollgate } from './command.ts'
 

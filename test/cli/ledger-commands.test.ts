@@ -14,8 +14,8 @@ import { createSplitter, LINE_BYTES_MAX, readLines } from '../../src/cli/ledger/
 import { describeProgress } from '../../src/cli/ledger/progress.ts'
 import { createFold } from '../../src/cli/ledger/sums.ts'
 import { csvCell, safe, short } from '../../src/cli/ledger/text.ts'
-import { formatEnd, formatHead, formatSubject } from '../../src/core/balance.ts'
-import { foldLines } from '../../src/core/fold.ts'
+import { formatEnd, formatHead, formatSubject } from '../../src/core/ledger/balancefile.ts'
+import { foldLines } from '../../src/core/ledger/fold.ts'
 
 const DAY_MS = 86_400_000
 

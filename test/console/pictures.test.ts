@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, test } from 'vitest'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import { until } from '../nginx/harness.ts'
 import { goTo, hasBrowser, settled, withConsole } from './browser.ts'
 import { isCounted, makeScene, startTraffic } from './scene.ts'

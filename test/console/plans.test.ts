@@ -1,6 +1,6 @@
 import type { Locator, Page } from 'playwright-core'
 import { afterEach, describe, expect, test } from 'vitest'
-import type { Policy } from '../../src/core/shapes.ts'
+import type { Policy } from '../../src/core/config/shapes.ts'
 import { makeKey } from '../nginx/harness.ts'
 import { watchLogs } from '../nginx/logs.ts'
 import { goTo, hasBrowser, PATIENT, settled, withConsole } from './browser.ts'

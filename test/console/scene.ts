@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
-import type { Client, Clients, Policy } from '../../src/core/shapes.ts'
+import type { Client, Clients, Policy } from '../../src/core/config/shapes.ts'
 import { type Gate, type GateOptions, makeAdmin, makeKey, until } from '../nginx/harness.ts'
 
 const DAY_MS = 86_400_000

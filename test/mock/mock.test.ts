@@ -1,7 +1,7 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { bytes } from './bytes.ts'
-import { type Mock, startMock } from './server.ts'
+import { bytes } from '../../src/mock/bytes.ts'
+import { type Mock, startMock } from '../../src/mock/server.ts'
 
 let mock: Mock
 

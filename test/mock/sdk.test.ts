@@ -1,8 +1,8 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Mock, startMock } from './server.ts'
-import { type Dialect, dialects } from './settings.ts'
+import { type Mock, startMock } from '../../src/mock/server.ts'
+import { type Dialect, dialects } from '../../src/mock/settings.ts'
 
 const mocks = new Map<Dialect, Mock>()
 

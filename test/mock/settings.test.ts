@@ -2,9 +2,9 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { bytes } from './bytes.ts'
-import { type Mock, startMock } from './server.ts'
-import { defaults, SettingsError, withSettings } from './settings.ts'
+import { bytes } from '../../src/mock/bytes.ts'
+import { type Mock, startMock } from '../../src/mock/server.ts'
+import { defaults, SettingsError, withSettings } from '../../src/mock/settings.ts'
 
 let mock: Mock
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Clients } from '../../src/core/shapes.ts'
+import type { Clients } from '../../src/core/config/shapes.ts'
 import {
   caller,
   etagOf,

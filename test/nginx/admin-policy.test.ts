@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Policy } from '../../src/core/shapes.ts'
+import type { Policy } from '../../src/core/config/shapes.ts'
 import {
   caller,
   etagOf,

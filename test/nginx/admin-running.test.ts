@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import type { Client } from '../../src/core/shapes.ts'
+import type { Client } from '../../src/core/config/shapes.ts'
 import { tollgate } from '../cli/command.ts'
 import { caller, expectProblem, findAdminSetups, read } from './adminapi.ts'
 import { linesOf } from './clients.ts'

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Clients } from '../../src/core/shapes.ts'
+import type { Clients } from '../../src/core/config/shapes.ts'
 import { edit } from './edit.ts'
 import { freePort, type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Client } from '../../src/core/shapes.ts'
+import type { Client } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findSetups } from './setups.ts'

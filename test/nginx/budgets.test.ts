@@ -1,7 +1,7 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Client, Clients } from '../../src/core/shapes.ts'
+import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, type Line, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findSetups } from './setups.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { Policy } from '../../src/core/shapes.ts'
+import type { Policy } from '../../src/core/config/shapes.ts'
 import {
   type Caller,
   CHAT,

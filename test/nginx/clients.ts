@@ -1,4 +1,4 @@
-import type { Client, Clients } from '../../src/core/shapes.ts'
+import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, type Line, makeKey, until } from './harness.ts'
 
 /** The model of the mock. */

@@ -1,7 +1,7 @@
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import { run } from '../../src/cli/nginx/child.ts'
 import { findContainer } from './container.ts'
 import type { Line } from './harness.ts'

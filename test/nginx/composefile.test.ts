@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import { findPrometheus, runTool } from './prometheus.ts'
 
 // What of docker-compose.yml can be known without an engine. compose.test.ts starts it, without Grafana.

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { packageDir } from '../../src/cli/layout.ts'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import { findInDocker } from '../../src/cli/nginx/docker.ts'
 import { chooseDoor } from '../../src/cli/nginx/versions.ts'
 import type { Running, Setup } from './setups.ts'

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Client, Clients, Key } from '../../src/core/shapes.ts'
+import type { Client, Clients, Key } from '../../src/core/config/shapes.ts'
 import { freePort, type Gate, makeKey, sleep, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask, exchange, firstAnswer, message } from './raw.ts'

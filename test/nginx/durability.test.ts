@@ -1,9 +1,15 @@
 import { appendFile, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { BalanceFile } from '../../src/core/balance.ts'
-import { counterName, dayOf, monthOf, pidName, subjectName } from '../../src/core/counters.ts'
-import { subjectId } from '../../src/edge/subject.ts'
+import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
+import {
+  counterName,
+  dayOf,
+  monthOf,
+  pidName,
+  subjectName,
+} from '../../src/core/limits/counters.ts'
+import { subjectId } from '../../src/edge/config/subject.ts'
 import { edit } from './edit.ts'
 import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'

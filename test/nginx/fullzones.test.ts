@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkLedger } from '../../src/cli/checks/state.ts'
-import type { Client } from '../../src/core/shapes.ts'
+import type { Client } from '../../src/core/config/shapes.ts'
 import { type Caller, CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
 import { edit } from './edit.ts'
 import { type Gate, startGate, until } from './harness.ts'

@@ -1,6 +1,6 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Client, Limits, Policy } from '../../src/core/shapes.ts'
+import type { Client, Limits, Policy } from '../../src/core/config/shapes.ts'
 import { linesOf } from './clients.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'

@@ -1,13 +1,13 @@
 import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { formatClients } from '../../src/core/clientsfile.ts'
-import type { Clients } from '../../src/core/shapes.ts'
+import { formatClients } from '../../src/core/config/clientsfile.ts'
+import type { Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findLocalSetups } from './setups.ts'
 import { get, nowMs, oneConnection } from './wire.ts'
 
-/** What one portion of the file has, see src/edge/portions.ts. */
+/** What one portion of the file has, see src/edge/config/portions.ts. */
 const PORTION_BYTES = 32768
 
 const setups = await findLocalSetups()

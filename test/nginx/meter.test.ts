@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Client } from '../../src/core/shapes.ts'
-import { dialects } from '../mock/settings.ts'
+import type { Client } from '../../src/core/config/shapes.ts'
+import { dialects } from '../../src/mock/settings.ts'
 import { type Gate, type Line, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findLocalSetups, findSetups } from './setups.ts'

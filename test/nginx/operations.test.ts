@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Client, Policy } from '../../src/core/shapes.ts'
+import type { Client, Policy } from '../../src/core/config/shapes.ts'
 import { CHAT, chatOf, clientOf } from './clients.ts'
 import { type Gate, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'

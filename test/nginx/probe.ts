@@ -6,8 +6,8 @@ import {
   dayOf,
   type HeldKind,
   monthOf,
-} from '../../src/core/counters.ts'
-import { subjectId } from '../../src/edge/subject.ts'
+} from '../../src/core/limits/counters.ts'
+import { subjectId } from '../../src/edge/config/subject.ts'
 import type { Gate, GateOptions } from './harness.ts'
 import { get, oneConnection } from './wire.ts'
 

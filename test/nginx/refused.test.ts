@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
-import type { Client, Policy } from '../../src/core/shapes.ts'
+import type { Client, Policy } from '../../src/core/config/shapes.ts'
 import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, messages } from './clients.ts'
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { dialects } from '../mock/settings.ts'
+import { dialects } from '../../src/mock/settings.ts'
 import { CHAT, chatOf, MODEL, tokensOf } from './clients.ts'
 import { type Gate, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import type { BalanceFile } from '../../src/core/balance.ts'
+import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import { tollgate } from '../cli/command.ts'
 import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'

@@ -1,10 +1,10 @@
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { adminState } from '../../core/admin/token.ts'
-import { type Account, findObstacle } from '../accounts.ts'
+import { adminState } from '../../core/config/token.ts'
+import { type Account, findObstacle } from '../install/accounts.ts'
 import { noneOf } from '../output.ts'
-import { inspect } from '../store.ts'
-import { findKind } from '../trust.ts'
+import { inspect } from '../store/documents.ts'
+import { findKind } from '../store/trust.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
 
 /** Who may call the admin API, whether it may write, and what follows from that. */

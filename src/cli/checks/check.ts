@@ -1,6 +1,6 @@
-import type { Account } from '../accounts.ts'
-import type { Directive } from '../directives.ts'
-import type { GateSite } from '../gatesite.ts'
+import type { Account } from '../install/accounts.ts'
+import type { Directive } from '../install/directives.ts'
+import type { GateSite } from '../install/gatesite.ts'
 import type { Nginx } from '../nginx/find.ts'
 
 /** One thing that was looked at, with the fix where something is wrong. */

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { findAll } from '../directives.ts'
-import { isModuleLoaded } from '../install.ts'
-import { readAdminListen, testConfiguration } from '../installed.ts'
-import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../layout.ts'
+import { isModuleLoaded } from '../commands/install.ts'
+import { findAll } from '../install/directives.ts'
+import { readAdminListen, testConfiguration } from '../install/installed.ts'
+import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../install/layout.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
 
 /** The versions, the engine, the door, and nginx's own opinion of the configuration. */

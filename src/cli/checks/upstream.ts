@@ -1,9 +1,9 @@
 import { networkInterfaces } from 'node:os'
 import { ask } from '../ask.ts'
-import { findAll } from '../directives.ts'
-import type { Pass } from '../gatesite.ts'
-import { parseUpstream, type Upstream } from '../listen.ts'
-import { listListeners } from '../sockets.ts'
+import { findAll } from '../install/directives.ts'
+import type { Pass } from '../install/gatesite.ts'
+import { parseUpstream, type Upstream } from '../serve/listen.ts'
+import { listListeners } from '../serve/sockets.ts'
 import { type Check, ok, problem, type Subject, warning } from './check.ts'
 
 /** uvicorn closes a connection that was idle for this long. */

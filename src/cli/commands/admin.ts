@@ -1,13 +1,13 @@
 import { type Command, Option } from 'commander'
-import { addAdmin, revokeAdmin } from '../../core/admin/admins.ts'
-import { adminState } from '../../core/admin/token.ts'
-import type { Admin, Role } from '../../core/shapes.ts'
-import { registerSwitches } from '../admin/switch.ts'
+import type { Admin, Role } from '../../core/config/shapes.ts'
+import { adminState } from '../../core/config/token.ts'
 import { localContextOf } from '../context.ts'
 import { parseExpiry } from '../duration.ts'
+import { addAdmin, revokeAdmin } from '../edits/admins.ts'
 import { formatTable, print } from '../output.ts'
 import { createToken } from '../secret.ts'
-import { editAdmins, load } from '../store.ts'
+import { editAdmins, load } from '../store/documents.ts'
+import { registerSwitches } from './switch.ts'
 
 type TokenOptions = { role: Role; expires?: string; note?: string }
 

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { ClientBalance } from '../../core/standing.ts'
+import type { ClientBalance } from '../../core/limits/standing.ts'
 import { contextOf } from '../context.ts'
 import { LEDGER_OPTION } from '../ledger/place.ts'
 import { exact, safe, toJson } from '../ledger/text.ts'

@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { findNotices } from '../../core/validate.ts'
+import { findNotices } from '../../core/config/validate.ts'
 import { contextOf } from '../context.ts'
 import { count, formatProblem, print } from '../output.ts'
-import type { FileProblem } from '../source.ts'
-import type { Inspection } from '../store.ts'
+import type { Inspection } from '../store/documents.ts'
+import type { FileProblem } from '../store/source.ts'
 
 /** Registers `tollgate check`. */
 export function registerCheck(program: Command): void {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
-import { keyState } from '../../core/edits.ts'
-import type { Client, Key } from '../../core/shapes.ts'
+import { keyState } from '../../core/config/edits.ts'
+import type { Client, Key } from '../../core/config/shapes.ts'
 import { contextOf } from '../context.ts'
 import { parseExpiry, parseGrace } from '../duration.ts'
 import { count, formatTable, print, Refused } from '../output.ts'

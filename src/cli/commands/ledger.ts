@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
-import type { BalanceFile } from '../../core/balance.ts'
-import type { Windows } from '../../core/rollup.ts'
+import type { BalanceFile } from '../../core/ledger/balancefile.ts'
+import type { Windows } from '../../core/usage/rows.ts'
 import { localContextOf } from '../context.ts'
-import { readAdminListen } from '../installed.ts'
+import { readAdminListen } from '../install/installed.ts'
 import { quote } from '../invocation.ts'
 import { compact } from '../ledger/compact.ts'
 import {

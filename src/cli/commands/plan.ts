@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import { setPlanFields } from '../../core/fields.ts'
-import { findNotices } from '../../core/validate.ts'
+import { findNotices } from '../../core/config/validate.ts'
 import { contextOf } from '../context.ts'
+import { setPlanFields } from '../edits/fields.ts'
 import { formatTable, print, remark } from '../output.ts'
 import { pickAssigned, readAssignments, SET_HELP } from './client.ts'
 

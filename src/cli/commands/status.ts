@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
 import type { Alert, ZoneState } from '../../core/admin/status.ts'
-import type { Status } from '../admin/store.ts'
 import { contextOf } from '../context.ts'
 import { exact, safe, toJson } from '../ledger/text.ts'
 import { count, formatTable } from '../output.ts'
+import type { Status } from '../store/store.ts'
 
 const MEGABYTE = 1_048_576
 

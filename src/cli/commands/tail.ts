@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { LedgerLine } from '../../core/settle.ts'
+import type { LedgerLine } from '../../core/ledger/line.ts'
 import { contextOf } from '../context.ts'
 import { type Entry, modelOf } from '../ledger/line.ts'
 import { LEDGER_OPTION } from '../ledger/place.ts'

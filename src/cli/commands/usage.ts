@@ -1,5 +1,4 @@
 import { type Command, Option } from 'commander'
-import type { Usage } from '../admin/store.ts'
 import { contextOf } from '../context.ts'
 import { drawTable, type Row } from '../ledger/chart.ts'
 import { formatPoint, parsePeriod } from '../ledger/period.ts'
@@ -8,6 +7,7 @@ import { describeScreen } from '../ledger/screen.ts'
 import { costOfNanos, csvCell, toJson } from '../ledger/text.ts'
 import type { Dimension, Grouped, Totals } from '../ledger/totals.ts'
 import { Misused, remark } from '../output.ts'
+import type { Usage } from '../store/store.ts'
 
 type UsageOptions = {
   by: Dimension

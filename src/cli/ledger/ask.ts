@@ -3,8 +3,8 @@ import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QUESTION_FILE, type Question, REPLY_FILE, type Reply } from '../../core/running.ts'
-import { replaceFile } from '../atomic.ts'
-import { readTrusted } from '../trust.ts'
+import { replaceFile } from '../store/atomic.ts'
+import { readTrusted } from '../store/trust.ts'
 import type { Place } from './place.ts'
 
 /** Two turns of the housekeeping, and one more for a worker that is busy. */
@@ -23,7 +23,7 @@ export type Unanswered = { problem: string; isSilent?: true }
 
 /**
  * Asks the running nginx what runs, and how much of their limits some subjects have taken: through a
- * file beside the ledger, which the housekeeping answers in its own folder (src/edge/ask.ts).
+ * file beside the ledger, which the housekeeping answers in its own folder (src/edge/running/ask.ts).
  */
 export async function ask(place: Place, subjects: string[]): Promise<Reply | Unanswered> {
   if (!existsSync(join(dirname(place.balance), STATE_FILE))) return NOBODY

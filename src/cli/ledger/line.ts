@@ -1,8 +1,8 @@
-import { readLine } from '../../core/fold.ts'
-import type { LedgerLine } from '../../core/settle.ts'
+import { readLine } from '../../core/ledger/fold.ts'
+import type { LedgerLine } from '../../core/ledger/line.ts'
 import { parseTime } from '../../core/time.ts'
 
-export { modelOf } from '../../core/fate.ts'
+export { modelOf } from '../../core/ledger/fate.ts'
 
 /**
  * What `tollgate ledger compact` leaves of many lines: their sums, for one client, key, group and
@@ -75,7 +75,7 @@ const NAMES = ['client', 'key', 'group', 'model', 'served', 'outcome', 'shadow',
 const VERSION = 1
 
 /**
- * Reads one line. What counts is decided by core/fold.ts, so that all sums agree. A field that is not
+ * Reads one line. What counts is decided by core/ledger/fold.ts, so that all sums agree. A field that is not
  * of its type is unknown, as it is there, and is taken away for those who read the line here.
  */
 export function parseLine(text: string | null): Entry | Unreadable {

@@ -1,6 +1,6 @@
 import { dirname, join, resolve } from 'node:path'
-import { type Folder, readIncluded, readMap, requireTrusted } from '../dirs.ts'
-import { LAYOUT_DEFAULTS, WORKERS_DIR } from '../layout.ts'
+import { LAYOUT_DEFAULTS, WORKERS_DIR } from '../install/layout.ts'
+import { type Folder, readIncluded, readMap, requireTrusted } from '../store/dirs.ts'
 
 /** Where a gate keeps what it has counted. */
 export type Place = {

@@ -1,8 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { connect, type NetConnectOpts } from 'node:net'
 import { dirname, join } from 'node:path'
-import { type BalanceHead, formatEnd, formatHead, formatSubject } from '../../core/balance.ts'
-import { replaceFile } from '../atomic.ts'
+import {
+  type BalanceHead,
+  formatEnd,
+  formatHead,
+  formatSubject,
+} from '../../core/ledger/balancefile.ts'
+import { replaceFile } from '../store/atomic.ts'
 import type { LedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'

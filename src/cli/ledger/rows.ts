@@ -2,9 +2,21 @@ import { randomInt } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { BalanceFile, BalanceHead } from '../../core/balance.ts'
-import { dayOf } from '../../core/counters.ts'
-import type { Sums } from '../../core/fold.ts'
+import type { BalanceFile, BalanceHead } from '../../core/ledger/balancefile.ts'
+import type { Sums } from '../../core/ledger/fold.ts'
+import type { LedgerLine } from '../../core/ledger/line.ts'
+import { dayOf } from '../../core/limits/counters.ts'
+import {
+  closedFile,
+  formatPage,
+  formatRow,
+  formatStamp,
+  hasStamp,
+  openFile,
+  parsePage,
+  parseRows,
+  type UsageHead,
+} from '../../core/usage/file.ts'
 import {
   addRow,
   type Batch,
@@ -16,19 +28,7 @@ import {
   type RowSums,
   type Windows,
   windowsOf,
-} from '../../core/rollup.ts'
-import {
-  closedFile,
-  formatPage,
-  formatRow,
-  formatStamp,
-  hasStamp,
-  openFile,
-  parsePage,
-  parseRows,
-  type UsageHead,
-} from '../../core/rollupfile.ts'
-import type { LedgerLine } from '../../core/settle.ts'
+} from '../../core/usage/rows.ts'
 import { readBalance } from './sums.ts'
 
 /** Adds up lines to rows of usage over time, as the edge does it; for gigabytes. */

@@ -1,4 +1,4 @@
-import type { TailListener, TailQuestion } from '../admin/store.ts'
+import type { TailListener, TailQuestion } from '../store/store.ts'
 import { describeFile } from './files.ts'
 import { follow, tailBytesFor } from './follow.ts'
 import { type Entry, parseLine } from './line.ts'

@@ -1,4 +1,4 @@
-import { NANOS } from '../../core/cost.ts'
+import { NANOS } from '../../core/limits/cost.ts'
 
 /**
  * What a terminal acts on or does not show: control characters, marks of direction, line separators,

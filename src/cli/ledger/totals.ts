@@ -1,8 +1,8 @@
-import { NANOS } from '../../core/cost.ts'
-import { fateOf, modelOf } from '../../core/fate.ts'
+import { fateOf, modelOf } from '../../core/ledger/fate.ts'
+import { NANOS } from '../../core/limits/cost.ts'
 import type { Entry } from './line.ts'
 
-/** Sums over some requests. Cost is in nano-units, see core/cost.ts, so that its sums are exact. */
+/** Sums over some requests. Cost is in nano-units, see core/limits/cost.ts, so that its sums are exact. */
 export type Totals = {
   requests: number
   refused: number

@@ -1,5 +1,5 @@
 import { mergePatch } from '../../core/admin/patch.ts'
-import type { Budgets, Grant, Limits, Problem } from '../../core/shapes.ts'
+import type { Budgets, Grant, Limits, Problem } from '../../core/config/shapes.ts'
 import { type Answer, call, withQuery } from './http.ts'
 import type {
   AuditEntry,

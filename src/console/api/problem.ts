@@ -1,4 +1,4 @@
-import type { Problem } from '../../core/shapes.ts'
+import type { Problem } from '../../core/config/shapes.ts'
 
 /**
  * Why a call came to nothing: what the API says (RFC 9457), or `unreachable` when it says nothing.

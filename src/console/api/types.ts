@@ -5,7 +5,7 @@ import type {
   Problem,
   Client as StoredClient,
   Key as StoredKey,
-} from '../../core/shapes.ts'
+} from '../../core/config/shapes.ts'
 
 /** What the admin API answers, as docs/openapi.json says it. */
 export type Role = 'read' | 'write'

@@ -1,7 +1,7 @@
-import { finishRun, interpret, isObject, startRun } from '../interpret.ts'
-import { formatPath } from '../path.ts'
-import { clientSchema, type Schema } from '../schema.ts'
-import type { Budgets, Limits, Problem } from '../shapes.ts'
+import { finishRun, interpret, isObject, startRun } from '../config/interpret.ts'
+import { formatPath } from '../config/path.ts'
+import { clientSchema, type Schema } from '../config/schema.ts'
+import type { Budgets, Limits, Problem } from '../config/shapes.ts'
 import { parseTime } from '../time.ts'
 
 /** A year: what is meant to work longer does not have to be rotated out. */

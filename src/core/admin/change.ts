@@ -1,5 +1,5 @@
-import { isObject } from '../interpret.ts'
-import { setNamed } from '../replace.ts'
+import { isObject } from '../config/interpret.ts'
+import { setNamed } from '../config/replace.ts'
 import { KEPT } from './present.ts'
 import type { Change } from './types.ts'
 

@@ -1,8 +1,8 @@
-import { clientOf, putClient, type Refused } from '../edits.ts'
-import { isObject } from '../interpret.ts'
-import { replace, withNamed } from '../replace.ts'
-import type { Client, Clients, Grant, Policy, Problem } from '../shapes.ts'
-import { validateClients, validatePolicy } from '../validate.ts'
+import { clientOf, putClient, type Refused } from '../config/edits.ts'
+import { isObject } from '../config/interpret.ts'
+import { replace, withNamed } from '../config/replace.ts'
+import type { Client, Clients, Grant, Policy, Problem } from '../config/shapes.ts'
+import { validateClients, validatePolicy } from '../config/validate.ts'
 import { relativeTo } from './bodies.ts'
 import { mergePatch } from './patch.ts'
 

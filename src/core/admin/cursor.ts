@@ -1,4 +1,4 @@
-import type { Mark } from '../balance.ts'
+import type { Mark } from '../ledger/balancefile.ts'
 
 /** As many ledgers are followed at the same time: after a rotation the old one for a while. */
 const MARKS_MAX = 4

@@ -1,7 +1,7 @@
-import type { ImportedKey, ImportMode } from '../imports.ts'
-import { finishRun, interpret, isObject, type Run, startRun } from '../interpret.ts'
-import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema } from '../schema.ts'
-import type { Problem } from '../shapes.ts'
+import type { ImportedKey, ImportMode } from '../config/imports.ts'
+import { finishRun, interpret, isObject, type Run, startRun } from '../config/interpret.ts'
+import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema } from '../config/schema.ts'
+import type { Problem } from '../config/shapes.ts'
 
 /** What POST /import is to do. */
 export type ImportBody = ImportMode & {

@@ -1,4 +1,4 @@
-import { hasOwn } from '../interpret.ts'
+import { hasOwn } from '../config/interpret.ts'
 
 /** Nothing that the admin API takes is deeper than 7; the njs engine parses 31 levels at most. */
 const DEPTH_MAX = 16

@@ -1,4 +1,4 @@
-import type { Client } from '../shapes.ts'
+import type { Client } from '../config/shapes.ts'
 import { readLimit } from './replies.ts'
 import type { Call, Reply } from './types.ts'
 

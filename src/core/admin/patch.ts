@@ -1,5 +1,5 @@
-import { hasOwn, isObject } from '../interpret.ts'
-import { setNamed, withoutNamed } from '../replace.ts'
+import { hasOwn, isObject } from '../config/interpret.ts'
+import { setNamed, withoutNamed } from '../config/replace.ts'
 
 /**
  * A JSON Merge Patch (RFC 7396) as a value: null takes a field away, an object goes on inside, all else

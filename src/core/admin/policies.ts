@@ -1,8 +1,8 @@
-import type { Refused } from '../edits.ts'
-import { hasOwn, isObject } from '../interpret.ts'
-import { replace } from '../replace.ts'
-import type { Policy } from '../shapes.ts'
-import { validatePolicy } from '../validate.ts'
+import type { Refused } from '../config/edits.ts'
+import { hasOwn, isObject } from '../config/interpret.ts'
+import { replace } from '../config/replace.ts'
+import type { Policy } from '../config/shapes.ts'
+import { validatePolicy } from '../config/validate.ts'
 import { refuseAll } from './clients.ts'
 import { KEPT } from './present.ts'
 

@@ -1,7 +1,7 @@
-import { type KeyState, keyState } from '../edits.ts'
-import { replace } from '../replace.ts'
-import { effectiveGrant } from '../resolve.ts'
-import type { Client, Grant, Key, Policy } from '../shapes.ts'
+import { type KeyState, keyState } from '../config/edits.ts'
+import { replace } from '../config/replace.ts'
+import { effectiveGrant } from '../config/resolve.ts'
+import type { Client, Grant, Key, Policy } from '../config/shapes.ts'
 
 /** A key as it is shown: without its hash, which nobody needs to see. */
 export type ShownKey = Omit<Key, 'sha256'> & { state: KeyState }

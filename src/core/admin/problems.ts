@@ -1,4 +1,4 @@
-import type { Problem } from '../shapes.ts'
+import type { Problem } from '../config/shapes.ts'
 import type { ProblemBody, Reply } from './types.ts'
 
 /** Every problem that the admin API answers with: its status, and its title. */

@@ -1,5 +1,5 @@
-import { hasOwn } from '../interpret.ts'
-import type { Role } from '../shapes.ts'
+import { hasOwn } from '../config/interpret.ts'
+import type { Role } from '../config/shapes.ts'
 import type { Method } from './types.ts'
 
 /** One call of the admin API. */

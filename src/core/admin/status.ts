@@ -1,6 +1,6 @@
-import type { LedgerState, LoadState } from '../record.ts'
-import type { Admin } from '../shapes.ts'
-import { adminState } from './token.ts'
+import type { LedgerState, LoadState } from '../config/record.ts'
+import type { Admin } from '../config/shapes.ts'
+import { adminState } from '../config/token.ts'
 
 /** A zone of shared memory. `freeBytes` counts whole pages that nothing is in yet. */
 export type ZoneState = { name: string; capacityBytes: number; freeBytes: number; entries: number }

@@ -1,4 +1,4 @@
-import type { Problem, Role } from '../shapes.ts'
+import type { Problem, Role } from '../config/shapes.ts'
 
 export type Method = 'GET' | 'PUT' | 'PATCH' | 'POST' | 'DELETE'
 

@@ -1,4 +1,4 @@
-import { NANOS } from '../cost.ts'
+import { NANOS } from '../limits/cost.ts'
 import { addHistograms, addText, escapeLabel, type Samples } from './text.ts'
 
 /** The numbers of histograms, by their models, whose names have a dot before them. */

@@ -1,9 +1,9 @@
-import { NANOS } from '../cost.ts'
-import { type CounterKind, dayOf, monthOf, subjectName } from '../counters.ts'
-import type { Limited } from '../record.ts'
-import { limitedOf } from '../resolve.ts'
+import type { Limited } from '../config/record.ts'
+import { limitedOf } from '../config/resolve.ts'
+import type { Budgets, Client, Limits, Policy } from '../config/shapes.ts'
+import { NANOS } from '../limits/cost.ts'
+import { type CounterKind, dayOf, monthOf, subjectName } from '../limits/counters.ts'
 import type { Taken } from '../running.ts'
-import type { Budgets, Client, Limits, Policy } from '../shapes.ts'
 import { addSample, type Samples } from './text.ts'
 
 /** Clients, keys and groups whose limits and budgets are told, in the order of clients.json. */

@@ -1,6 +1,6 @@
-import { modelOf } from '../fate.ts'
-import type { Folded } from '../fold.ts'
-import { clean, type Gathered, OTHER } from '../rollup.ts'
+import { modelOf } from '../ledger/fate.ts'
+import type { Folded } from '../ledger/fold.ts'
+import { clean, type Gathered, OTHER } from '../usage/rows.ts'
 import { NO_MODEL } from './tally.ts'
 
 /**

@@ -1,5 +1,5 @@
-import { modelOf } from '../fate.ts'
-import type { LedgerLine } from '../settle.ts'
+import { modelOf } from '../ledger/fate.ts'
+import type { LedgerLine } from '../ledger/line.ts'
 import {
   ADMISSION,
   DURATION,

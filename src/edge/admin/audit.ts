@@ -2,7 +2,7 @@ import fs from 'fs'
 import { type AuditLine, readAudit } from '../../core/admin/auditline.ts'
 import { readLimit } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
-import { exists } from '../files.ts'
+import { exists } from '../config/files.ts'
 
 const LIMIT_USUAL = 100
 const LIMIT_MAX = 1000

@@ -1,10 +1,10 @@
 import crypto from 'crypto'
 import { problem } from '../../core/admin/problems.ts'
-import { findAdmin, parseToken, readBearer } from '../../core/admin/token.ts'
 import type { Reply, Who } from '../../core/admin/types.ts'
-import { ADMINS_ENTRY } from '../../core/record.ts'
-import type { Admin } from '../../core/shapes.ts'
-import { clientsZone } from '../registry.ts'
+import { ADMINS_ENTRY } from '../../core/config/record.ts'
+import type { Admin } from '../../core/config/shapes.ts'
+import { findAdmin, parseToken, readBearer } from '../../core/config/token.ts'
+import { clientsZone } from '../gate/registry.ts'
 
 const HOW = 'Send "Authorization: Bearer tga_...": make a token with tollgate admin token create'
 

@@ -2,19 +2,19 @@ import { describeChange, TOO_LARGE } from '../../core/admin/change.ts'
 import { endReading, type ImportBody, readKeys, startReading } from '../../core/admin/importbody.ts'
 import { invalid, refusal } from '../../core/admin/replies.ts'
 import type { Call, Change, Reply } from '../../core/admin/types.ts'
-import type { Refused } from '../../core/edits.ts'
+import type { Refused } from '../../core/config/edits.ts'
 import {
   endImport,
   type Imported,
   importMore,
   refusePlan,
   startImport,
-} from '../../core/imports.ts'
-import { replace } from '../../core/replace.ts'
-import type { Clients, Policy } from '../../core/shapes.ts'
-import { giveWay } from '../load.ts'
-import type { Many } from './many.ts'
-import { editClients } from './store.ts'
+} from '../../core/config/imports.ts'
+import { replace } from '../../core/config/replace.ts'
+import type { Clients, Policy } from '../../core/config/shapes.ts'
+import { giveWay } from '../config/load.ts'
+import type { Many } from '../config/many.ts'
+import { editClients } from '../config/store.ts'
 
 type Result = { document: Clients; imported: Imported }
 

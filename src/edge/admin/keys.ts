@@ -14,11 +14,11 @@ import {
   refuseClient,
   revokeKey,
   rotateKeys,
-} from '../../core/edits.ts'
-import { replace } from '../../core/replace.ts'
-import type { Client, Key } from '../../core/shapes.ts'
+} from '../../core/config/edits.ts'
+import { replace } from '../../core/config/replace.ts'
+import type { Client, Key } from '../../core/config/shapes.ts'
+import { editClients, readSome, type Wanted } from '../config/store.ts'
 import { createSecret } from './secret.ts'
-import { editClients, readSome, type Wanted } from './store.ts'
 
 /** A key that is about to be added; `key` is the secret, where it is made here. */
 type Made = { request: NewKey; key: string | null }

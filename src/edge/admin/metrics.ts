@@ -7,9 +7,9 @@ import {
   prefersOpen,
   type Samples,
 } from '../../core/metrics/text.ts'
-import { addGauges } from '../gauges.ts'
-import { giveWay } from '../load.ts'
-import { metricsZone } from '../tally.ts'
+import { giveWay } from '../config/load.ts'
+import { addGauges } from '../metrics/gauges.ts'
+import { metricsZone } from '../metrics/tally.ts'
 
 /** More entries than the bounds of tally.ts leave room for. */
 const ENTRIES_MAX = 40000

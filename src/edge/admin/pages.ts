@@ -1,7 +1,7 @@
 import { fitsQuery, type PageQuery } from '../../core/admin/pages.ts'
-import type { Client } from '../../core/shapes.ts'
-import { type Book, eachPiece } from './book.ts'
-import { findLines, lineAt, nextLine } from './lines.ts'
+import type { Client } from '../../core/config/shapes.ts'
+import { type Book, eachPiece } from '../config/book.ts'
+import { findLines, lineAt, nextLine } from '../config/lines.ts'
 
 /** Some clients in the order of the file; `next` is the last one looked at when there may be more. */
 export type Page = { clients: { name: string; client: Client }[]; next: string | null }

@@ -5,12 +5,12 @@ import { showPolicy } from '../../core/admin/present.ts'
 import { problem } from '../../core/admin/problems.ts'
 import { conditionOf, refusal } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
-import { reasonOf } from '../../core/edits.ts'
-import { replace } from '../../core/replace.ts'
+import { reasonOf } from '../../core/config/edits.ts'
+import { replace } from '../../core/config/replace.ts'
+import { checkUnder, editPolicy } from '../config/policystore.ts'
+import { readPolicy } from '../config/store.ts'
 import { tagged } from './clients.ts'
 import { etagOf } from './hash.ts'
-import { checkUnder, editPolicy } from './policystore.ts'
-import { readPolicy } from './store.ts'
 
 /** GET /policy. */
 export function getPolicy(call: Call): Reply {

@@ -1,11 +1,11 @@
 import { problem } from '../../core/admin/problems.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
-import { NANOS } from '../../core/cost.ts'
-import { PID_LENGTH } from '../../core/counters.ts'
+import { NANOS } from '../../core/limits/cost.ts'
+import { PID_LENGTH } from '../../core/limits/counters.ts'
 import { isRequestName, markName, type Running, readRunning } from '../../core/running.ts'
-import { listRunning } from '../ask.ts'
-import { runningZone } from '../registry.ts'
-import { moveEpoch } from '../topup.ts'
+import { runningZone } from '../gate/registry.ts'
+import { moveEpoch } from '../ledger/topup.ts'
+import { listRunning } from '../running/ask.ts'
 
 type Listed = Running & { id: string; worker: number }
 

@@ -1,4 +1,4 @@
-import { formatKey, keyId } from '../../core/key.ts'
+import { formatKey, keyId } from '../../core/config/key.ts'
 import { sha256Hex } from './hash.ts'
 
 /** A new key, its public id, and the hash that is stored of it: 256 random bits of the system. */

@@ -1,13 +1,13 @@
 import { version } from '../../../package.json'
 import { listAlerts, type Status, type ZoneState } from '../../core/admin/status.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
-import { BIRTH_COUNTER } from '../../core/counters.ts'
-import { ADMINS_ENTRY, URL_ENTRY } from '../../core/record.ts'
+import { ADMINS_ENTRY, URL_ENTRY } from '../../core/config/record.ts'
+import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
+import { whyNotWritable } from '../config/replacement.ts'
+import { clientsZone, countersZone } from '../gate/registry.ts'
 import { ledgerState, readState } from '../housekeeping.ts'
-import { clientsZone, countersZone } from '../registry.ts'
-import { readCursor } from '../sums.ts'
-import { listWorkers } from './workers.ts'
-import { whyNotWritable } from './write.ts'
+import { readCursor } from '../ledger/sums.ts'
+import { listWorkers } from '../running/workers.ts'
 
 /** GET /status. */
 export function status(call: Call): Reply {

@@ -1,8 +1,7 @@
 import { problem } from '../../core/admin/problems.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
-import type { Rows, Windows } from '../../core/rollup.ts'
-import { describeUsage } from '../../core/rollupanswer.ts'
-import { closedFile, parseRows } from '../../core/rollupfile.ts'
+import { describeUsage } from '../../core/usage/answer.ts'
+import { closedFile, parseRows } from '../../core/usage/file.ts'
 import {
   groupRows,
   isCovered,
@@ -10,11 +9,12 @@ import {
   parseUsageQuery,
   type UsageGroups,
   type UsageQuery,
-} from '../../core/rollupquery.ts'
-import { giveWay } from '../load.ts'
-import { type RowsState, readRow, readRowNames, readRowsState } from '../rows.ts'
-import { readPages } from '../rowsclosed.ts'
-import { isChanging, readCursor } from '../sums.ts'
+} from '../../core/usage/query.ts'
+import type { Rows, Windows } from '../../core/usage/rows.ts'
+import { giveWay } from '../config/load.ts'
+import { isChanging, readCursor } from '../ledger/sums.ts'
+import { readPages } from '../usage/closedfile.ts'
+import { type RowsState, readRow, readRowNames, readRowsState } from '../usage/rows.ts'
 
 /** Open rows are of one moment: they are read again when they change meanwhile, so often at most. */
 const TRIES = 20

@@ -2,10 +2,10 @@ import { showKey } from '../../core/admin/present.ts'
 import { problem } from '../../core/admin/problems.ts'
 import { invalid } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
-import { findKeyByHash } from '../../core/edits.ts'
-import { isObject } from '../../core/interpret.ts'
-import { HASH_PATTERN } from '../../core/schema.ts'
-import { readSome } from './store.ts'
+import { findKeyByHash } from '../../core/config/edits.ts'
+import { isObject } from '../../core/config/interpret.ts'
+import { HASH_PATTERN } from '../../core/config/schema.ts'
+import { readSome } from '../config/store.ts'
 
 /**
  * POST /keys/verify: which key has this SHA-256, for somebody who holds the key and does not send it. A

@@ -7,8 +7,8 @@ import { fitsQuery } from '../../../src/core/admin/pages.ts'
 import { findLost, readPolicyBody } from '../../../src/core/admin/policies.ts'
 import { showPolicy, showWhole } from '../../../src/core/admin/present.ts'
 import { listAlerts, type Status } from '../../../src/core/admin/status.ts'
-import { withNamed, withoutNamed } from '../../../src/core/replace.ts'
-import type { Admin, Client, Clients, Policy } from '../../../src/core/shapes.ts'
+import { withNamed, withoutNamed } from '../../../src/core/config/replace.ts'
+import type { Admin, Client, Clients, Policy } from '../../../src/core/config/shapes.ts'
 
 const NOW = Date.UTC(2026, 10, 25)
 const sha256 = 'a'.repeat(64)

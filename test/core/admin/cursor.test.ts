@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { formatCursor, parseCursor } from '../../../src/core/admin/cursor.ts'
-import type { Mark } from '../../../src/core/balance.ts'
+import type { Mark } from '../../../src/core/ledger/balancefile.ts'
 
 const [a, b] = ['a'.repeat(64), 'b'.repeat(64)]
 

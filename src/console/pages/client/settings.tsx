@@ -1,4 +1,4 @@
-import type { Grant } from '../../../core/shapes.ts'
+import type { Grant } from '../../../core/config/shapes.ts'
 import { getClient, listPlans, patchClient } from '../../api/calls.ts'
 import type { Answer } from '../../api/http.ts'
 import type { ClientDetail } from '../../api/types.ts'

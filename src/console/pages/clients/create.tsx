@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import type { Budgets } from '../../../core/shapes.ts'
+import type { Budgets } from '../../../core/config/shapes.ts'
 import { type Amount, readAmount } from '../../amount.ts'
 import { createClient, getPolicy } from '../../api/calls.ts'
 import { type ApiProblem, asProblem } from '../../api/problem.ts'

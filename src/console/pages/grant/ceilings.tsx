@@ -1,4 +1,4 @@
-import type { Budgets, Limits } from '../../../core/shapes.ts'
+import type { Budgets, Limits } from '../../../core/config/shapes.ts'
 import { cost, short } from '../../format.ts'
 import { text } from '../../text/text.ts'
 

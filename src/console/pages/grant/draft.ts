@@ -1,5 +1,5 @@
-import { SCOPES } from '../../../core/schema.ts'
-import type { Scope } from '../../../core/shapes.ts'
+import { SCOPES } from '../../../core/config/schema.ts'
+import type { Scope } from '../../../core/config/shapes.ts'
 import { readAmount } from '../../amount.ts'
 import type { MergePatch } from '../../api/calls.ts'
 

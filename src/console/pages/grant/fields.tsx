@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import type { Scope } from '../../../core/shapes.ts'
+import type { Scope } from '../../../core/config/shapes.ts'
 import { text } from '../../text/text.ts'
 import { SelectField } from '../../ui/field.tsx'
 import { valueAt } from './draft.ts'
@@ -21,7 +21,7 @@ const LIMITS = [
   'outputTokensPerMinute',
   'concurrency',
 ] as const
-/** With what holds where nothing is said: core/body.ts. */
+/** With what holds where nothing is said: core/body/body.ts. */
 const CEILINGS = [
   ['n', 16],
   ['bestOf', 16],

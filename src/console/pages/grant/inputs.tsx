@@ -1,4 +1,4 @@
-import type { Grant } from '../../../core/shapes.ts'
+import type { Grant } from '../../../core/config/shapes.ts'
 import { cost, exact } from '../../format.ts'
 import { text } from '../../text/text.ts'
 import { AreaField, SelectField, TextField } from '../../ui/field.tsx'

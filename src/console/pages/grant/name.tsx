@@ -1,4 +1,4 @@
-import { NAME_PATTERN } from '../../../core/schema.ts'
+import { NAME_PATTERN } from '../../../core/config/schema.ts'
 import type { ApiProblem } from '../../api/problem.ts'
 import { text } from '../../text/text.ts'
 import { Notice, ProblemNotice } from '../../ui/notice.tsx'

@@ -1,11 +1,11 @@
-import { SCOPES } from '../../../core/schema.ts'
-import type { Scope } from '../../../core/shapes.ts'
+import { SCOPES } from '../../../core/config/schema.ts'
+import type { Scope } from '../../../core/config/shapes.ts'
 import { text } from '../../text/text.ts'
 import { CheckField } from '../../ui/field.tsx'
 import { textOf, valueAt } from './draft.ts'
 import type { Form } from './inputs.tsx'
 
-/** What holds where neither client nor plan says anything: core/resolve.ts. */
+/** What holds where neither client nor plan says anything: core/config/resolve.ts. */
 type Props = { form: Form; effective: Scope[] }
 
 /** Which groups of routes may be called: own ones, those of the plan, or the usual ones. */

@@ -1,4 +1,4 @@
-import { defaultScopes } from '../../../core/record.ts'
+import { defaultScopes } from '../../../core/config/record.ts'
 import { getPlan, patchPlan } from '../../api/calls.ts'
 import type { Answer } from '../../api/http.ts'
 import type { Plan } from '../../api/types.ts'

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'preact/hooks'
-import type { Problem } from '../../../core/shapes.ts'
+import type { Problem } from '../../../core/config/shapes.ts'
 import { getPolicy, putPolicy, validatePolicy } from '../../api/calls.ts'
 import type { Answer } from '../../api/http.ts'
 import { type ApiProblem, asProblem } from '../../api/problem.ts'

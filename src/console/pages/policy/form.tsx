@@ -1,5 +1,5 @@
 import { useRef } from 'preact/hooks'
-import type { Problem } from '../../../core/shapes.ts'
+import type { Problem } from '../../../core/config/shapes.ts'
 import type { Answer } from '../../api/http.ts'
 import type { PolicyDocument } from '../../api/types.ts'
 import { whyNotWrite } from '../../permission.ts'

@@ -1,4 +1,4 @@
-import { parsePath, type Segment } from '../../../core/path.ts'
+import { parsePath, type Segment } from '../../../core/config/path.ts'
 
 /** A stretch of a text, as textareas select it. */
 export type Place = { start: number; end: number }

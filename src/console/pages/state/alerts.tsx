@@ -1,4 +1,4 @@
-import type { Problem } from '../../../core/shapes.ts'
+import type { Problem } from '../../../core/config/shapes.ts'
 import type { Alert, Status } from '../../api/types.ts'
 import { text } from '../../text/text.ts'
 import { Notice } from '../../ui/notice.tsx'

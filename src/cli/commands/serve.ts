@@ -1,0 +1,270 @@
+import { existsSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { type Command, Option } from 'commander'
+import { startMock } from '../../mock/server.ts'
+import { requireLocal } from '../context.ts'
+import {
+  ADMIN_PORT,
+  checkPath,
+  hasOnlyKeyCharacters,
+  layOut,
+  quotePath,
+  WORKERS_DIR,
+} from '../install/layout.ts'
+import { commandWith, type Door, findNginx, type Nginx, type World } from '../nginx/find.ts'
+import { Refused } from '../output.ts'
+import { createConfiguration, prepareAdmin, prepareDemo } from '../serve/demo.ts'
+import {
+  checkConfiguration,
+  claimFolder,
+  type Foreground,
+  readErrors,
+  type Start,
+  startNginx,
+} from '../serve/foreground.ts'
+import {
+  claim,
+  type Listen,
+  parseListen,
+  parseUpstream,
+  pickAdminPort,
+  type Upstream,
+} from '../serve/listen.ts'
+import { readyLine, readyText } from '../serve/ready.ts'
+import { nginxConf } from '../serve/site.ts'
+
+type ServeOptions = {
+  listen: string
+  upstream?: string
+  dir?: string
+  nginx?: string
+  world?: World
+  door?: Door
+  json?: boolean
+}
+
+/** What is settled before anything is started. */
+type Plan = {
+  listen: Listen
+  upstream: Upstream | null
+  upstreamKey: string | undefined
+  dir: string
+  runDir: string
+  nginxDir: string
+}
+
+/** What the demo's mock answers like: an 8B model on one GPU. */
+const DEMO_LATENCY = { ttftMs: 100, itlMs: 20, tokens: 40 }
+const WORKERS_MAX = 8
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
+const CERTIFICATE_FILES = [
+  '/etc/ssl/certs/ca-certificates.crt',
+  '/etc/pki/tls/certs/ca-bundle.crt',
+  '/etc/ssl/ca-bundle.pem',
+  '/etc/ssl/cert.pem',
+]
+
+const HELP = `
+State folder (--dir): ./.tollgate unless named; it is made when it is absent.
+With --json one line is printed on stdout when the gate is ready, and nothing else:
+{"gate":"http://127.0.0.1:8001","admin":"http://127.0.0.1:9180","adminToken":"tga_...","upstream":"...",
+ "dir":"...","key":"tg_...","world":"...","door":"...","pid":1}
+
+TOLLGATE_UPSTREAM_KEY  the key of vLLM itself, if it was started with one
+SSL_CERT_FILE          the certificates that https to vLLM trusts, instead of the system's`
+
+/** Registers `tollgate serve`. */
+export function registerServe(program: Command): void {
+  program
+    .command('serve')
+    .description('run the whole gate in the foreground, on an nginx of its own')
+    .option('--listen <[address:]port>', 'where the gate listens', '8001')
+    .option('--upstream <url>', 'vLLM: http(s)://host:port or unix:PATH (default: a mock of it)')
+    .addOption(new Option('--nginx <path>', 'the nginx to run').conflicts('world'))
+    .addOption(
+      new Option('--world <world>', 'run the nginx of a Debian release').choices([
+        'newest',
+        'debian13',
+      ]),
+    )
+    .addOption(
+      new Option('--door <door>', 'where admission runs (default: as the nginx allows)').choices([
+        'access',
+        'content',
+      ]),
+    )
+    .addHelpText('after', HELP)
+    .action((_, command: Command) => {
+      requireLocal(command)
+      return serve(command.optsWithGlobals<ServeOptions>())
+    })
+}
+
+async function serve(options: ServeOptions): Promise<void> {
+  const plan = await makePlan(options)
+  const nginx = await provideNginx(options)
+  const door = chooseDoor(nginx, options.door)
+  await makeFolder(plan)
+  await createConfiguration(plan.dir, './nginx/tollgate')
+  const key = await prepareDemo(plan.dir, Date.now())
+  const adminToken = await prepareAdmin(plan.dir, Date.now())
+  const stopping = abortOnSignals()
+  const mock = plan.upstream ? null : await startMock(DEMO_LATENCY)
+  try {
+    const upstream = plan.upstream ?? parseUpstream(mock?.url ?? '')
+    const adminListen = `127.0.0.1:${await pickAdminPort(ADMIN_PORT)}`
+    const start = await configure(plan, upstream, nginx, door, adminListen)
+    const gate = await startNginx(start, stopping)
+    if (gate === null) return
+    const admin = { url: `http://${adminListen}`, token: adminToken }
+    const isMock = mock !== null
+    const ready = { ...plan, upstream, nginx, door, key, admin, isMock, pid: gate.pid }
+    process.stdout.write(options.json ? readyLine(ready) : await readyText(ready))
+    await waitForEnd(gate, start, stopping)
+  } finally {
+    await mock?.close()
+  }
+}
+
+/** Whatever can be wrong with the options, before anything is downloaded, written or started. */
+async function makePlan(options: ServeOptions): Promise<Plan> {
+  const listen = await claim(parseListen(options.listen))
+  const upstream = options.upstream === undefined ? null : parseUpstream(options.upstream)
+  const dir = checkPath(resolve(options.dir ?? '.tollgate'))
+  const plan = { listen, upstream, dir, runDir: join(dir, 'run'), nginxDir: join(dir, 'nginx') }
+  return { ...plan, upstreamKey: takeUpstreamKey() }
+}
+
+/** Takes vLLM's own key out of the environment, so that no child process has it in its own. */
+function takeUpstreamKey(): string | undefined {
+  const key = process.env.TOLLGATE_UPSTREAM_KEY
+  delete process.env.TOLLGATE_UPSTREAM_KEY
+  if (!key) return undefined
+  if (hasOnlyKeyCharacters(key)) return key
+  throw new Refused(
+    'Cannot use the key in TOLLGATE_UPSTREAM_KEY: at most 512 characters of ASCII without ' +
+      'spaces, ", $ and \\ can be written into the configuration of nginx',
+  )
+}
+
+async function makeFolder({ dir, runDir }: Plan): Promise<void> {
+  await mkdir(runDir, { recursive: true, mode: 0o700 })
+  await mkdir(join(dir, WORKERS_DIR), { recursive: true, mode: 0o700 })
+  const other = await claimFolder(runDir)
+  if (other === null) return
+  throw new Refused(
+    `Another tollgate serve runs in ${dir} (process ${other}): stop it, or choose another folder ` +
+      'with --dir',
+  )
+}
+
+async function provideNginx(options: ServeOptions): Promise<Nginx> {
+  const { nginx: path, world } = options
+  const named = {
+    ...(path === undefined ? {} : { path }),
+    ...(world === undefined ? {} : { world }),
+  }
+  try {
+    return await findNginx({ ...named, say })
+  } catch (error) {
+    throw new Refused(error instanceof Error ? error.message : String(error))
+  }
+}
+
+/** The wanted door, or the one that is best for this nginx. Refuses one that it does not have. */
+export function chooseDoor(nginx: Nginx, wanted: Door | undefined): Door {
+  if (wanted !== 'access' || nginx.door === 'access') return wanted ?? nginx.door
+  const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'the njs engine'
+  throw new Refused(
+    `Cannot use the access door: it needs njs 1.0.1 or newer with QuickJS, and this nginx has ` +
+      `njs ${nginx.njsVersion} with ${engine}. Leave --door out, or choose --world newest`,
+  )
+}
+
+/** Writes everything below nginx/ of the folder, and has nginx check it. */
+async function configure(
+  plan: Plan,
+  upstream: Upstream,
+  nginx: Nginx,
+  door: Door,
+  adminListen: string,
+): Promise<Start> {
+  const { dir, runDir, nginxDir, upstreamKey } = plan
+  const layout = {
+    nginxDir,
+    configDir: dir,
+    stateDir: dir,
+    adminListen,
+    engine: nginx.engine,
+    ...(upstreamKey === undefined ? {} : { upstreamKey }),
+  }
+  await layOut(layout)
+  const conf = await nginxConf({
+    layout,
+    nginx,
+    example: door,
+    listen: plan.listen.listen,
+    upstreamServer: upstream.server,
+    upstreamScheme: upstream.scheme,
+    tlsName: upstream.tlsName,
+    trustedCertificates: findCertificates(upstream),
+    workers: Math.min(availableParallelism(), WORKERS_MAX),
+    // The folder may be where only root can go, such as below /root.
+    user: process.getuid?.() === 0 ? 'root' : null,
+    runDir,
+    serverExtra: `access_log ${quotePath(join(runDir, 'access.log'))} tollgate;`,
+  })
+  await writeFile(join(nginxDir, 'nginx.conf'), conf)
+  // For doctor, which asks the same nginx.
+  await writeFile(join(runDir, 'nginx.json'), `${JSON.stringify(nginx, null, 2)}\n`)
+  // What an earlier start has left must not look like the readiness of this one.
+  await rm(join(dir, WORKERS_DIR, 'state.json'), { force: true })
+  await rm(join(runDir, 'nginx.pid'), { force: true })
+  const start = {
+    command: commandWith(nginx, folders(plan, upstream)),
+    nginxDir,
+    stateDir: dir,
+    runDir,
+  }
+  await checkConfiguration(start)
+  return start
+}
+
+function folders({ dir }: Plan, upstream: Upstream): string[] {
+  return upstream.socketPath === null ? [dir] : [dir, dirname(upstream.socketPath)]
+}
+
+// A certificate is for a name: that of an address could not be checked.
+function findCertificates({ scheme, tlsName, url }: Upstream): string | null {
+  if (scheme === 'http') return null
+  const file = [process.env.SSL_CERT_FILE ?? '', ...CERTIFICATE_FILES].find((path) =>
+    existsSync(path),
+  )
+  if (tlsName !== null && file !== undefined) return resolve(file)
+  say(`The certificate of ${url} is not checked`)
+  return null
+}
+
+function abortOnSignals(): AbortSignal {
+  const controller = new AbortController()
+  for (const name of SIGNALS) process.on(name, () => controller.abort())
+  return controller.signal
+}
+
+async function waitForEnd(gate: Foreground, start: Start, stopping: AbortSignal): Promise<void> {
+  const asked = new Promise<'asked'>((done) => {
+    if (stopping.aborted) done('asked')
+    stopping.addEventListener('abort', () => done('asked'))
+  })
+  const ended = await Promise.race([asked, gate.ended])
+  if (ended === 'asked') return gate.stop()
+  if (ended.isOrderly) return say('nginx was told to end')
+  const log = await readErrors(start, ended.logOffset)
+  throw new Refused([`nginx ended by itself (${ended.how})`, ...log].join('\n'))
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
+}

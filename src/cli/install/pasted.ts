@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Door, Nginx } from '../nginx/find.ts'
+import type { GateSite } from './gatesite.ts'
+import { packageDir } from './layout.ts'
+
+/** Lines to add to a site, and where. */
+export type Step = { where: string; lines: string }
+
+/** The lines that a site still lacks, cut out of the example that the tests start. */
+export async function listSteps(
+  site: GateSite,
+  door: Door,
+  nginx: Nginx,
+  isModuleLoaded: boolean,
+): Promise<Step[]> {
+  const example = await readFile(join(packageDir(), 'nginx', 'sites', `${door}.conf`), 'utf8')
+  const steps: (Step | null)[] = [
+    isModuleLoaded || nginx.loadModule === null
+      ? null
+      : {
+          where: 'at the top of nginx.conf, outside of any block',
+          lines: `load_module ${nginx.loadModule};`,
+        },
+    site.hasHttp
+      ? null
+      : { where: 'inside http { }, once', lines: cut(example, /^include tollgate\/http.conf;\n/m) },
+    site.admission
+      ? null
+      : {
+          where:
+            'beside it; an upstream block of vLLM that is there already may stay, with these keepalive lines',
+          lines: cut(example, /^upstream [\s\S]*?^}\n/m),
+        },
+    site.hasServer
+      ? null
+      : {
+          where: 'inside the server { } that faces the callers',
+          lines: cut(example, /^ *include tollgate\/server.conf;\n/m),
+        },
+    site.admission && site.hasUpstream
+      ? null
+      : {
+          where: 'in the same server { }, in the place of the location that passes to vLLM now',
+          lines: cut(example, /^ {2}location [\s\S]*?^ {2}}\n(?=})/m),
+        },
+  ]
+  return steps.filter((step) => step !== null)
+}
+
+function cut(example: string, pattern: RegExp): string {
+  const lines = pattern.exec(example)?.[0]
+  if (lines === undefined) throw new Error(`The example site has nothing like ${pattern.source}`)
+  const indent = /^ */.exec(lines)?.[0] ?? ''
+  return lines.replaceAll(new RegExp(`^${indent}`, 'gm'), '').trimEnd()
+}

@@ -1,0 +1,162 @@
+import type { Edit, Taken } from '../body/body.ts'
+import { defaultScopes, type KeyRecord, routeAccess } from '../config/record.ts'
+import type { Hold } from '../limits/reserve.ts'
+import { guesserOf, isInside } from './address.ts'
+import { findCredential } from './credential.ts'
+import { type Counters, countBadKey, type LockoutRule } from './lockout.ts'
+import type { Outcome } from './outcome.ts'
+import { type Dialect, findRoute, type Route } from './route.ts'
+
+/** A request as the edge reads it. Header values are undefined where the caller sent none. */
+export type Call = {
+  method: string
+  /** The request line, `POST /v1/chat/completions HTTP/1.1`. */
+  requestLine: string
+  authorization: string | undefined
+  xApiKey: string | undefined
+  apiKey: string | undefined
+  /** Asked for public routes only, so that other requests do not pay for it. */
+  hasBody(): boolean
+  address: string
+  nowMs: number
+}
+
+/** What admission asks of the platform. */
+export type Registry = {
+  /** The packed routes of the policy; undefined until one is loaded. */
+  routes: string | undefined
+  /** The record of a secret as JSON; undefined when nobody has it. */
+  find(secret: string): string | undefined
+  lockoutRule(): LockoutRule
+  badKeys: Counters
+  /** Takes note of who was admitted under a key, for claim(). */
+  admitted(route: Route, record: KeyRecord): void
+}
+
+/**
+ * What admission hands to the later handlers of the same request. Client and key stand here as soon
+ * as they are known, also when the request is refused.
+ */
+export type Ticket = {
+  outcome: Outcome
+  dialect: Dialect
+  route?: string
+  client?: string
+  key?: string
+  /** The method that would have been right, for 405. */
+  allow?: string
+  retryAfterMs?: number
+  /** The parameter of the body that is at fault. */
+  param?: string
+  /** What the caller reads instead of the usual text of the outcome. */
+  message?: string
+  /** Which limit or budget refused or, with `shadow`, would have: `requestsPerMinute of client`. */
+  limit?: string
+  /** The outcome that was not enforced. */
+  shadow?: Outcome
+  group?: string
+  /** The model that was asked for. */
+  model?: string
+  isStream?: true
+  /** What the gate changes in the body, in the order of their places. */
+  edits?: Edit[]
+  taken?: Taken
+  /** The caller asked for the final usage of a stream itself. */
+  wantsUsage?: true
+  /** What GET /v1/models may show. */
+  models?: string[]
+  /** Choices of the answer, where more than one. */
+  choices?: number
+  /** Bytes of text in the prompt, to learn from; absent where there is something else in it. */
+  textBytes?: number
+  /** What the request holds of limits and budgets. */
+  hold?: Hold
+  /** When it was admitted, ms since 1970. */
+  atMs?: number
+  /** What the gate itself has taken so far, by the clock's whole ms; waiting for the body is not in it. */
+  spentMs?: number
+  /** SHA-256 of the key, to look whether it still holds while a stream runs. Never logged. */
+  hash?: string
+  /** No policy is loaded yet: ask again in a moment. */
+  loading?: true
+}
+
+/** Decides over a request by its line, headers and address. The first refusal wins. */
+export function admit(call: Call, registry: Registry): Ticket {
+  const route = findRoute(pathOf(call))
+  if (!route) return { outcome: 'unknown_route', dialect: 'openai' }
+  const ticket: Ticket = { outcome: 'ok', dialect: route.dialect, route: route.name }
+  if (registry.routes === undefined) {
+    ticket.loading = true
+    return refuse(ticket, 'gate_error')
+  }
+  const access = routeAccess(registry.routes, route.name) || route.access
+  if (access === 'off') {
+    return { outcome: 'unknown_route', dialect: route.dialect }
+  }
+  if (call.method !== route.method) {
+    ticket.allow = route.method
+    return refuse(ticket, 'unknown_route')
+  }
+  if (access === 'key') return identify(call, route, ticket, registry)
+  // Public routes are GET. A body would be kept on the disk, for a caller that has no key.
+  return call.hasBody() ? refuse(ticket, 'bad_request') : ticket
+}
+
+/**
+ * The path exactly as it was sent: before decoding, merging of slashes or removal of dots, so that
+ * what is judged is what the server behind will see. An absolute-form target is none of the routes.
+ */
+function pathOf(call: Call): string {
+  const line = call.requestLine
+  const start = call.method.length + 1
+  let end = line.indexOf(' ', start)
+  if (end < 0) end = line.length
+  const query = line.indexOf('?', start)
+  return line.slice(start, query >= 0 && query < end ? query : end)
+}
+
+function identify(call: Call, route: Route, ticket: Ticket, registry: Registry): Ticket {
+  const credential = findCredential(call.authorization, call.xApiKey, call.apiKey)
+  if (credential === 'missing') return refuse(ticket, 'missing_key')
+  if (credential === 'ambiguous') return refuseKey(call, ticket, registry, 'ambiguous_key')
+  const found = registry.find(credential.secret)
+  if (found === undefined) return refuseKey(call, ticket, registry, 'invalid_key')
+  const record: KeyRecord = JSON.parse(found)
+  ticket.client = record.client
+  ticket.key = record.key
+  if (record.revoked) return refuseKey(call, ticket, registry, 'revoked_key')
+  if (record.expires !== undefined && record.expires <= call.nowMs) {
+    return refuseKey(call, ticket, registry, 'expired_key')
+  }
+  if (record.disabled) return refuse(ticket, 'client_disabled')
+  if (record.addresses && !isInside(call.address, record.addresses)) {
+    return refuse(ticket, 'address_denied')
+  }
+  const scopes = record.scopes || defaultScopes()
+  if (!scopes.includes(route.scope)) return refuse(ticket, 'scope_denied')
+  if (record.group !== undefined) ticket.group = record.group
+  registry.admitted(route, record)
+  return ticket
+}
+
+function refuse(ticket: Ticket, outcome: Outcome): Ticket {
+  ticket.outcome = outcome
+  return ticket
+}
+
+/**
+ * Refuses a bad key, and counts it against the address. A locked-out address is told to wait; what
+ * its good keys ask for is not touched.
+ */
+function refuseKey(call: Call, ticket: Ticket, registry: Registry, outcome: Outcome): Ticket {
+  const seconds = countBadKey(
+    registry.badKeys,
+    guesserOf(call.address),
+    call.nowMs,
+    registry.lockoutRule(),
+  )
+  if (seconds === 0) return refuse(ticket, outcome)
+  ticket.retryAfterMs = seconds * 1000
+  return refuse(ticket, 'locked_out')
+}

@@ -1,0 +1,21 @@
+import { matchesPattern } from '../limits/cost.ts'
+
+/** Whether a list of patterns has a model. */
+export function isModelAllowed(model: string, patterns: string[]): boolean {
+  return patterns.some((pattern) => matchesPattern(pattern, model))
+}
+
+/**
+ * The answer of GET /v1/models with what a client may use, and nothing else. What is not a list of
+ * models is shown to nobody: it comes back as an empty one.
+ */
+export function filterModels(text: string, patterns: string[]): string {
+  try {
+    const list = JSON.parse(text) as { data: { id: unknown }[] }
+    const data = list.data.filter((model) => isModelAllowed(`${model.id}`, patterns))
+    // llama.cpp lists them a second time, for Ollama's clients.
+    return JSON.stringify({ object: 'list', data })
+  } catch (_) {
+    return '{"object":"list","data":[]}'
+  }
+}

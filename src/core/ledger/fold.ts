@@ -1,0 +1,192 @@
+import { dayOf, monthOf, subjectName } from '../limits/counters.ts'
+import { newTally, type Tally, tallyLine } from '../metrics/tally.ts'
+import { parseTime } from '../time.ts'
+import { type Batch, batchOf, type Gathered, gather, hourOf } from '../usage/rows.ts'
+import type { LedgerLine } from './line.ts'
+
+/** What was used: tokens of prompts and answers, cost in nano-units (cost.ts), and lines. */
+export type Sums = [tokens: number, cost: number, requests: number]
+
+/**
+ * The sums over the ledger of one client, key or group: over all, and over the days and months, by
+ * their numbers (counters.ts), that are not over.
+ */
+export type Balance = {
+  all: Sums
+  days: { [day: string]: Sums }
+  months: { [month: string]: Sums }
+}
+
+/** What some lines of the ledger come to. Subjects are named as by subjectName(). */
+export type Folded = {
+  subjects: { [name: string]: Balance }
+  /** The same lines by hour, client, key, group and model. */
+  batches: Batch[]
+  /** What the metrics count, of the lines that are not older than this nginx. */
+  tally: Tally
+  lines: number
+  /** Lines that cannot be read, in whole or at their beginning. */
+  skipped: number
+}
+
+/** No month is longer; an hour of it more, because hours are told by their beginning. */
+const MONTH_MS = 31 * 86400000 + 3600000
+const HOUR_MS = 3600000
+
+/** How a line begins, in this version and in the one before. */
+const BEGINNINGS = ['{"version":', '{"time":']
+
+/**
+ * Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. Lines
+ * from `freshMs` on are those of the metrics; left out, none are.
+ */
+export function foldLines(text: string, nowMs: number, freshMs?: number): Folded {
+  const folded: Folded = { subjects: {}, batches: [], tally: newTally(), lines: 0, skipped: 0 }
+  const since = freshMs === undefined ? Infinity : freshMs
+  text.split('\n').forEach((one) => {
+    if (one === '') return
+    folded.lines++
+    const found = readLine(one)
+    if (!found.isWhole) folded.skipped++
+    if (found.line) addLine(folded, found.line, found.timeMs, since)
+  })
+  folded.batches.forEach((batch) => {
+    Object.keys(batch.rows).forEach((name) => {
+      addRow(folded.subjects, batch.rows[name] as Gathered, batch.hour, nowMs)
+    })
+  })
+  return folded
+}
+
+/** One line of the ledger that was read; `timeMs` is its time, 0 where there is no line. */
+export type FoundLine = { line: LedgerLine | null; timeMs: number; isWhole: boolean }
+
+/**
+ * Reads one line. What a full disk or a power cut has left of a line stands in front of the next one,
+ * without an end of line between them: that one is found all the same.
+ */
+export function readLine(text: string): FoundLine {
+  const whole = parse(text, true)
+  if (whole.line) return whole
+  let at = 0
+  BEGINNINGS.forEach((beginning) => {
+    // In a string of JSON the quotes would stand behind backslashes.
+    at = Math.max(at, text.lastIndexOf(beginning))
+  })
+  return at > 0 ? parse(text.slice(at), false) : { line: null, timeMs: 0, isWhole: false }
+}
+
+function parse(text: string, isWhole: boolean): FoundLine {
+  try {
+    const line = JSON.parse(text)
+    const timeMs = line && typeof line.time === 'string' ? parseTime(line.time) : null
+    if (timeMs !== null) return { line, timeMs, isWhole }
+  } catch (_) {
+    // Torn, or no JSON at all.
+  }
+  return { line: null, timeMs: 0, isWhole: false }
+}
+
+/** What one line adds to the sums of each of its subjects. */
+export function usedOf(line: LedgerLine): Sums {
+  const tokens = amount(line.promptTokens) + amount(line.completionTokens)
+  // A line of `tollgate ledger compact` stands for many.
+  const many = line as { summary?: unknown; requests?: unknown }
+  const requests = many.summary === true ? amount(many.requests) : 1
+  return [Math.round(tokens), Math.round(amount(line.cost) * 1e9), requests]
+}
+
+function amount(value: unknown): number {
+  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
+}
+
+/** The subjects that a line counts for, by their names. */
+export function subjectsOf(line: LedgerLine): string[] {
+  const names: string[] = []
+  if (isName(line.client)) names.push(subjectName('client', line.client))
+  if (isName(line.key)) names.push(subjectName('key', line.key))
+  if (isName(line.group)) names.push(subjectName('group', line.group))
+  return names
+}
+
+function isName(name: unknown): name is string {
+  return typeof name === 'string' && name !== '' && name.indexOf('\n') < 0
+}
+
+/** Lines are added up by their names first: for each line and subject it took twice as long. */
+function addLine(folded: Folded, line: LedgerLine, timeMs: number, freshMs: number): void {
+  const hour = hourOf(timeMs)
+  const isSummary = (line as { summary?: unknown }).summary === true
+  const isFresh = timeMs >= freshMs && !isSummary
+  let batch = folded.batches[folded.batches.length - 1]
+  if (!batch || batch.hour !== hour || batch.isFresh !== isFresh || batch.isSummary !== isSummary) {
+    batch = batchOf(folded.batches, hour, isSummary, isFresh)
+  }
+  gather(batch, line, usedOf(line), isSummary)
+  if (isFresh) tallyLine(folded.tally, line)
+}
+
+/** Adds in place. Days and months begin with an hour, so that its number tells them. */
+function addRow(subjects: Folded['subjects'], row: Gathered, hour: number, nowMs: number): void {
+  const timeMs = hour * HOUR_MS
+  const used = row.used
+  const day = dayOf(timeMs)
+  const isOfToday = day >= dayOf(nowMs)
+  // A month that runs has all the days from today on.
+  const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs) : -1
+  const isOfMonth = month >= monthOf(nowMs)
+  subjectsOf(row.line).forEach((name) => {
+    const balance = subjects[name] || emptyBalance()
+    subjects[name] = balance
+    addTo(balance.all, used)
+    if (isOfToday) addWithin(balance.days, day, used)
+    if (isOfMonth) addWithin(balance.months, month, used)
+  })
+}
+
+function addWithin(windows: Windows, window: string | number, more: Sums): void {
+  const sums: Sums = windows[window] || [0, 0, 0]
+  windows[window] = sums
+  addTo(sums, more)
+}
+
+function addTo(sums: Sums, more: Sums): void {
+  sums[0] += more[0]
+  sums[1] += more[1]
+  sums[2] += more[2]
+}
+
+/** Nothing was used. */
+export function emptyBalance(): Balance {
+  return { all: [0, 0, 0], days: {}, months: {} }
+}
+
+/** The day and the month of a time, by their numbers. */
+export type Today = { day: number; month: number }
+
+/** Takes ms since 1970. */
+export function todayOf(nowMs: number): Today {
+  return { day: dayOf(nowMs), month: monthOf(nowMs) }
+}
+
+/** Adds `more` to a balance in place, and takes the days and months out of it that are over. */
+export function addBalance(balance: Balance, more: Balance, today: Today): void {
+  addTo(balance.all, more.all)
+  addWindows(balance.days, more.days, today.day)
+  addWindows(balance.months, more.months, today.month)
+}
+
+type Windows = { [window: string]: Sums }
+
+function addWindows(windows: Windows, more: Windows, first: number): void {
+  const over = Object.keys(windows)
+  for (let i = 0; i < over.length; i++) {
+    const window = over[i] as string
+    if (Number(window) < first) delete windows[window]
+  }
+  const added = Object.keys(more)
+  for (let i = 0; i < added.length; i++) {
+    const window = added[i] as string
+    addWithin(windows, window, more[window] as Sums)
+  }
+}

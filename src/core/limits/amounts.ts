@@ -1,0 +1,93 @@
+import type { Check } from './check.ts'
+import { costOf } from './cost.ts'
+import type { Amounts } from './hold.ts'
+import { type LimitRefusal, tellNever } from './refusal.ts'
+import type { Demand } from './reserve.ts'
+
+/** What a request is going to reserve. `denied`: it can never fit. */
+export type Plan = { amounts: Amounts; denied?: LimitRefusal; outputCeiling?: number }
+
+/** Cost is rounded to whole nano-units: up to here it is rounded down. */
+const ROUNDED_DOWN = 0.49
+
+/** What a stream takes of a hard budget to begin with, so that many can run beside one another. */
+const STREAM_TOKENS = 64
+
+/** Prices are per million tokens. */
+const NANOS_PER_PRICE = 1000
+
+/** How much the request takes of each kind; `levels` is what is taken already. */
+export function planOf(demand: Demand, checks: Check[], levels: number[]): Plan {
+  const amounts: Amounts = { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
+  const plan: Plan = { amounts }
+  if (!demand.isMetered) {
+    // What it is going to cost only the answer tells.
+    if (demand.isCharged) amounts.r = amounts.R = 1
+    return plan
+  }
+  const named = demand.outputTokens
+  const isHard = checks.some((check) => check.isHard)
+  const least = named === null ? demand.choices : Math.min(demand.choices, named)
+  let output = named === null ? demand.defaultOutputTokens * demand.choices : named
+  const lower = (check: Check, i: number) => {
+    const free = check.limit - (levels[i] as number)
+    output = Math.max(least, Math.min(output, roomOf(demand, check, free, false)))
+  }
+  checks.forEach((check, i) => {
+    if (named === null || check.isHard) lower(check, i)
+  })
+  const wanted = output
+  checks.forEach((check, i) => {
+    const most = roomOf(demand, check, check.limit, !check.isHard)
+    const never = check.isHard ? most < least : named !== null && most > 0 && most < wanted
+    if (never && check.limit > 0 && !plan.denied) {
+      plan.denied = tellNever(check, wanted, check.isHard ? 0 : most)
+    }
+    if (check.used && named !== null) lower(check, i)
+  })
+  const price = demand.price
+  const budgetInput = isHard ? demand.inputTokensMax : demand.inputTokens
+  const isExtended = isHard && demand.isStream
+  const budgetOutput = isExtended ? Math.min(output, STREAM_TOKENS * demand.choices) : output
+  const usage = { promptTokens: budgetInput, completionTokens: budgetOutput }
+  amounts.t = demand.inputTokens + output
+  amounts.i = demand.inputTokens
+  amounts.o = output
+  amounts.r = budgetInput + budgetOutput
+  amounts.R = Math.max(1, price ? costOf(usage, price) : 0)
+  checks.forEach((check) => {
+    const kind = kindOf(check)
+    if (!check.isHard) amounts[kind] = Math.min(amounts[kind], Math.max(1, check.limit))
+  })
+  if (isHard && !demand.isShadow && (named === null || output < named)) {
+    plan.outputCeiling = Math.floor(output / demand.choices)
+  }
+  return plan
+}
+
+/**
+ * How many tokens of an answer fit into `free` of a limit, beside the prompt or, where that is only
+ * estimated, beside the shortest there is.
+ */
+function roomOf(demand: Demand, check: Check, free: number, isShortest: boolean): number {
+  const price = demand.price
+  const input = isShortest ? 1 : check.isHard ? demand.inputTokensMax : demand.inputTokens
+  switch (kindOf(check)) {
+    case 'o':
+      return free
+    case 't':
+    case 'r':
+      return free - input
+    case 'R': {
+      if (!price || !(price.output > 0)) return Infinity
+      const left = (free + ROUNDED_DOWN) / NANOS_PER_PRICE - input * price.input
+      return Math.floor(left / price.output)
+    }
+    default:
+      return Infinity
+  }
+}
+
+export function kindOf(check: Check): keyof Amounts {
+  return check.move.charAt(0) as keyof Amounts
+}

@@ -1,0 +1,157 @@
+import type { Limited } from '../config/record.ts'
+import { type CounterKind, counterName, dayOf, EVERYBODY, minuteOf, monthOf } from './counters.ts'
+import type { Zones } from './hold.ts'
+import type { Demand } from './reserve.ts'
+
+/** One limit or budget that a request has to fit into. */
+export type Check = {
+  /** Kind and id of the counter that moves, without its minute: `qAbCdEfGhIj`, see counters.ts. */
+  move: string
+  /** Its whole name now, and for a window that of the minute before. Made once, since it takes 1.5 us. */
+  at: string
+  before?: string
+  /** Budgets: kind and id of the counter of what is used, and its whole name. */
+  used?: string
+  usedAt?: string
+  /** `requestsPerMinute of client`. */
+  name: string
+  /** Cost in nano-units. */
+  limit: number
+  /** Nothing may go beyond it, see reserve(). */
+  isHard: boolean
+}
+
+const MINUTE_MS = 60000
+
+/** All that holds for a request: of its client, its key and its group, and for everybody. */
+export function checksOf(demand: Demand): Check[] {
+  const checks: Check[] = []
+  const isHard = demand.isMetered && demand.limited.some(hasHardBudget)
+  demand.limited.forEach((subject) => {
+    const add = (ceilings: { [name: string]: unknown } | undefined) => {
+      Object.keys(ceilings || {}).forEach((field) => {
+        const kinds = kindsOf(field)
+        const move = kinds.charAt(0)
+        if (!move) return
+        const isCounted = demand.isMetered || (demand.isCharged && kinds.length > 1)
+        if (!isCounted && move !== 'q' && move !== 'f') return
+        const check = checkOf(move + subject.id, demand.nowMs)
+        check.name = `${field} of ${subject.of}`
+        check.limit = (ceilings as { [name: string]: number })[field] as number
+        if (kinds.length > 1) {
+          check.used = kinds.charAt(1) + subject.id
+          check.usedAt = nameAt(check.used, demand.nowMs)
+          check.isHard = isHard
+        }
+        checks.push(check)
+      })
+    }
+    add(subject.limits)
+    add(subject.budgets)
+  })
+  if (demand.maxInFlight !== undefined) {
+    const check = checkOf(`f${EVERYBODY}${demand.upstream}`, demand.nowMs)
+    check.name = 'maxInFlight'
+    check.limit = demand.maxInFlight
+    checks.push(check)
+  }
+  return checks
+}
+
+/** A check over one counter, by its kind and id; what it allows is still to be said. */
+export function checkOf(move: string, nowMs: number): Check {
+  const check: Check = { move, at: nameAt(move, nowMs), name: '', limit: 0, isHard: false }
+  if (isWindow(move)) check.before = nameAt(move, nowMs - MINUTE_MS)
+  return check
+}
+
+/** The counter that a limit moves and, for a budget, the one of what is used. Empty for `hard`. */
+function kindsOf(field: string): string {
+  switch (field) {
+    case 'requestsPerMinute':
+      return 'q'
+    case 'tokensPerMinute':
+      return 't'
+    case 'inputTokensPerMinute':
+      return 'i'
+    case 'outputTokensPerMinute':
+      return 'o'
+    case 'concurrency':
+      return 'f'
+    case 'tokensPerDay':
+      return 'rd'
+    case 'tokensPerMonth':
+      return 'rm'
+    case 'costPerDay':
+      return 'RD'
+    case 'costPerMonth':
+      return 'RM'
+    default:
+      return ''
+  }
+}
+
+function hasHardBudget(subject: Limited): boolean {
+  return subject.budgets !== undefined && subject.budgets.hard === true
+}
+
+/** The whole name of a counter, with the minute, day or month of a time. */
+export function nameAt(move: string, timeMs: number): string {
+  const kind = move.charAt(0) as CounterKind
+  const at = 'qtiodDmM'.indexOf(kind)
+  if (at < 0) return move
+  const window = at < 4 ? minuteOf(timeMs) : at < 6 ? dayOf(timeMs) : monthOf(timeMs)
+  return counterName(kind, move.slice(1), window)
+}
+
+/** Whether a counter is of a minute, and so in the zone of windows. */
+export function isWindow(move: string): boolean {
+  return 'qtio'.indexOf(move.charAt(0)) >= 0
+}
+
+/**
+ * How much of a limit is taken, when its moving counter is at `held`. What is used of a budget is read
+ * here, after what is reserved: a settlement adds to the first before it takes from the second, so
+ * that the sum is never too small.
+ */
+export function levelOf(zones: Zones, check: Check, held: number, nowMs: number): number {
+  if (check.usedAt) return held + usedOf(zones, check)
+  return check.before ? held + slidOf(previousOf(zones, check), nowMs) : held
+}
+
+/** How much of a budget is used, by what has ended. */
+export function usedOf(zones: Zones, check: Check): number {
+  return zones.counters.get(check.usedAt as string) || 0
+}
+
+/**
+ * How long until `amount` more fit into a window whose level is `level`, 1 to 60000 ms. The running minute counts
+ * whole until it ends, the one before by what is left of it: with 50 in each at second 30, 75 are taken.
+ */
+export function waitOf(
+  zones: Zones,
+  check: Check,
+  level: number,
+  amount: number,
+  nowMs: number,
+): number {
+  const previous = previousOf(zones, check)
+  const running = level - slidOf(previous, nowMs)
+  const free = check.limit - amount
+  const leftMs = MINUTE_MS - (nowMs % MINUTE_MS)
+  const waitMs =
+    running <= free
+      ? leftMs - Math.floor(((free - running) * MINUTE_MS) / previous)
+      : // In the next minute, when the running one has become the one before.
+        leftMs + MINUTE_MS - Math.floor((free * MINUTE_MS) / running)
+  return Math.min(Math.max(waitMs, 1), MINUTE_MS)
+}
+
+function previousOf(zones: Zones, check: Check): number {
+  return zones.windows.get(check.before as string) || 0
+}
+
+/** What still counts of the minute before. Rounded up, so that a limit is never exceeded. */
+function slidOf(previous: number, nowMs: number): number {
+  return Math.ceil((previous * (MINUTE_MS - (nowMs % MINUTE_MS))) / MINUTE_MS)
+}

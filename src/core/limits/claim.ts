@@ -1,0 +1,157 @@
+import type { Ticket } from '../admit/admit.ts'
+import type { Route } from '../admit/route.ts'
+import { type BodyFacts, limitOutput, readBody } from '../body/body.ts'
+import type { KeyRecord, Rules } from '../config/record.ts'
+import type { Price } from '../config/shapes.ts'
+import { priceOf } from './cost.ts'
+import { estimateInput, type Figures, type LimitRefusal, reserve, type Zones } from './reserve.ts'
+
+/** What a claim asks of the platform. */
+export type Till = Zones & {
+  rules: Rules
+  /** Prices by model; read only where a budget in cost asks for them. */
+  prices(): { [pattern: string]: Price }
+  /** The name that the site gives the server behind, where there are several; else empty. */
+  upstream(): string
+  /** What is parsed does not stay in memory as long as the request: on QuickJS. */
+  canParse: boolean
+  /** The worker's process id in base 36. */
+  pid: string
+}
+
+/** Output tokens that are reserved where neither caller nor policy names a number. */
+const OUTPUT_TOKENS_DEFAULT = 1024
+
+/** Tokens that a chat template may put around a prompt, for the upper bound of hard budgets. */
+const TEMPLATE_TOKENS = 256
+
+/**
+ * Whether the gate has to read the body of a request that was admitted by its line and headers: with
+ * nothing to meter, to permit or to limit it passes unread.
+ */
+export function needsBody(route: Route, record: KeyRecord, rules: Rules): boolean {
+  if (route.body !== 'json') return false
+  const isBound = record.models || record.request || record.limited || record.salt
+  return rules.metering !== 'off' || isBound !== undefined || record.priority !== undefined
+}
+
+/**
+ * The second half of admission: what the body asks for, and whether limits and budgets have it. Both
+ * stand in the ticket afterwards. `body` is null where the route has none that is read. Returns what
+ * the limits say, for the headers of the answer; null where there are none.
+ */
+export function claim(
+  ticket: Ticket,
+  route: Route,
+  record: KeyRecord,
+  body: Buffer | null,
+  till: Till,
+  nowMs: number,
+): Figures | null {
+  ticket.atMs = nowMs
+  if (record.models && route.name === 'models') ticket.models = record.models
+  const facts = body ? examine(ticket, route, record, body, till) : null
+  if (ticket.outcome !== 'ok') return null
+  const limited = record.limited || []
+  const needsHold = limited.length > 0 || till.rules.maxInFlight !== undefined || record.request
+  const figures = needsHold ? hold(ticket, route, record, body, facts, till, nowMs) : null
+  if (facts && facts.edits.length > 0) ticket.edits = facts.edits
+  return figures
+}
+
+/** Reads the body and notes in the ticket what the later handlers have to know of it. */
+function examine(
+  ticket: Ticket,
+  route: Route,
+  record: KeyRecord,
+  body: Buffer,
+  till: Till,
+): BodyFacts | null {
+  const rules = Object.assign({ canParse: till.canParse }, till.rules)
+  const facts = readBody(route, body, Object.assign(rules, record))
+  if ('outcome' in facts) {
+    ticket.outcome = facts.outcome
+    ticket.message = facts.message
+    if (facts.param !== null) ticket.param = facts.param
+    return null
+  }
+  if (facts.model !== undefined) ticket.model = facts.model
+  if (facts.isStream) ticket.isStream = true
+  if (facts.choices > 1) ticket.choices = facts.choices
+  if (facts.taken !== 'nothing') ticket.taken = facts.taken
+  if (facts.wantsUsage) ticket.wantsUsage = true
+  if (facts.media === 0 && facts.promptBytes > 0) ticket.textBytes = facts.promptBytes
+  return facts
+}
+
+function hold(
+  ticket: Ticket,
+  route: Route,
+  record: KeyRecord,
+  body: Buffer | null,
+  facts: BodyFacts | null,
+  till: Till,
+  nowMs: number,
+): Figures | null {
+  const rules = till.rules
+  const limited = record.limited || []
+  const model = ticket.model || rules.defaultModel || ''
+  const hasOutput = route.scope === 'inference'
+  const isMetered = facts !== null && route.name !== 'count_tokens' && route.scope !== 'tokenize'
+  const bytes = facts ? facts.promptBytes : 0
+  const media = facts ? facts.media : 0
+  const ids = (facts && facts.promptTokens) || 0
+  const input = estimateInput(till.counters, model, bytes, media) + ids
+  const most = record.request && record.request.maxInputTokens
+  if (most !== undefined && input > most) {
+    ticket.outcome = 'parameter_denied'
+    ticket.message = `The prompt has about ${input} tokens, and at most ${most} are allowed`
+    return null
+  }
+  const result = reserve(till, {
+    limited,
+    upstream: rules.maxInFlight === undefined ? '' : till.upstream(),
+    clientId: record.client,
+    isShadow: record.shadow === true,
+    isMetered,
+    isCharged: route.scope === 'audio',
+    inputTokens: input,
+    inputTokensMax: Math.max(input, bytes + ids + TEMPLATE_TOKENS),
+    outputTokens: !hasOutput ? 0 : facts && facts.maxOutputTokens ? facts.maxOutputTokens : null,
+    defaultOutputTokens: rules.defaultOutputTokens || OUTPUT_TOKENS_DEFAULT,
+    isStream: facts !== null && facts.isStream,
+    choices: facts ? facts.choices * facts.prompts : 1,
+    price: hasCost(record) ? priceOf(model, till.prices()) : null,
+    maxInFlight: rules.maxInFlight,
+    nowMs,
+    pid: till.pid,
+  })
+  if ('outcome' in result) {
+    refuse(ticket, result)
+    return result.figures
+  }
+  ticket.hold = result.hold
+  if (result.shadow) {
+    ticket.shadow = result.shadow.outcome
+    ticket.limit = result.shadow.limit
+  }
+  // A stream goes on as long as there is room, and is ended then; what is whole cannot be cut.
+  if (result.outputCeiling !== undefined && body && facts && !facts.isStream) {
+    limitOutput(route, body, facts, result.outputCeiling)
+  }
+  return result.figures
+}
+
+function refuse(ticket: Ticket, refusal: LimitRefusal): void {
+  ticket.outcome = refusal.outcome
+  ticket.limit = refusal.limit
+  ticket.message = refusal.message
+  if (refusal.retryAfterMs !== undefined) ticket.retryAfterMs = refusal.retryAfterMs
+}
+
+function hasCost(record: KeyRecord): boolean {
+  return (record.limited || []).some((entry) => {
+    const budgets = entry.budgets || {}
+    return budgets.costPerDay !== undefined || budgets.costPerMonth !== undefined
+  })
+}

@@ -1,0 +1,53 @@
+import type { Price } from '../config/shapes.ts'
+import type { Usage } from '../meter/usage.ts'
+
+/**
+ * Cost is kept in whole nano-units, a billionth of the unit in which prices are written: sums of them
+ * are exact up to 9 million units, sums of fractions are not. One prompt token at 0.15 a million is 150.
+ */
+export const NANOS = 1e9
+
+const MILLION = 1e6
+
+/** The cost of what was used, in nano-units. What is unknown costs nothing. */
+export function costOf(usage: Usage, price: Price): number {
+  const prompt = usage.promptTokens || 0
+  const cached = Math.min(usage.cachedTokens || 0, prompt)
+  const cachedPrice = price.cachedInput === undefined ? price.input : price.cachedInput
+  const tokens =
+    (prompt - cached) * price.input +
+    cached * cachedPrice +
+    (usage.completionTokens || 0) * price.output
+  const seconds = (usage.audioSeconds || 0) * (price.audioSecond || 0)
+  return Math.round((tokens / MILLION + seconds) * NANOS)
+}
+
+/** The price of a model: the longest name or pattern that fits it; null when none does. */
+export function priceOf(model: string, prices: { [pattern: string]: Price }): Price | null {
+  let best: string | null = null
+  Object.keys(prices).forEach((pattern) => {
+    if (matchesPattern(pattern, model) && (best === null || pattern.length > best.length)) {
+      best = pattern
+    }
+  })
+  return best === null ? null : (prices[best] as Price)
+}
+
+/** Whether a name fits a pattern, in which `*` stands for any characters, also none. */
+export function matchesPattern(pattern: string, name: string): boolean {
+  const parts = pattern.split('*')
+  const first = parts[0] as string
+  const last = parts[parts.length - 1] as string
+  if (parts.length === 1) return pattern === name
+  if (name.length < first.length + last.length) return false
+  if (!name.startsWith(first) || !name.endsWith(last)) return false
+  let at = first.length
+  const end = name.length - last.length
+  for (let i = 1; i < parts.length - 1; i++) {
+    const part = parts[i] as string
+    const found = name.indexOf(part, at)
+    if (found < 0 || found + part.length > end) return false
+    at = found + part.length
+  }
+  return true
+}

@@ -1,0 +1,61 @@
+import type { Counters } from '../admit/lockout.ts'
+
+/** Tokens per byte of text, until a model has taught its own: English has 0.2 to 0.3, JSON 0.4. */
+const RATIO_DEFAULT = 0.3
+const RATIO_MIN = 0.02
+const RATIO_MAX = 2
+
+/** What a chat template puts around a short conversation. */
+const TEMPLATE_TOKENS = 8
+
+/** An image, sound or file: an estimate, since its tokens depend on a size that nobody decodes here. */
+const MEDIA_TOKENS = 1000
+
+/** A text of this size or more moves the average by a tenth; shorter ones are mostly template. */
+const FULL_WEIGHT_BYTES = 256
+
+/** Callers choose the names of models, so there is a fixed number of averages, and names share them. */
+const BUCKETS = 256
+const NAME_CHARS = 64
+
+/** The tokens of a prompt, by what earlier prompts of the model had. Takes bytes of text, and pieces of media. */
+export function estimateInput(
+  counters: Counters,
+  model: string,
+  textBytes: number,
+  media: number,
+): number {
+  const ratio = counters.get(bucketOf(model)) || RATIO_DEFAULT
+  return Math.ceil(ratio * textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
+}
+
+/**
+ * Learns from a request that has ended: the engine counted `promptTokens` in `textBytes` of text. Two
+ * workers at once may lose one of two samples, which an average does not mind. A full zone teaches
+ * nothing.
+ */
+export function learnRatio(
+  counters: Counters,
+  model: string,
+  promptTokens: number,
+  textBytes: number,
+): void {
+  if (!(textBytes > 0)) return
+  const name = bucketOf(model)
+  const seen = Math.max(promptTokens - TEMPLATE_TOKENS, 0) / textBytes
+  const sample = Math.min(Math.max(seen, RATIO_MIN), RATIO_MAX)
+  const before = counters.get(name) || RATIO_DEFAULT
+  const weight = Math.min(textBytes, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
+  try {
+    counters.set(name, before + (sample - before) * weight)
+  } catch (_) {
+    // The zone is full: the default has to do.
+  }
+}
+
+function bucketOf(model: string): string {
+  let hash = 0
+  const length = Math.min(model.length, NAME_CHARS)
+  for (let i = 0; i < length; i++) hash = (hash * 31 + model.charCodeAt(i)) % 65521
+  return `p${hash % BUCKETS}`
+}

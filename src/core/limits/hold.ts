@@ -1,0 +1,209 @@
+import type { Counters } from '../admit/lockout.ts'
+import { isWindow, nameAt } from './check.ts'
+import { BIRTH_COUNTER, FULL_COUNTER, type HeldKind, minuteOf, slotName } from './counters.ts'
+
+/** The number zones, see counters.ts. */
+export type Zones = {
+  windows: Counters
+  counters: Counters
+  slots: Counters & { delete(key: string): boolean }
+}
+
+/**
+ * How far a request moves the counters of each kind: requests `q`, in flight `a` and `f`, tokens of
+ * the minute `t` `i` `o`, tokens `r` and cost `R` (nano-units) of budgets.
+ */
+export type Amounts = {
+  q: number
+  a: number
+  f: number
+  t: number
+  i: number
+  o: number
+  r: number
+  R: number
+}
+
+/** What a request in flight holds. Plain JSON: it travels in the ticket. */
+export type Hold = {
+  /** The worker, base 36. */
+  pid: string
+  /** The birth of the counters that were moved; 0: none was needed. */
+  birth: number
+  /** When it was reserved. */
+  minute: number
+  /** Kind and id of the counters it moved, or will move: `fAbCdEfGhIj`. */
+  moves: string[]
+  amounts: Amounts
+  /** Hard budgets, for extendHold(): kind and id of the counter of what is used. */
+  hard?: { used: string; limit: number }[]
+}
+
+/** One move of one counter: zone, name and by how much. A tuple, since it is shorter in the bundle. */
+export type Step = [zone: keyof Zones, name: string, delta: number]
+
+const MINUTE_MS = 60000
+
+/**
+ * Moves one counter. Whoever takes the in-flight count of a client from 0 to 1, or back, moves the
+ * number of active clients with it. A slot's entry at 0 is deleted: only its own worker touches it, or,
+ * when that is dead, the one that cleans up after it.
+ */
+export function shift(zones: Zones, step: Step): number {
+  const zone = step[0]
+  const name = step[1]
+  const delta = step[2]
+  const isOfClient = zone === 'counters' && name.charAt(0) === 'a'
+  // Made first, so that it cannot be the one for which there is no room.
+  if (isOfClient) zones.counters.incr(activeName(name), 0, 0)
+  const value = zones[zone].incr(name, delta, 0)
+  if (zone === 'slots' && value <= 0) zones.slots.delete(name)
+  if (isOfClient && value === Math.max(delta, 0)) {
+    zones.counters.incr(activeName(name), delta > 0 ? 1 : -1, 0)
+  }
+  return value
+}
+
+/** The counter of active clients beside that of one of them: `avllm/` beside `avllm/app`. */
+export function activeName(name: string): string {
+  return name.slice(0, name.indexOf('/') + 1)
+}
+
+/** As shift(), where nothing may throw: what does not fit into a full zone is lost, and counted as such. */
+export function shiftSafely(zones: Zones, step: Step): void {
+  try {
+    shift(zones, step)
+  } catch (_) {
+    countFull(zones)
+  }
+}
+
+/** Notes that a zone is full, for the state. */
+export function countFull(zones: Zones): void {
+  try {
+    zones.counters.incr(FULL_COUNTER, 1, 0)
+  } catch (_) {
+    // Housekeeping has not made the entry yet, and now cannot.
+  }
+}
+
+/** Takes back what was moved, the last first. */
+export function undo(zones: Zones, steps: Step[]): void {
+  steps.reverse().forEach((step) => {
+    shiftSafely(zones, [step[0], step[1], -step[2]])
+  })
+}
+
+/** The steps that move what is in flight or reserved, for all and for the worker. */
+export function heldSteps(pid: string, move: string, delta: number): Step[] {
+  const name = slotName(pid, move.charAt(0) as HeldKind, move.slice(1))
+  return [
+    ['counters', move, delta],
+    ['slots', name, delta],
+  ]
+}
+
+/**
+ * Gives back what a request holds, and counts what it used, at its end. What it did not use of a
+ * minute goes back to the minute it was taken from, as long as that counts; what exceeded it is added
+ * to the running one. Budgets count in the day and month of `endMs`, which is the ledger line's time.
+ * Cost in nano-units. A second call for the same hold does nothing. Never throws.
+ */
+export function settleHold(
+  zones: Zones,
+  hold: Hold,
+  used: { input: number; output: number; cost: number },
+  endMs: number,
+): void {
+  const moves = hold.moves
+  const isGone = hold.birth !== 0 && zones.counters.get(BIRTH_COUNTER) !== hold.birth
+  hold.moves = []
+  // What is used first: for a moment both count, which is never too little.
+  moves.forEach((move) => {
+    const kind = move.charAt(0)
+    const isCost = kind === 'D' || kind === 'M'
+    if (!isCost && kind !== 'd' && kind !== 'm') return
+    const delta = isCost ? used.cost : used.input + used.output
+    if (delta) shiftSafely(zones, ['counters', nameAt(move, endMs), delta])
+  })
+  moves.forEach((move) => {
+    const kind = move.charAt(0) as keyof Amounts
+    const held = hold.amounts[kind]
+    if (isWindow(move)) {
+      if (kind !== 'q') settleWindow(zones, hold, move, usedOf(kind, used) - held, endMs)
+    } else if (held && !isGone) {
+      heldSteps(hold.pid, move, -held).forEach((step) => {
+        shiftSafely(zones, step)
+      })
+    }
+  })
+}
+
+function usedOf(kind: string, used: { input: number; output: number }): number {
+  return (kind === 'o' ? 0 : used.input) + (kind === 'i' ? 0 : used.output)
+}
+
+function settleWindow(zones: Zones, hold: Hold, move: string, delta: number, endMs: number): void {
+  const isOld = delta < 0 && minuteOf(endMs) > hold.minute + 1
+  if (!delta || isOld) return
+  const name = nameAt(move, delta < 0 ? hold.minute * MINUTE_MS : endMs)
+  shiftSafely(zones, ['windows', name, delta])
+}
+
+/**
+ * A running request with hard budgets has used `tokens` and `cost` (nano-units) by now, or wants to:
+ * takes what that is more than it holds. False when the budget has not that much, and nothing was
+ * taken: the answer has to end. The hold that is settled must be the one that was extended. It may
+ * be asked for some more than was used, so that not every event has to ask.
+ */
+export function extendHold(
+  zones: Zones,
+  hold: Hold,
+  tokens: number,
+  cost: number,
+  nowMs: number,
+): boolean {
+  const hard = hold.hard
+  const more = { r: tokens - hold.amounts.r, R: cost - hold.amounts.R }
+  if (!hard || (more.r <= 0 && more.R <= 0)) return true
+  if (zones.counters.get(BIRTH_COUNTER) !== hold.birth) return true
+  const steps: Step[] = []
+  let isLeft = true
+  try {
+    hold.moves.forEach((move) => {
+      const kind = move.charAt(0)
+      if ((kind !== 'r' && kind !== 'R') || more[kind] <= 0) return
+      heldSteps(hold.pid, move, more[kind]).forEach((step) => {
+        const value = shift(zones, step)
+        steps.push(step)
+        if (step[0] === 'counters' && !fits(zones, hard, move, value, nowMs)) isLeft = false
+      })
+    })
+  } catch (_) {
+    countFull(zones)
+    isLeft = false
+  }
+  if (!isLeft) {
+    undo(zones, steps)
+    return false
+  }
+  hold.amounts.r += Math.max(0, more.r)
+  hold.amounts.R += Math.max(0, more.R)
+  return true
+}
+
+/** Whether what is reserved beside what is used is within the hard budgets of one subject. */
+function fits(
+  zones: Zones,
+  hard: { used: string; limit: number }[],
+  move: string,
+  reserved: number,
+  nowMs: number,
+): boolean {
+  return hard.every((budget) => {
+    const kind = budget.used.charAt(0)
+    const held = kind === 'd' || kind === 'm' ? 'r' : 'R'
+    if (held + budget.used.slice(1) !== move) return true
+    return reserved + (zones.counters.get(nameAt(budget.used, nowMs)) || 0) <= budget.limit
+  })
+}

@@ -1,0 +1,179 @@
+import type { Limited } from '../config/record.ts'
+import { limitedOf, planOf } from '../config/resolve.ts'
+import type { Budgets, Client, Key, Limits, Policy } from '../config/shapes.ts'
+import type { Balance } from '../ledger/fold.ts'
+import type { Taken } from '../running.ts'
+import { NANOS } from './cost.ts'
+import { dayOf, monthOf, subjectName } from './counters.ts'
+
+/*
+ * What of its limits and budgets a client has used, and what is left: as `tollgate balance --json` prints
+ * it, and as the admin API answers it.
+ */
+
+export type BudgetName = Exclude<keyof Budgets, 'hard'>
+
+/** One budget as it stands. Cost is in the unit of the prices; null is without a limit. */
+export type Standing = {
+  budget: BudgetName
+  limit: number | null
+  used: number
+  /** By what runs now; null where nginx has not said, and without a limit. */
+  reserved: number | null
+  left: number | null
+  renews: string
+}
+
+/** One limit of a minute or of requests in flight; how much of it is taken, where nginx has said. */
+export type Rate = {
+  limit: keyof Limits
+  value: number
+  taken: number | null
+  left: number | null
+}
+
+/** One client, key or group, with what holds for it. */
+export type Subject = {
+  of: Limited['of']
+  name: string
+  rates: Rate[]
+  isHard: boolean
+  standings: Standing[]
+}
+
+/** A client with all whose limits hold for it. */
+export type ClientBalance = {
+  client: string
+  plan: string | null
+  group: string | null
+  disabled: boolean
+  shadow: boolean
+  /** RFC 3339. */
+  time: string
+  subjects: Subject[]
+  /** What the figures lack. */
+  notices: string[]
+}
+
+/** What is known of the subjects, by their names as in subjectName(). */
+export type Figures = {
+  used(id: string): Balance | undefined
+  taken(id: string): Taken | undefined
+}
+
+const DAY_MS = 86400000
+
+/** The client first, even when nothing limits it, then its keys and its group where something does. */
+export function collectLimited(name: string, client: Client, policy: Policy): Limited[] {
+  const nobody: Key = { id: '', sha256: '', created: '' }
+  const found: Limited[] = [{ of: 'client', id: subjectName('client', name) }]
+  const places: { [id: string]: number } = { [subjectName('client', name)]: 0 }
+  const keys = client.keys.length > 0 ? client.keys : [nobody]
+  keys.forEach((key) => {
+    limitedOf(name, client, key, policy, { subjectId: subjectName }).forEach((one) => {
+      const place = places[one.id]
+      places[one.id] = place === undefined ? found.length : place
+      found[places[one.id] as number] = one
+    })
+  })
+  return found
+}
+
+/** How the limits of a client stand. `limited` is what collectLimited() gives. */
+export function describeBalance(
+  name: string,
+  client: Client,
+  policy: Policy,
+  limited: Limited[],
+  figures: Figures,
+  notices: string[],
+  nowMs: number,
+): ClientBalance {
+  const plan = planOf(client, policy)
+  const shadow = client.shadow === undefined ? plan.shadow : client.shadow
+  return {
+    client: name,
+    plan: client.plan === undefined ? null : client.plan,
+    group: client.group === undefined ? null : client.group,
+    disabled: client.disabled === true,
+    shadow: shadow === true,
+    time: new Date(nowMs).toISOString(),
+    subjects: limited.map((one) =>
+      describeSubject(one, figures.used(one.id), figures.taken(one.id), nowMs),
+    ),
+    notices,
+  }
+}
+
+function describeSubject(
+  one: Limited,
+  used: Balance | undefined,
+  taken: Taken | undefined,
+  nowMs: number,
+): Subject {
+  const budgets = one.budgets || {}
+  const names: BudgetName[] = ['tokensPerDay', 'tokensPerMonth', 'costPerDay', 'costPerMonth']
+  // Without any budget both counts of tokens are shown all the same, for the client itself.
+  const shown = names.filter(
+    (budget) =>
+      budgets[budget] !== undefined || (one.of === 'client' && hasUse(budget, used, nowMs)),
+  )
+  return {
+    of: one.of,
+    name: one.id.slice(one.of.length + 1),
+    rates: describeRates(one.limits || {}, taken),
+    isHard: budgets.hard === true,
+    standings: shown.map((budget) => describeStanding(budget, budgets[budget], used, taken, nowMs)),
+  }
+}
+
+function describeRates(limits: Limits, taken: Taken | undefined): Rate[] {
+  return (Object.keys(limits) as (keyof Limits)[]).map((limit) => {
+    const value = limits[limit] || 0
+    const now = taken ? taken[limit === 'concurrency' ? 'inFlight' : limit] : null
+    return { limit, value, taken: now, left: now === null ? null : Math.max(0, value - now) }
+  })
+}
+
+function hasUse(budget: BudgetName, used: Balance | undefined, nowMs: number): boolean {
+  return budget.startsWith('tokens') || usedOf(budget, used, nowMs) > 0
+}
+
+function describeStanding(
+  budget: BudgetName,
+  limit: number | undefined,
+  balance: Balance | undefined,
+  taken: Taken | undefined,
+  nowMs: number,
+): Standing {
+  const used = usedOf(budget, balance, nowMs)
+  const isCost = budget.startsWith('cost')
+  const unit = isCost ? NANOS : 1
+  const held = taken ? (isCost ? taken.heldCost : taken.heldTokens) : null
+  const standing = { budget, used: used / unit, renews: renewalOf(budget, nowMs) }
+  if (limit === undefined) {
+    return Object.assign(standing, { limit: null, reserved: null, left: null })
+  }
+  return Object.assign(standing, {
+    limit: limit / unit,
+    reserved: held === null ? null : held / unit,
+    left: Math.max(0, limit - used - (held || 0)) / unit,
+  })
+}
+
+/** Tokens, or cost in nano-units, of the running day or month. */
+function usedOf(budget: BudgetName, balance: Balance | undefined, nowMs: number): number {
+  if (!balance) return 0
+  const isDay = budget.endsWith('Day')
+  const sums = isDay ? balance.days[dayOf(nowMs)] : balance.months[monthOf(nowMs)]
+  return sums ? sums[budget.startsWith('tokens') ? 0 : 1] : 0
+}
+
+/** The first moment of the next day or month, UTC. */
+function renewalOf(budget: BudgetName, nowMs: number): string {
+  const now = new Date(nowMs)
+  const next = budget.endsWith('Day')
+    ? (dayOf(nowMs) + 1) * DAY_MS
+    : Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
+  return `${new Date(next).toISOString().slice(0, 19)}Z`
+}

@@ -1,0 +1,214 @@
+import type { Taken } from '../body/body.ts'
+import { feedScan, type Scan } from '../body/scan.ts'
+import { findReason, takeEvent } from './events.ts'
+import { PARSE_BYTES_MAX, startAnswerScan } from './total.ts'
+
+export { type Cut, canCut, endStream } from './cut.ts'
+export { isQuick, takeQuickly } from './quick.ts'
+export { countSoFar, finishMeter, type Metered } from './total.ts'
+
+/** An event is looked at whole, and held back to take something out of it, up to this many bytes. */
+export const EVENT_BYTES_MAX = 1024 * 1024
+
+/** What the meter is told of an answer before its first piece. */
+export type MeterPlan = {
+  /** Its type is text/event-stream. */
+  isEvents: boolean
+  /** The name of the route. */
+  route: string
+  /** What the caller did not ask for, and must not see. */
+  taken: Taken
+  /** How many the answer has: `n`, times the prompts. */
+  choices: number
+  /** The caller asked for usage in the stream. */
+  wantsUsage: boolean
+  /**
+   * Asked with a hard budget, at every event that brings tokens: whether so many may be used. The
+   * prompt is null where the server has not told it. Null: everything may.
+   */
+  mayUse: ((prompt: number | null, completion: number) => boolean) | null
+}
+
+/** The meter of one answer. Buffers are references into it, never more than a few events. */
+export type Meter = {
+  plan: MeterPlan
+  /** Something has to be taken out, so that pieces are sent after they were fed. */
+  takesOut: boolean
+  /** Pieces of the event that is not complete yet. */
+  open: Buffer[]
+  openBytes: number
+  /** The event at hand is beyond the bound: it is passed on as it comes, and only scanned. */
+  isPassing: boolean
+  /** Of a body that is not small, or of the last event beyond the bound. */
+  scan: Scan | null
+  /** The finish chunk, until the usage chunk is there. */
+  waiting: Buffer | null
+  /** Events with a token, for where nothing else is known. */
+  events: number
+  /** The stream has said that it is at its end. */
+  isDone: boolean
+  /** message_start, response.created. */
+  first: Buffer | null
+  /** The last chunk with choices; the block of a message that is open; the last event of a response. */
+  last: Buffer | null
+  /** The event with the usage of the whole answer. */
+  final: Buffer | null
+  /** By choice, the last running count, see countIn(); and, with a hard budget, the counts. */
+  running: Buffer[]
+  counts: number[]
+  finished: boolean[]
+  completion: number
+  /** An event was not allowed to come: it and all behind it are dropped, and the stream has to end. */
+  isSpent: boolean
+  /** The server writes null where usage was not asked for; null until that is known. */
+  hasNulls: boolean | null
+  /** What stands around a count that was taken out; the same list for every event. */
+  around: Buffer[]
+}
+
+/** Begins to meter one answer. */
+export function startMeter(plan: MeterPlan): Meter {
+  return {
+    plan,
+    takesOut: plan.isEvents && (plan.taken !== 'nothing' || plan.mayUse !== null),
+    open: [],
+    openBytes: 0,
+    isPassing: false,
+    scan: null,
+    waiting: null,
+    events: 0,
+    isDone: false,
+    first: null,
+    last: null,
+    final: null,
+    running: [],
+    counts: [],
+    finished: [],
+    completion: 0,
+    isSpent: false,
+    hasNulls: null,
+    around: [],
+  }
+}
+
+/**
+ * Takes the next piece of the answer. Null: it is sent as it is. Else what is sent instead, in order,
+ * maybe nothing, in a list that holds until the next call; with the last piece it is one buffer, so
+ * that the mark of the end stands on it.
+ */
+export function feed(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | null {
+  if (meter.isSpent) return []
+  if (meter.plan.isEvents) return feedEvents(meter, data, isLast)
+  if (data.length > 0) feedBody(meter, data)
+  return null
+}
+
+/** Small bodies are kept, and read at the end; others are scanned as they pass. */
+function feedBody(meter: Meter, data: Buffer): void {
+  if (!meter.scan) {
+    meter.open.push(data)
+    meter.openBytes += data.length
+    if (meter.openBytes <= PARSE_BYTES_MAX) return
+    meter.scan = startAnswerScan()
+    data = Buffer.concat(meter.open)
+    meter.open = []
+  }
+  feedScan(meter.scan, data)
+  if (findReason(data) >= 0) meter.last = data
+}
+
+function feedEvents(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | null {
+  const end = data.length - 2
+  // Servers send an event at once, and nginx gives it whole: this is the way of nearly all of them.
+  if (
+    !isLast &&
+    !meter.open.length &&
+    !meter.isPassing &&
+    data[end] === 10 &&
+    data[end + 1] === 10
+  ) {
+    if (data.indexOf(10) === end || data.indexOf('\n\n') === end) return takeEvent(meter, data)
+  }
+  if (isLast && !data.length && !meter.open.length && !meter.waiting) return null
+  const out: Buffer[] = []
+  const rest = takeWhole(meter, joinLineEnd(meter, data), out)
+  if (meter.isPassing) pass(meter, rest, out)
+  else if (rest.length) {
+    meter.open.push(rest)
+    meter.openBytes += rest.length
+    if (meter.openBytes > EVENT_BYTES_MAX) giveUp(meter, out)
+  }
+  if (!meter.takesOut) return null
+  if (!isLast) return out
+  if (meter.waiting) out.push(meter.waiting)
+  meter.waiting = null
+  return [Buffer.concat(out.concat(meter.open))]
+}
+
+/** Line ends that may be the first half of a blank line go over to the piece that has the other. */
+function joinLineEnd(meter: Meter, data: Buffer): Buffer {
+  const held = meter.open[meter.open.length - 1]
+  if (!held || !isLineEnd(held[held.length - 1])) return data
+  meter.open.pop()
+  meter.openBytes -= held.length
+  return Buffer.concat([held, data])
+}
+
+/** Takes all events that end in the bytes at hand, and returns what is left. */
+function takeWhole(meter: Meter, bytes: Buffer, out: Buffer[]): Buffer {
+  let rest = bytes
+  for (;;) {
+    const end = endOfEvent(rest)
+    if (!end) return rest
+    const part = rest.subarray(0, end)
+    rest = rest.subarray(end)
+    if (meter.isPassing) {
+      pass(meter, part, out)
+      meter.isPassing = false
+      continue
+    }
+    const event = meter.open.length ? Buffer.concat(meter.open.concat(part)) : part
+    meter.open = []
+    meter.openBytes = 0
+    const kept = takeEvent(meter, event)
+    if (meter.isSpent) return Buffer.alloc(0)
+    const sent = kept || [event]
+    sent.forEach((buffer) => {
+      out.push(buffer)
+    })
+  }
+}
+
+/** Behind the first blank line; 0 where there is none. */
+function endOfEvent(bytes: Buffer): number {
+  const end = bytes.indexOf('\n\n')
+  if (end >= 0) return end + 2
+  const endWithReturns = bytes.indexOf('\r\n\r\n')
+  return endWithReturns < 0 ? 0 : endWithReturns + 4
+}
+
+function giveUp(meter: Meter, out: Buffer[]): void {
+  const begun = Buffer.concat(meter.open)
+  if (meter.waiting) out.push(meter.waiting)
+  meter.waiting = null
+  meter.isPassing = true
+  meter.scan = startAnswerScan()
+  const start = Math.max(begun.indexOf('{'), 0)
+  out.push(begun.subarray(0, start))
+  pass(meter, begun.subarray(start), out)
+}
+
+/** Line ends are kept for the next piece: it may complete a blank line. */
+function pass(meter: Meter, bytes: Buffer, out: Buffer[]): void {
+  let end = bytes.length
+  if (!endOfEvent(bytes)) while (isLineEnd(bytes[end - 1])) end--
+  const part = bytes.subarray(0, end)
+  if (meter.scan) feedScan(meter.scan, part)
+  out.push(part)
+  meter.open = end < bytes.length ? [bytes.subarray(end)] : []
+  meter.openBytes = bytes.length - end
+}
+
+function isLineEnd(byte: number | undefined): boolean {
+  return byte === 10 || byte === 13
+}

@@ -1,0 +1,183 @@
+import { type Entries, type Entry, feedScan, type Scan, startScan } from '../body/scan.ts'
+import { findReason, numberAt } from './events.ts'
+import type { Meter } from './meter.ts'
+import { addChoice, type Fields, fieldsOf, readTimings, readUsage, type Usage } from './usage.ts'
+
+/** JSON up to this many bytes is parsed as a whole. */
+export const PARSE_BYTES_MAX = 32 * 1024
+
+/** Of what is read at the end: usage, names. Real ones have some hundred bytes. */
+const VALUE_BYTES_MAX = 16 * 1024
+
+/** What an answer used, at its end. */
+export type Metered = {
+  /** null when nothing is known, which happens only to answers that are no streams. */
+  usage: Usage | null
+  /** The completion is a count of events, not of tokens. */
+  isEstimated: boolean
+  /** The model that answered. */
+  served?: string
+  finishReason?: string
+}
+
+/** Sums up what is known: at the end, or wherever the answer broke off. */
+export function finishMeter(meter: Meter): Metered {
+  const isEvents = meter.plan.isEvents
+  const whole = isEvents || meter.scan ? null : finishBody(meter)
+  if (whole) return whole
+  const large = meter.scan ? objectOf(meter.scan) : {}
+  const final = isEvents ? readEvent(meter.final) : readObject(Buffer.concat(meter.open))
+  const first = readEvent(meter.first)
+  const last = isEvents ? readEvent(meter.last) : {}
+  const begun = usageOf(first) || {}
+  const ended = usageOf(final) || sumRunning(meter) || usageOf(large)
+  let usage = ended ? Object.assign(begun, ended) : usageOf(last)
+  const isEstimated = !usage && isEvents
+  if (isEstimated) usage = Object.assign(begun, { completionTokens: meter.events })
+  const metered: Metered = { usage, isEstimated }
+  const all = [large, final, first, last]
+  const served = textOf(all, 'model')
+  const reason =
+    textOf([large, final], 'stop_reason') ||
+    textOf([large, final], 'status') ||
+    reasonIn(isEvents || meter.scan ? meter.last : Buffer.concat(meter.open))
+  if (served) metered.served = served
+  if (reason && reason !== 'in_progress') metered.finishReason = reason
+  return metered
+}
+
+/** Of a small answer that is no stream; null where that is no JSON. */
+function finishBody(meter: Meter): Metered | null {
+  const open = meter.open
+  const bytes = open.length === 1 ? (open[0] as Buffer) : Buffer.concat(open)
+  const parsed = parse(bytes.toString())
+  if (parsed === undefined) return null
+  const said = fieldsOf(parsed)
+  const choices = said['choices']
+  const last = Array.isArray(choices) ? fieldsOf(choices[choices.length - 1]) : {}
+  const reason = said['stop_reason'] || said['status'] || last['finish_reason']
+  const metered: Metered = { usage: usageOf(said), isEstimated: false }
+  if (typeof said['model'] === 'string') metered.served = said['model']
+  if (typeof reason === 'string' && reason !== 'in_progress') metered.finishReason = reason
+  return metered
+}
+
+/** What a stream has used so far, as far as it is known. Cheaper than finishMeter(). */
+export function countSoFar(meter: Meter): Usage {
+  const usage: Usage = {}
+  let completion = 0
+  meter.running.forEach((count) => {
+    const json = countIn(count)
+    usage.promptTokens = numberAt(json, '"prompt_tokens":', 0)
+    completion += numberAt(json, '"completion_tokens":', 0)
+  })
+  usage.completionTokens = completion || meter.events
+  return usage
+}
+
+/** A running count as JSON: of the events that takeQuickly() keeps whole, it is the last object. */
+function countIn(kept: Buffer): Buffer {
+  if (kept[0] === 123) return kept
+  const open = kept.lastIndexOf(123)
+  return kept.subarray(open, kept.indexOf(125, open) + 1)
+}
+
+/** Each choice has its own running count; the prompt is the same for all. */
+function sumRunning(meter: Meter): Usage | null {
+  let sum: Usage | null = null
+  meter.running.forEach((count) => {
+    const usage = readUsage(parse(countIn(count).toString()))
+    if (usage) sum = sum ? addChoice(sum, usage) : usage
+  })
+  return sum
+}
+
+/** Usage counts only in its own place: the same key may stand in tools that a response repeats. */
+function usageOf(said: Fields): Usage | null {
+  return (
+    readUsage(said['usage']) ||
+    readUsage(fieldsOf(said['response'])['usage']) ||
+    readUsage(fieldsOf(said['message'])['usage']) ||
+    readUsage(fieldsOf(said['delta'])['usage']) ||
+    readUsage(fieldsOf(said['meta'])['billed_units']) ||
+    readTimings(said['timings'])
+  )
+}
+
+/** A text at the top, or where an event has it. */
+function textOf(places: Fields[], name: string): string | null {
+  let found: string | null = null
+  places.forEach((said) => {
+    const inner = fieldsOf(said['response'] || said['message'] || said['delta'])
+    const value = said[name] ?? inner[name]
+    if (found === null && typeof value === 'string') found = value
+  })
+  return found
+}
+
+function readEvent(piece: Buffer | null): Fields {
+  if (!piece) return {}
+  const event = lastEvent(piece)
+  return readObject(event.subarray(Math.max(event.indexOf('{'), 0)))
+}
+
+/**
+ * JSON.parse is by far the quicker for small ones; large ones, those deeper than the 32 levels of the
+ * njs engine, and those that broke off are scanned.
+ */
+function readObject(json: Buffer): Fields {
+  const parsed = json.length > PARSE_BYTES_MAX ? undefined : parse(json.toString())
+  if (parsed !== undefined) return fieldsOf(parsed)
+  const scan = startAnswerScan()
+  feedScan(scan, json)
+  return objectOf(scan)
+}
+
+/** What is read of an answer that is not parsed as a whole; of events, only responses are so large. */
+const WANTED =
+  'usage model status stop_reason timings meta/billed_units response/usage response/model response/status'
+
+export function startAnswerScan(): Scan {
+  return startScan(WANTED.split(' '), VALUE_BYTES_MAX, Infinity)
+}
+
+/** What a scan kept, in the shape that JSON.parse of the whole would give. */
+function objectOf(scan: Scan): Fields {
+  return valuesOf(scan.entries)
+}
+
+function valuesOf(entries: Entries): Fields {
+  const values: Fields = {}
+  Object.keys(entries).forEach((key) => {
+    const entry = entries[key] as Entry
+    values[key.slice(1)] = entry.inner
+      ? valuesOf(entry.inner)
+      : entry.text === null
+        ? undefined
+        : parse(entry.text)
+  })
+  return values
+}
+
+/** Undefined where the text is no JSON. */
+export function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (_) {
+    return undefined
+  }
+}
+
+/** A piece that was kept for its running count may begin with events before that. */
+export function lastEvent(piece: Buffer): Buffer {
+  const before = piece.lastIndexOf('\n\n', piece.length - 3)
+  return before < 0 ? piece : piece.subarray(before + 2)
+}
+
+/** The reason in the last chunk that was kept, or in a body. */
+export function reasonIn(piece: Buffer | null): string | null {
+  const start = piece ? findReason(piece) : -1
+  if (!piece || start < 0) return null
+  const end = piece.indexOf('"', start)
+  return end < 0 ? null : piece.subarray(start, end).toString()
+}

@@ -1,0 +1,207 @@
+import { fateOf, modelOf } from '../ledger/fate.ts'
+import type { Sums } from '../ledger/fold.ts'
+import type { LedgerLine } from '../ledger/line.ts'
+import { dayOf } from '../limits/counters.ts'
+
+/**
+ * Usage over time: one row for each hour, and one for each day, of a client, key, group and model that
+ * had a request in it. Windows are named `h491234` and `d20451`: the hours and days since 1970, UTC.
+ */
+
+/** What a row sums up, in this order. Whole numbers, so that sums of them are exact. */
+export const ROW_FIELDS = [
+  'requests',
+  'refused',
+  'errors',
+  'aborted',
+  'promptTokens',
+  'cachedTokens',
+  'completionTokens',
+  'reasoningTokens',
+  'audioMs',
+  'costNanos',
+  'estimated',
+]
+
+/** One number for each of ROW_FIELDS; `estimated` counts requests. */
+export type RowSums = number[]
+
+/** Sums by the names of rows, see rowName(). */
+export type Rows = { [name: string]: RowSums }
+
+/** Rows by their windows. */
+export type Windows = { [window: string]: Rows }
+
+/** The lines of a portion that have hour and names in common. */
+export type Gathered = { line: LedgerLine; used: Sums; sums: RowSums }
+
+/** Lines of one hour. Those of `tollgate ledger compact` are of a day and have no hour. */
+export type Batch = {
+  hour: number
+  /** Of a day alone. */
+  isSummary: boolean
+  /** Its lines are not older than this nginx, see tally.ts. */
+  isFresh: boolean
+  rows: { [name: string]: Gathered }
+}
+
+/** Rows are kept for so long. */
+export const HOURS_KEPT = 8 * 24
+export const DAYS_KEPT = 400
+
+/** What takes the place of a name beyond the bounds. */
+export const OTHER = '(other)'
+
+/** Beyond these a row goes on under another name: its model is OTHER, then all of it. */
+const CLIENT_ROWS_MAX = 200
+const WINDOW_ROWS_MAX = 10000
+const OTHER_NAME = `${OTHER}\t\t\t${OTHER}`
+
+const HOUR_MS = 3600000
+
+/** As tollgate usage cuts them: callers choose the names of models. */
+const NAME_CHARACTERS_MAX = 200
+const PLAIN = /^[ -~]*$/
+
+/** The hour of a time, counted from 1970. Takes ms since 1970. */
+export function hourOf(timeMs: number): number {
+  return Math.floor(timeMs / HOUR_MS)
+}
+
+/** When a window begins and ends, in ms since 1970. */
+export function spanOf(window: string): { startMs: number; endMs: number } {
+  const length = window.charAt(0) === 'h' ? HOUR_MS : 24 * HOUR_MS
+  const startMs = Number(window.slice(1)) * length
+  return { startMs, endMs: startMs + length }
+}
+
+/** Whether the rows of a window are kept at that time. */
+export function isKept(window: string, nowMs: number): boolean {
+  const number = Number(window.slice(1))
+  return window.charAt(0) === 'h'
+    ? number > hourOf(nowMs) - HOURS_KEPT
+    : number > dayOf(nowMs) - DAYS_KEPT
+}
+
+/** The batch that a line belongs to; a new one is put into `batches`. */
+export function batchOf(
+  batches: Batch[],
+  hour: number,
+  isSummary: boolean,
+  isFresh: boolean,
+): Batch {
+  const found = batches.find(
+    (one) => one.hour === hour && one.isSummary === isSummary && one.isFresh === isFresh,
+  )
+  if (found) return found
+  const batch: Batch = { hour, isSummary, isFresh, rows: {} }
+  batches.push(batch)
+  return batch
+}
+
+/** Adds a line to the row that it belongs to. `used` is what it adds to the sums of its subjects. */
+export function gather(batch: Batch, line: LedgerLine, used: Sums, isSummary: boolean): void {
+  const model = modelOf(line)
+  const name = `${line.client || ''}\t${line.key || ''}\t${line.group || ''}\t${model || ''}`
+  let row = batch.rows[name]
+  if (!row) {
+    row = { line, used: [0, 0, 0], sums: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }
+    batch.rows[name] = row
+  }
+  row.used[0] += used[0]
+  row.used[1] += used[1]
+  row.used[2] += used[2]
+  addLine(row.sums, line, used, isSummary)
+}
+
+function addLine(sums: RowSums, line: LedgerLine, used: Sums, isSummary: boolean): void {
+  add(sums, 0, used[2])
+  if (isSummary) {
+    const many = line as unknown as { [field: string]: unknown }
+    for (let i = 1; i < 4; i++) add(sums, i, whole(many[ROW_FIELDS[i] as string]))
+  } else {
+    const fate = fateOf(line.outcome, line.status)
+    if (fate !== 'ok') add(sums, fate === 'refused' ? 1 : fate === 'errors' ? 2 : 3, 1)
+  }
+  if (line.promptTokens) add(sums, 4, whole(line.promptTokens))
+  if (line.cachedTokens) add(sums, 5, whole(line.cachedTokens))
+  if (line.completionTokens) add(sums, 6, whole(line.completionTokens))
+  if (line.reasoningTokens) add(sums, 7, whole(line.reasoningTokens))
+  if (line.audioSeconds) add(sums, 8, whole(line.audioSeconds * 1000))
+  add(sums, 9, used[1])
+  if (line.estimated) add(sums, 10, used[2])
+}
+
+function add(sums: RowSums, at: number, more: number): void {
+  sums[at] = (sums[at] as number) + more
+}
+
+function whole(value: unknown): number {
+  return typeof value === 'number' && value > 0 && value < Infinity ? Math.round(value) : 0
+}
+
+/** Adds in place. */
+export function addSums(sums: RowSums, more: RowSums): void {
+  for (let i = 0; i < sums.length; i++) add(sums, i, more[i] || 0)
+}
+
+/** The rows of some batches, by hour and by day; what is older than rows are kept is left out. */
+export function windowsOf(batches: Batch[], nowMs: number): Windows {
+  const windows: Windows = {}
+  batches.forEach((batch) => {
+    const hour = `h${batch.hour}`
+    const day = `d${Math.floor(batch.hour / 24)}`
+    const isOfHour = !batch.isSummary && isKept(hour, nowMs)
+    const isOfDay = isKept(day, nowMs)
+    if (!isOfHour && !isOfDay) return
+    Object.keys(batch.rows).forEach((one) => {
+      const row = batch.rows[one] as Gathered
+      const name = rowName(row.line)
+      if (isOfHour) addRow(windows, hour, name, row.sums)
+      if (isOfDay) addRow(windows, day, name, row.sums)
+    })
+  })
+  return windows
+}
+
+/** Adds to a row in place. */
+export function addRow(windows: Windows, window: string, name: string, more: RowSums): void {
+  const rows = windows[window] || {}
+  windows[window] = rows
+  const sums = rows[name]
+  if (sums) addSums(sums, more)
+  else rows[name] = more.slice()
+}
+
+/** Client, key, group and model, between tabs: empty where the line names none. */
+export function rowName(line: LedgerLine): string {
+  const names = [line.client, line.key, line.group, modelOf(line)]
+  return names.map(clean).join('\t')
+}
+
+/** The name under which a new row may be made where its client and its window have so many. */
+export function boundName(name: string, clientRows: number, windowRows: number): string {
+  if (windowRows >= WINDOW_ROWS_MAX) return OTHER_NAME
+  if (clientRows < CLIENT_ROWS_MAX) return name
+  // Also of keys there may be many.
+  return clientRows < 2 * CLIENT_ROWS_MAX
+    ? name.slice(0, name.lastIndexOf('\t') + 1) + OTHER
+    : `${clientOf(name)}\t\t\t${OTHER}`
+}
+
+/** The client in the name of a row. */
+export function clientOf(name: string): string {
+  return name.slice(0, name.indexOf('\t'))
+}
+
+/** A name without control characters, since rows stand in lines, and not longer than people read. */
+export function clean(name: unknown): string {
+  if (typeof name !== 'string') return ''
+  if (PLAIN.test(name) && name.length <= NAME_CHARACTERS_MAX) return name
+  let text = name
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < 32 || code === 127) text = `${text.slice(0, i)}\ufffd${text.slice(i + 1)}`
+  }
+  return text.length > NAME_CHARACTERS_MAX ? `${text.slice(0, NAME_CHARACTERS_MAX)}…` : text
+}

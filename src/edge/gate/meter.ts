@@ -1,0 +1,277 @@
+import type { Ticket } from '../../core/admit/admit.ts'
+import { filterModels } from '../../core/admit/models.ts'
+import type { KeyRecord } from '../../core/config/record.ts'
+import { costOf, priceOf } from '../../core/limits/cost.ts'
+import { EPOCH_COUNTER } from '../../core/limits/counters.ts'
+import { extendHold, type Hold } from '../../core/limits/reserve.ts'
+import {
+  type Cut,
+  canCut,
+  endStream,
+  feed,
+  isQuick,
+  type Meter,
+  type MeterPlan,
+  startMeter,
+  takeQuickly,
+} from '../../core/meter/meter.ts'
+import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
+import { isMarked, showRunning } from './running.ts'
+import { type GateRequest, heldTicket, type Metering } from './ticket.ts'
+
+/** The largest list of models that is filtered; a larger one is shown to nobody. */
+const LIST_BYTES_MAX = 1048576
+
+/** What a stream takes of a hard budget at a time. */
+const STEP_TOKENS = 16
+
+/**
+ * What a caller may leave unread of a stream, 16,000 events. nginx keeps it in memory, since it does not
+ * slow the server down where a body filter stands.
+ */
+const UNREAD_BYTES_MAX = 4194304
+
+/** How often a stream is looked at, see look(): at the events after that. */
+const LOOK_MS = 100
+
+/** After that the frames of a stream that was cut are left out of account. */
+const FRAMES_MS = 200
+
+/** So long a caller may take to read the end of a stream that was cut. */
+const END_MS = 5000
+
+/** How often a stream shows how far it is. */
+const SHOWN_MS = 1000
+
+/** js_header_filter: a list of models that is filtered is not as long as the server said. */
+export function head(r: GateRequest): void {
+  const ticket = heldTicket(r)
+  if (ticket && ticket.models) delete r.headersOut['Content-Length']
+}
+
+/**
+ * js_body_filter with buffer_type=buffer. Sends first and reads afterwards, unless something may have
+ * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
+ */
+export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
+  const state = r.metering
+  if (state && state.isQuick && !flags.last) {
+    const active = state.meter as Meter
+    const length = takeQuickly(active, data)
+    if (length) {
+      r.sendBuffer(active.last as Buffer)
+      state.passedBytes += length
+      state.frameBytes += frameOf(length)
+      const nowMs = Date.now()
+      state.lastMs = nowMs
+      if (nowMs < state.lookMs) return
+      look(r, state)
+      return
+    }
+  }
+  meterSlowly(r, data, flags.last)
+}
+
+/** What takeQuickly() does not take: the beginning and the end of a stream, other servers, bodies. */
+function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
+  if (isLast) r.sawLast = true
+  if (r.metering && r.metering.cutMs) {
+    // A stream that was given up has no end yet, so that the server's own must not pass for it.
+    if (!isLast || (r.ticket as Ticket).outcome === 'cut_unread') hangUp(r, r.metering)
+    return
+  }
+  let isSent = false
+  try {
+    const state = r.metering || begin(r)
+    const active = state.meter
+    const before = state.passedBytes
+    // An empty piece is the header's, which is not to wait for the first token.
+    isSent = !active || !active.takesOut || (data.length === 0 && !isLast)
+    if (state.list) filterList(r, state.list, data, isLast)
+    else if (isSent) pass(r, state, data)
+    if (!active) return
+    // The first call may bring nothing: it is that of the header.
+    if (data.length > 0) state.lastMs = Date.now()
+    if (state.firstMs === 0) state.firstMs = state.lastMs
+    const pieces = feed(active, data, isLast)
+    if (!isSent) {
+      isSent = true
+      if (pieces === null) pass(r, state, data)
+      // With the last piece it is one buffer. Joining others would cost 1 KB an event on the njs engine.
+      else for (let i = 0; i < pieces.length; i++) pass(r, state, pieces[i] as Buffer)
+    }
+    const passed = state.passedBytes - before
+    if (passed > 0) state.frameBytes += frameOf(passed)
+    if (active.isSpent) cut(r, active, state, 'budget')
+    else if (!isLast && active.plan.isEvents) {
+      state.isQuick = isQuick(active)
+      if (state.lastMs >= state.lookMs) look(r, state)
+    }
+  } catch (error) {
+    if (r.metering) {
+      r.metering.meter = null
+      r.metering.isQuick = false
+    }
+    if (!isSent) r.sendBuffer(data)
+    ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
+  }
+}
+
+/** What a stream is looked at for now and then: does its key still hold, is it read, how far is it. */
+function look(r: GateRequest, state: Metering): void {
+  const active = state.meter as Meter
+  const ticket = r.ticket as Ticket
+  state.lookMs = state.lastMs + LOOK_MS
+  try {
+    const why = reasonToCut(r, ticket, state)
+    if (why) cut(r, active, state, why)
+    else if (isUnread(r, state)) giveUp(r, state)
+    else if (state.lastMs - state.shownMs >= SHOWN_MS) {
+      state.shownMs = state.lastMs
+      showRunning(r)
+    }
+  } catch (error) {
+    ngx.log(ngx.ERR, `Tollgate cannot watch a stream: ${(error as Error).message}`)
+  }
+  // At the next event, if it could not be cut at this one.
+  if (state.why) state.lookMs = 0
+}
+
+function pass(r: GateRequest, state: Metering, piece: Buffer): void {
+  r.sendBuffer(piece)
+  state.passedBytes += piece.length
+}
+
+/** What nginx puts around a chunk: its size in hexadecimal, and two line ends. */
+function frameOf(length: number): number {
+  return length > 4095 ? 8 : length > 255 ? 7 : 6
+}
+
+/** How much of the answer has gone to the caller, or at least into the kernel. */
+function sentBytes(r: GateRequest): number {
+  return Number(r.variables['body_bytes_sent'])
+}
+
+/** Whether the caller has left too much of the answer unread. */
+function isUnread(r: GateRequest, state: Metering): boolean {
+  if (state.passedBytes < UNREAD_BYTES_MAX) return false
+  return state.passedBytes - sentBytes(r) > UNREAD_BYTES_MAX
+}
+
+function begin(r: GateRequest): Metering {
+  const ticket = heldTicket(r)
+  const state: Metering = {
+    meter: null,
+    list: null,
+    why: null,
+    cutMs: 0,
+    cutBytes: 0,
+    epoch: 0,
+    firstMs: 0,
+    lastMs: 0,
+    isQuick: false,
+    lookMs: 0,
+    shownMs: Date.now(),
+    passedBytes: 0,
+    frameBytes: 0,
+  }
+  r.metering = state
+  if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
+    return state
+  if (ticket.models) state.list = []
+  if (!ticket.route || ticket.models) return state
+  const hold = ticket.hold
+  state.epoch = countersZone().get(EPOCH_COUNTER) || 0
+  state.meter = startMeter({
+    isEvents: `${r.headersOut['Content-Type']}`.startsWith('text/event-stream'),
+    route: ticket.route,
+    taken: ticket.taken || 'nothing',
+    choices: ticket.choices || 1,
+    wantsUsage: ticket.wantsUsage === true,
+    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
+  })
+  return state
+}
+
+/** Lets a stream with a hard budget go on as long as there is room for what it has used. */
+function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
+  const price = priceOf(ticket.model || '', readPrices())
+  const zones = openZones()
+  return (prompt, completion) => {
+    const promptTokens = prompt === null ? hold.amounts.i : prompt
+    const cost = price ? costOf({ promptTokens, completionTokens: completion }, price) : 0
+    const tokens = promptTokens + completion
+    const nowMs = Date.now()
+    // Some more than that, so that not every event has to ask.
+    return (
+      extendHold(zones, hold, tokens + STEP_TOKENS, Math.ceil(cost * 1.1), nowMs) ||
+      extendHold(zones, hold, tokens, cost, nowMs)
+    )
+  }
+}
+
+/**
+ * Why a stream must not go on: its key holds no more, or an operator wants so. It looks when somebody
+ * says that something has changed.
+ */
+function reasonToCut(r: GateRequest, ticket: Ticket, state: Metering): Cut | null {
+  const epoch = countersZone().get(EPOCH_COUNTER) || 0
+  if (epoch === state.epoch || !ticket.hash) return state.why
+  state.epoch = epoch
+  const found = clientsZone().get(ticket.hash)
+  const record: Partial<KeyRecord> = found === undefined ? { revoked: true } : JSON.parse(found)
+  if (record.revoked || record.disabled) state.why = 'revoked'
+  else if (isMarked(r)) state.why = 'operator'
+  return state.why
+}
+
+/**
+ * Ends a running stream where it can be ended: the caller gets its end at once, and with the next piece
+ * hangUp() ends the request.
+ */
+function cut(r: GateRequest, active: Meter, state: Metering, why: Cut): void {
+  if (why !== 'budget' && !canCut(active)) return
+  const ticket = r.ticket as Ticket
+  ticket.outcome = `cut_${why}`
+  const end = endStream(active, why)
+  state.cutBytes = sentBytes(r)
+  r.sendBuffer(end, { last: true, flush: true })
+  state.passedBytes += end.length
+  // Not r.done(): after it nginx would pass on what still comes.
+  state.cutMs = state.lastMs
+  state.isQuick = false
+}
+
+/** Ends a stream that nobody reads, with the next piece: an end of it would not be read either. */
+function giveUp(r: GateRequest, state: Metering): void {
+  const ticket = r.ticket as Ticket
+  ticket.outcome = 'cut_unread'
+  state.cutMs = state.lastMs - END_MS
+  state.isQuick = false
+}
+
+/**
+ * Makes nginx close the connection to the server, so that the engine stops, and that to the caller,
+ * when it has everything or is too slow for that. Nothing but an error does so: the end of the answer
+ * alone lets a caller that keeps its connection pay on, and wait for the engine with its next request.
+ */
+function hangUp(r: GateRequest, state: Metering): void {
+  const waitedMs = Date.now() - state.cutMs
+  const sent = sentBytes(r)
+  // A piece that came together with the one that was cut finds the end not even written yet. And nginx
+  // puts one frame around pieces that came together, so that not all are seen as sent at once.
+  const left = state.passedBytes + (waitedMs < FRAMES_MS ? state.frameBytes : 0) - sent
+  const isOut = sent > state.cutBytes && left <= 0
+  if (!isOut && waitedMs < END_MS) return
+  throw new Error(`Tollgate has ended this stream: ${(r.ticket as Ticket).outcome}`)
+}
+
+/** Gathers the list of models and sends the part of it that the client may see. */
+function filterList(r: GateRequest, list: Buffer[], data: Buffer, isLast: boolean): void {
+  const bytes = list.reduce((sum, piece) => sum + piece.length, 0)
+  if (bytes + data.length <= LIST_BYTES_MAX) list.push(data)
+  if (!isLast) return
+  const ticket = r.ticket as Ticket
+  const text = Buffer.concat(list).toString('utf8')
+  r.sendBuffer(Buffer.from(filterModels(text, ticket.models || [])))
+}

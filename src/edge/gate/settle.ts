@@ -1,0 +1,82 @@
+import type { Ticket } from '../../core/admit/admit.ts'
+import type { Counters } from '../../core/admit/lockout.ts'
+import type { LedgerLine } from '../../core/ledger/line.ts'
+import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
+import { estimateInput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
+import { finishMeter, type Metered } from '../../core/meter/meter.ts'
+import type { Usage } from '../../core/meter/usage.ts'
+import { openZones, readPrices } from './registry.ts'
+import { hideRunning } from './running.ts'
+import type { GateRequest, Metering } from './ticket.ts'
+
+/**
+ * Settles a request at its end, once: what it used goes into the line of the ledger and into the
+ * counters, and what it held goes back. `endMs` is the time of the line.
+ */
+export function settle(
+  r: GateRequest,
+  ticket: Ticket,
+  line: Partial<LedgerLine>,
+  endMs: number,
+): void {
+  const state = r.metering
+  const zones = openZones()
+  const metered = state && state.meter ? finishMeter(state.meter) : null
+  const usage: Usage = (metered && metered.usage) || {}
+  if (metered && metered.isEstimated) estimate(ticket, usage, zones.counters)
+  describe(ticket, line, metered, usage)
+  const cost = costLine(ticket, line, usage)
+  if (state && metered) time(ticket, line, state)
+  hideRunning(r)
+  if (ticket.hold) {
+    const used = { input: usage.promptTokens || 0, output: usage.completionTokens || 0, cost }
+    if (ticket.hold.amounts.t) line.reservedTokens = ticket.hold.amounts.t
+    settleHold(zones, ticket.hold, used, endMs)
+  }
+  if (ticket.textBytes && usage.promptTokens && !line.estimated) {
+    learnRatio(zones.counters, ticket.model || '', usage.promptTokens, ticket.textBytes)
+  }
+}
+
+/** The prompt of a server that tells no counts: by what was learned of the model. */
+function estimate(ticket: Ticket, usage: Usage, counters: Counters): void {
+  if (usage.promptTokens !== undefined || !ticket.textBytes) return
+  usage.promptTokens = estimateInput(counters, ticket.model || '', ticket.textBytes, 0)
+}
+
+function describe(
+  ticket: Ticket,
+  line: Partial<LedgerLine>,
+  metered: Metered | null,
+  usage: Usage,
+): void {
+  if (ticket.model !== undefined) line.model = ticket.model
+  if (metered && metered.served !== undefined) line.served = metered.served
+  if (ticket.isStream) line.stream = true
+  if (usage.promptTokens !== undefined) line.promptTokens = usage.promptTokens
+  if (usage.cachedTokens !== undefined) line.cachedTokens = usage.cachedTokens
+  if (usage.completionTokens !== undefined) line.completionTokens = usage.completionTokens
+  if (usage.reasoningTokens !== undefined) line.reasoningTokens = usage.reasoningTokens
+  if (usage.audioSeconds !== undefined) line.audioSeconds = usage.audioSeconds
+  if (metered && metered.isEstimated) line.estimated = true
+  if (metered && metered.finishReason !== undefined) line.finishReason = metered.finishReason
+}
+
+/** Notes the cost where the model has a price, and returns it in nano-units. */
+function costLine(ticket: Ticket, line: Partial<LedgerLine>, usage: Usage): number {
+  if (usage.promptTokens === undefined && usage.audioSeconds === undefined) return 0
+  const price = priceOf(ticket.model || line.served || '', readPrices())
+  if (!price) return 0
+  const cost = costOf(usage, price)
+  line.cost = cost / NANOS
+  return cost
+}
+
+function time(ticket: Ticket, line: Partial<LedgerLine>, state: Metering): void {
+  if (!ticket.isStream || !ticket.atMs || !state.firstMs) return
+  line.ttftMs = Math.max(0, state.firstMs - ticket.atMs)
+  const seconds = (state.lastMs - state.firstMs) / 1000
+  // The first token came with the first piece, so its time is not among these.
+  const tokens = (line.completionTokens || 0) - 1
+  if (tokens > 0 && seconds > 0) line.tokensPerSecond = Math.round((tokens / seconds) * 10) / 10
+}

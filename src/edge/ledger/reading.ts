@@ -1,0 +1,102 @@
+import type { Mark } from '../../core/ledger/balancefile.ts'
+import { foldLines } from '../../core/ledger/fold.ts'
+import { windowsOf } from '../../core/usage/rows.ts'
+import { flushTally, forgetMark, isCounted, startOfMetrics } from '../metrics/tally.ts'
+import { addToRows, keepRowsState, type RowsState, readRowsState } from '../usage/rows.ts'
+import { findLedger, headOf, readLines } from './file.ts'
+import type { Places } from './fold.ts'
+import { note, setProblem } from './notices.ts'
+import { addToSums, type Cursor, changeTogether } from './sums.ts'
+
+/** A ledger that was moved away is looked at for so long: workers open the new one at different times. */
+export const MOVED_MS = 60000
+
+/** Adds up one portion of one of the ledgers; whether there was one. */
+export function readMore(places: Places, cursor: Cursor, nowMs: number): boolean {
+  try {
+    const hasRead = readPrevious(places, cursor, nowMs) || readCurrent(places, cursor, nowMs)
+    setProblem(cursor, 'readProblem', null)
+    return hasRead
+  } catch (error) {
+    const why = `Cannot add up ${places.ledger}: ${(error as Error).message}`
+    setProblem(cursor, 'readProblem', why)
+    return false
+  }
+}
+
+function readPrevious(places: Places, cursor: Cursor, nowMs: number): boolean {
+  while (cursor.marks.length > 1) {
+    const waiting = cursor.marks.slice(0, -1)
+    for (let i = 0; i < waiting.length; i++) {
+      const mark = waiting[i] as Mark
+      const path = findLedger(places.ledger, mark.head as string)
+      if (path !== null && readPortion(path, cursor, mark, nowMs)) return true
+      if ((mark.untilMs || 0) > nowMs) continue
+      cursor.marks.splice(cursor.marks.indexOf(mark), 1)
+      forgetMark(mark)
+      cursor.isChanged = true
+      return true
+    }
+    return false
+  }
+  return false
+}
+
+function readCurrent(places: Places, cursor: Cursor, nowMs: number): boolean {
+  const mark = cursor.marks[cursor.marks.length - 1] as Mark
+  const head = headOf(places.ledger)
+  if (mark.head === null) mark.head = head
+  if (mark.head === null) return false
+  if (mark.head === head) return readPortion(places.ledger, cursor, mark, nowMs)
+  const moved = findLedger(places.ledger, mark.head)
+  if (moved !== null && readPortion(moved, cursor, mark, nowMs)) return true
+  // The workers write on into the moved file until they have opened the new one.
+  if (head === null) return false
+  if (moved === null) {
+    cursor.marks.pop()
+    forgetMark(mark)
+    note(cursor, `${places.ledger} is another file than before, which is not there any more`)
+  } else mark.untilMs = nowMs + MOVED_MS
+  cursor.marks.push({ head, offset: 0 })
+  cursor.isChanged = true
+  return true
+}
+
+function readPortion(path: string, cursor: Cursor, mark: Mark, nowMs: number): boolean {
+  const lines = readLines(path, mark.offset)
+  cursor.behindBytes = Math.max(0, lines.size - lines.next)
+  if (lines.size < mark.offset) {
+    note(cursor, `${path} has become shorter: what is appended from now on is added up`)
+    mark.offset = lines.size
+    cursor.isChanged = true
+    return true
+  }
+  if (lines.next === mark.offset) return false
+  add(cursor, mark, lines, nowMs)
+  return true
+}
+
+/** Adds a portion to everything that is a sum over the ledger. */
+function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, nowMs: number) {
+  const freshMs = isCounted(mark) ? undefined : startOfMetrics(nowMs)
+  const folded = foldLines(lines.text, nowMs, freshMs)
+  const wasPartial = cursor.isPartial
+  const state = readRowsState() as RowsState
+  const wasFull = state.isFull
+  changeTogether(cursor, () => {
+    addToSums(cursor, folded.subjects, nowMs)
+    addToRows(state, windowsOf(folded.batches, nowMs))
+    keepRowsState(state)
+    flushTally(mark, lines.next, folded)
+    mark.offset = lines.next
+    cursor.lines += folded.lines
+    cursor.skipped += folded.skipped
+    cursor.isChanged = true
+  })
+  if (cursor.isPartial && !wasPartial) noteFull(cursor, 'tollgate_balance')
+  if (state.isFull && !wasFull) noteFull(cursor, 'tollgate_usage')
+}
+
+function noteFull(cursor: Cursor, zone: string): void {
+  note(cursor, `The zone ${zone} is full, make it larger in http.conf`)
+}

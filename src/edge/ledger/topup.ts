@@ -1,0 +1,112 @@
+import type { Limited } from '../../core/config/record.ts'
+import type { Balance, Sums, Today } from '../../core/ledger/fold.ts'
+import {
+  BIRTH_COUNTER,
+  type CounterKind,
+  counterName,
+  dayOf,
+  EPOCH_COUNTER,
+  FULL_COUNTER,
+  monthOf,
+} from '../../core/limits/counters.ts'
+import { subjectId } from '../config/subject.ts'
+import { countersZone } from '../gate/registry.ts'
+
+/** Days whose counters are looked for at most, should nobody have removed any for long. */
+const DAYS_MAX = 40
+
+/** Keeps a place for the birth, which comes last into its zone. */
+const SPARE_COUNTER = 'spare'
+
+/** Makes the counters that must not find the zone full. In a new one nobody holds anything. */
+export function createCounters(): void {
+  const counters = countersZone()
+  if (counters.add(EPOCH_COUNTER, 0)) slotsZone().clear()
+  counters.add(FULL_COUNTER, 0)
+  counters.add(SPARE_COUNTER, 0)
+}
+
+/** Says that the counters are what the ledger says, and may be relied on. */
+export function declareBirth(nowMs: number): void {
+  const counters = countersZone()
+  counters.delete(SPARE_COUNTER)
+  try {
+    counters.set(BIRTH_COUNTER, nowMs)
+  } catch (_) {
+    counters.incr(FULL_COUNTER, 1, 0)
+  }
+}
+
+/** Tells running streams that keys and budgets may have changed. */
+export function moveEpoch(): void {
+  countersZone().incr(EPOCH_COUNTER, 1, 0)
+}
+
+function slotsZone(): NgxSharedDict<number> {
+  return ngx.shared['tollgate_slots'] as NgxSharedDict<number>
+}
+
+/**
+ * Brings the counters of a subject up to its sums, never down. The gate counts before nginx writes the
+ * line, so that a counter is below the sum only where its zone is new: in a race between the two, what
+ * the gate adds in between is not in the sum yet, and stays added.
+ */
+export function topUp(name: string, balance: Balance, today: Today): void {
+  // Of who has used nothing there is nothing to count.
+  if (balance.all[0] === 0 && balance.all[1] === 0) return
+  const counters = countersZone()
+  const id = idOf(name)
+  raise(counters, ['d', 'D'], id, balance.days, today.day)
+  raise(counters, ['m', 'M'], id, balance.months, today.month)
+}
+
+/** The counters of tokens and of cost. */
+function raise(
+  counters: NgxSharedDict<number>,
+  kinds: [CounterKind, CounterKind],
+  id: string,
+  windows: { [window: string]: Sums },
+  first: number,
+): void {
+  const names = Object.keys(windows)
+  for (let i = 0; i < names.length; i++) {
+    const sums = windows[names[i] as string] as Sums
+    const window = Number(names[i])
+    if (window < first) continue
+    if (sums[0] > 0) raiseTo(counters, counterName(kinds[0], id, window), sums[0])
+    if (sums[1] > 0) raiseTo(counters, counterName(kinds[1], id, window), sums[1])
+  }
+}
+
+function raiseTo(counters: NgxSharedDict<number>, name: string, sum: number): void {
+  const count = counters.get(name) || 0
+  if (count >= sum) return
+  try {
+    counters.incr(name, sum - count, 0)
+  } catch (_) {
+    counters.incr(FULL_COUNTER, 1, 0)
+  }
+}
+
+/** Removes the counters of a subject for the days, and months, from one day up to another that runs. */
+export function removeCounters(name: string, sinceDay: number, nowMs: number): void {
+  const id = idOf(name)
+  const counters = countersZone()
+  const today = dayOf(nowMs)
+  const thisMonth = monthOf(nowMs)
+  const firstDay = Math.max(sinceDay, today - DAYS_MAX)
+  for (let day = firstDay; day < today; day++) {
+    counters.delete(counterName('d', id, day))
+    counters.delete(counterName('D', id, day))
+  }
+  for (let month = monthOf(firstDay * 86400000); month < thisMonth; month++) {
+    counters.delete(counterName('m', id, month))
+    counters.delete(counterName('M', id, month))
+  }
+}
+
+/** The id of a subject by its name, `client:app`. */
+export function idOf(name: string): string {
+  const at = name.indexOf(':')
+  return subjectId(name.slice(0, at) as Limited['of'], name.slice(at + 1))
+}

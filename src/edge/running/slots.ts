@@ -1,0 +1,64 @@
+import fs from 'fs'
+import { PID_LENGTH } from '../../core/limits/counters.ts'
+import { shiftSafely, type Zones } from '../../core/limits/hold.ts'
+import type { Cursor } from '../ledger/sums.ts'
+
+/** Up to here the zone is looked through at every turn, 2 ms; beyond it every ten seconds. */
+const SMALL = 2000
+const LIST_MS = 10000
+
+/** What is given back in one turn. */
+const SLICE = 2000
+
+/** How nginx calls its workers, also those that only finish what runs. */
+const TITLE = 'worker process'
+
+/** Gives back what workers held that have died. */
+export function releaseDead(zones: Zones, cursor: Cursor, nowMs: number): void {
+  const slots = zones.slots as NgxSharedDict<number>
+  const size = slots.size()
+  if (size === 0) return
+  let names: string[] | null = null
+  if (size <= SMALL || nowMs - cursor.listedMs > LIST_MS) {
+    names = slots.keys(size)
+    cursor.pids = names.filter((name) => name.length === PID_LENGTH)
+    cursor.listedMs = nowMs
+  }
+  const dead = cursor.pids.filter((pid) => !isWorker(parseInt(pid, 36)))
+  if (dead.length === 0) return
+  const all = names || slots.keys(size)
+  dead.forEach((pid) => {
+    release(zones, pid, all)
+  })
+}
+
+function release(zones: Zones, pid: string, names: string[]): void {
+  const slots = zones.slots as NgxSharedDict<number>
+  const held = names.filter((name) => name.length > PID_LENGTH && name.startsWith(pid))
+  held.slice(0, SLICE).forEach((slot) => {
+    const name = slot.slice(PID_LENGTH)
+    const count = slots.pop(slot) || 0
+    // In a new zone of counters nothing is left of it.
+    if (!zones.counters.get(name)) return
+    shiftSafely(zones, ['counters', name, -count])
+  })
+  if (held.length > SLICE) return
+  slots.delete(pid)
+  ngx.log(ngx.WARN, `Tollgate gave back what worker ${parseInt(pid, 36)} held, which has died`)
+}
+
+/** Whether a process is an nginx worker: its number may have gone to something else since. */
+export function isWorker(pid: number): boolean {
+  const title = titleOf(pid)
+  if (title === null || title.includes(TITLE)) return title !== null
+  // Where even this worker has another title, being there is all that can be asked for.
+  return !(titleOf(process.pid) || '').includes(TITLE)
+}
+
+function titleOf(pid: number): string | null {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`).toString()
+  } catch (_) {
+    return null
+  }
+}
