@@ -1,26 +1,15 @@
 import type { Route } from '../admit/route.ts'
 import type { Metering, RequestCeilings } from '../config/shapes.ts'
 import { matchesPattern } from '../limits/cost.ts'
-import { countMedia, findMedia } from './media.ts'
-import { decodeString, type Entries, type Entry, feedScan, startScan } from './scan.ts'
-import { startSkip } from './skip.ts'
+import { decodeString, type Entries, type Entry, feedScan, PARTS_FREE, startScan } from './scan.ts'
 import { addEdit, type Edit, isEmptyObject } from './splice.ts'
 
 export { applyEdits, type Edit } from './splice.ts'
-
-/**
- * Measured: 0.2 s of work for the most hostile body, on both engines. A chat of 400 KB of code takes
- * 18,000 steps, so this holds for 9 MB of it.
- */
-const STEPS_MAX = 400000
 
 const MODEL_BYTES_MAX = 256
 
 /** No value that is looked at is longer: a name of 256 bytes, all of them escaped, has 1538. */
 const TEXT_BYTES_MAX = 2048
-
-/** Lists of token ids are counted one by one up to this size, above it by their least length. */
-const IDS_BYTES_MAX = 524288
 
 /** What the meter takes out of the stream again: running counts, or all usage. */
 export type Taken = 'nothing' | 'running' | 'all'
@@ -34,8 +23,6 @@ export type BodyRules = {
   defaultModel?: string
   priority?: number
   salt?: string
-  /** The engine may parse large bodies, see skip.ts. */
-  canParse?: boolean
 }
 
 /**
@@ -95,13 +82,10 @@ type Reading = {
  */
 export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFacts | BodyRefusal {
   const paths = 'stream_options/ documents/ queries/ items/ text_1/ text_2/ data_1/ data_2/'
-  const scan = startScan(paths.split(' '), 0, STEPS_MAX)
+  const scan = startScan(paths.split(' '), 0, PARTS_FREE)
   // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
   // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
-  if (body.length > 0 && body.indexOf(0) < 0) {
-    if (rules.canParse) scan.skip = startSkip(body)
-    feedScan(scan, body)
-  }
+  if (body.length > 0 && body.indexOf(0) < 0) feedScan(scan, body)
   if (scan.state !== 'end') {
     const fault = scan.fault || (scan.offset ? 'ends too early' : 'is empty or not UTF-8')
     const key = scan.twice === null ? '' : ': ' + JSON.stringify(scan.twice)
@@ -139,7 +123,9 @@ function readModel(reading: Reading): void {
   const text = textOf(reading, 'model')
   // An empty name means the server's default as well (vLLM's _is_model_supported).
   const name = text === 'null' ? '' : decodeString(text)
-  if (name === null || Buffer.byteLength(name) > MODEL_BYTES_MAX) {
+  // Escapes make it longer, and counting the bytes of a text takes as long as all else here.
+  const isShort = text.length < MODEL_BYTES_MAX / 4
+  if (name === null || (!isShort && Buffer.byteLength(name) > MODEL_BYTES_MAX)) {
     invalid(reading, 'model', 'must be a string of at most 256 bytes')
     return
   }
@@ -326,19 +312,29 @@ function readPrompts(reading: Reading): void {
 /** Adds what is in a value: token ids, or text, and media where the server would look for them. */
 function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
   const facts = reading.facts
-  const value = reading.body.subarray(entry.start, entry.end)
-  const size = value.length
-  if (hasMedia && value[0] === 91 && value.indexOf(34) < 0) {
-    facts.promptTokens +=
-      size > IDS_BYTES_MAX ? Math.ceil(size / 2) : value.toString().split(',').length
-    return
+  const body = reading.body
+  if (hasMedia && body[entry.start] === 91) {
+    const quote = body.indexOf(34, entry.start)
+    if (quote < 0 || quote >= entry.end) {
+      facts.promptTokens += countCommas(body, entry.start, entry.end) + 1
+      return
+    }
   }
-  facts.promptBytes += size
+  facts.promptBytes += entry.end - entry.start
   if (!hasMedia) return
-  const counted = entry.parsed === undefined ? null : countMedia(entry.parsed)
-  const media = counted || findMedia(value)
-  facts.media += media.count
-  facts.promptBytes -= media.base64Bytes
+  facts.media += Math.max(entry.urls, entry.files)
+  facts.promptBytes -= entry.fileBytes
+}
+
+/** Of a list; two in a row are in none. */
+function countCommas(body: Buffer, start: number, end: number): number {
+  let count = 0
+  let at = body.indexOf(44, start)
+  while (at >= 0 && at < end && body[at + 1] !== 44) {
+    count++
+    at = body.indexOf(44, at + 1)
+  }
+  return count
 }
 
 /** Has the server count the tokens of a stream, and notes what of it the caller did not ask for. */

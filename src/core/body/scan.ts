@@ -1,8 +1,42 @@
+import { skipSpaces } from './splice.ts'
+
 /** Deeper nesting is refused: servers parse by recursion, and nothing real comes near. */
 const DEPTH_MAX = 512
 
 /** Keys are looked at whole, up to this many bytes as they are written. */
 const KEY_BYTES_MAX = 256
+
+/** Keys that get an entry. A real request has under 100 at its top. */
+const KEYS_MAX = 512
+
+/** A number at the top. Those of 64 bits have 20 digits, a double 25 bytes at most. */
+const SCALAR_BYTES_MAX = 256
+
+/** After so many bytes without a bracket or a quote, the next one is searched for natively. */
+const QUIET_BYTES = 24
+
+/** Escapes with less between them are read byte by byte, as many bytes at a time. */
+const CLOSE_BYTES = 6
+const DENSE_BYTES = 24
+
+/**
+ * Strings, lists and objects below the top: so many are free, then one for each seven bytes, and a million in
+ * all. Tools, the densest that clients send, have one in ten bytes. What is denser takes ten times the time
+ * of text, and a million of them hold a worker for a third of a second.
+ */
+export const PARTS_FREE = 4096
+const PART_BYTES = 7
+const PARTS_MAX = 1000000
+const PARTS_FAULT = `has more than one string, list or object for each ${PART_BYTES} bytes, or a million of them`
+
+/** A stretch that is read byte by byte up to its bound takes as long as so many parts. */
+const QUIET_PARTS = 3
+
+/** No place in a piece. A string that goes on from the piece before has its quote at -1. */
+const NOWHERE = -2
+
+/** What stands in front of the data of a data URL: a media type, as long as this at most. */
+const TYPE_BYTES_MAX = 256
 
 /** A value that was found. Places are bytes from the start of everything that was fed. */
 export type Entry = {
@@ -11,10 +45,12 @@ export type Entry = {
   end: number
   /** Of a list: its strings, lists and objects; numbers are not counted. */
   items: number
+  /** Keys in it that end in `_url`; strings in it that are base64, and their bytes. See startScan(). */
+  urls: number
+  files: number
+  fileBytes: number
   /** What was wanted of the object, where paths into it were. */
   inner: Entries | null
-  /** The value, where it was parsed on the way. */
-  parsed?: unknown
   /** The bytes of the value; null unless it was wanted and kept within the bound. */
   text: string | null
   /** Wanted, and longer than the bound. */
@@ -36,19 +72,19 @@ export type Scan = {
   twice: string | null
   wanted: string[]
   valueBytesMax: number
-  /** What is left of the bound on work. */
-  steps: number
   /** Bytes before the piece at hand. */
   offset: number
+  /** Strings, lists and objects that may still come. */
+  parts: number
+  keys: number
   key: string
   entry: Entry | null
   /** The object inside of which keys are read, below the outermost, and its path. */
   parent: Entry | null
   prefix: string
-  /** Set by who has the whole in one piece, and knows better. */
-  skip: Skip | null
-  /** Closing brackets that are awaited. */
+  /** Closing brackets that are awaited, and how many of them. */
   stack: number[]
+  depth: number
   isInString: boolean
   /** The piece before ended behind a backslash that escapes what comes. */
   isEscaped: boolean
@@ -56,15 +92,11 @@ export type Scan = {
   from: number
   /** Those of earlier pieces, copied: nginx uses its buffers again. */
   held: Buffer | null
+  /** Where the string begins that follows the key `data`. */
+  dataAt: number
+  /** Where in the piece at hand the next quote, brackets, comma and space stand; see nextHeard(). */
+  next: number[]
 }
-
-/**
- * Where the large list or object ends that begins at a place, under a key at the top, how many items it
- * has as Entry counts them, and what it is; null where that is not known.
- */
-export type Skip = (key: string, at: number) => Skipped | null
-
-export type Skipped = { end: number; items: number; parsed: unknown }
 
 type State =
   | 'start'
@@ -84,15 +116,22 @@ type State =
  * Begins to look for values in an object: `usage` at its top, `response/usage` inside the object at
  * `response`. The object that such a path leads through is not kept itself. All keys at the top, and
  * in objects that paths lead through, get an entry with their places, wanted or not; a key that is
- * there twice is a fault. What is nested deeper is skipped from bracket to bracket by native searches,
- * so that JSON.parse, which the njs engine limits to 32 levels, never sees the whole. The cost is that
- * of brackets, quotes and escaped quotes (0.2 to 0.5 us each), not of bytes. Between brackets nothing
- * is checked: the server does that.
+ * there twice is a fault. What is nested deeper is skipped, so that JSON.parse never sees the whole: it
+ * takes up to 100 times the memory of what it parses, and the njs engine limits it to 32 levels.
+ * Between brackets nothing is checked: the server does that.
  *
- * Values up to the given bytes are kept as text; 0 keeps none. Steps bound the work over hostile
- * bodies: one for every bracket, quote and escaped quote, and every byte between the values at the top.
+ * The work is in proportion to the bytes, whatever they are, and the memory does not grow with them, so
+ * that no loop over bytes declares a variable in its body: on the njs engine each turn would keep 16 bytes.
+ * The rest is speed:
+ * brackets are read one by one, and long stretches without any, such as text, base64 or token ids, are
+ * crossed by native searches. test/nginx/hostile.test.ts holds it to that.
+ *
+ * Values up to the given bytes are kept as text; 0 keeps none. `partsFree` is PARTS_FREE for what callers send. Where all is fed in one piece, images, sounds
+ * and videos are counted in the entry: data URLs, base64 under the key `data`, and keys such as `image_url`.
+ * Base64 with a space in it is text. The rest is taken at its word: who hides text there is charged what the
+ * server counts, like everybody.
  */
-export function startScan(wanted: string[], valueBytesMax: number, stepsMax: number): Scan {
+export function startScan(wanted: string[], valueBytesMax: number, partsFree: number): Scan {
   return {
     state: 'start',
     entries: {},
@@ -100,28 +139,35 @@ export function startScan(wanted: string[], valueBytesMax: number, stepsMax: num
     twice: null,
     wanted,
     valueBytesMax,
-    steps: stepsMax,
     offset: 0,
+    parts: partsFree,
+    keys: 0,
     key: '',
     entry: null,
     parent: null,
     prefix: '',
-    skip: null,
     stack: [],
+    depth: 0,
     isInString: false,
     isEscaped: false,
     from: -1,
     held: null,
+    dataAt: NOWHERE,
+    next: [],
   }
 }
 
 /** Reads the next piece, which may end anywhere. Memory grows only by what is kept. */
 export function feedScan(scan: Scan, piece: Buffer): void {
   let at = 0
+  const size = piece.length
+  scan.dataAt = NOWHERE
+  scan.next = [-1, -1, -1, -1, -1, -1, -1]
+  scan.parts += Math.min(Math.floor(size / PART_BYTES), PARTS_MAX)
   if (scan.from >= 0) scan.from = 0
-  while (at < piece.length && scan.state !== 'broken') at = step(scan, piece, at)
-  if (scan.from >= 0) keep(scan, piece, piece.length)
-  scan.offset += piece.length
+  while (at < size && scan.state !== 'broken') at = step(scan, piece, at)
+  if (scan.from >= 0) keep(scan, piece, size)
+  scan.offset += size
 }
 
 /** Goes on from a place in the piece, and returns the next. */
@@ -130,26 +176,17 @@ function step(scan: Scan, piece: Buffer, at: number): number {
   if (scan.state === 'string' || scan.state === 'inKey') {
     const end = endOfString(scan, piece, at)
     if (end < 0) return piece.length
-    if (scan.state === 'string') endValue(scan, piece, end)
-    else endKey(scan, piece, end - 1)
+    if (scan.state === 'inKey') endKey(scan, piece, end - 1)
+    else {
+      noteString(scan, piece, at - 1, end - 1)
+      endValue(scan, piece, end)
+    }
     return end
   }
-  const byte = piece[at] as number
-  if (--scan.steps < 0) return fail(scan, 'is too complex')
-  const isSpace = byte === 32 || byte === 10 || byte === 13 || byte === 9
-  if (scan.state === 'scalar') {
-    if (isSpace || byte === 44 || byte === 125) endValue(scan, piece, at)
-    else if (!isOfScalar(byte)) malformed(scan, at)
-  } else if (!isSpace) stepStructure(scan, byte, at)
-  // What stepStructure() has begun, which the type does not know.
-  const isNested = (scan.state as State) === 'nested'
-  const found = isNested && !scan.parent && scan.skip ? scan.skip(scan.key, at) : null
-  if (!found) return at + 1
-  const entry = scan.entry as Entry
-  entry.items = found.items
-  entry.parsed = found.parsed
-  endValue(scan, piece, found.end)
-  return found.end
+  if (scan.state === 'scalar') return skipScalar(scan, piece, at)
+  at = skipSpaces(piece, at)
+  if (at < piece.length) stepStructure(scan, piece[at] as number, at)
+  return at + 1
 }
 
 /** Takes a byte that stands between keys and values. */
@@ -176,6 +213,7 @@ function closeObject(scan: Scan, end: number): void {
 }
 
 function endKey(scan: Scan, piece: Buffer, end: number): void {
+  if (scan.parent) noteString(scan, piece, scan.from - 1, end)
   const raw = take(scan, piece, end)
   const key = raw === null ? null : raw.includes('\\') ? decodeString('"' + raw + '"') : raw
   if (key === null) {
@@ -184,15 +222,26 @@ function endKey(scan: Scan, piece: Buffer, end: number): void {
   }
   scan.key = key
   scan.state = 'colon'
-  if (!entriesAt(scan).hasOwnProperty('.' + key)) return
+  const isTwice = entriesAt(scan).hasOwnProperty('.' + key)
+  if (++scan.keys > KEYS_MAX) fail(scan, 'has more than ' + KEYS_MAX + ' keys')
+  if (!isTwice) return
   scan.twice = scan.prefix + key
   fail(scan, 'has the same key twice')
 }
 
 function beginValue(scan: Scan, byte: number, at: number): void {
   const path = scan.prefix + scan.key
-  const start = scan.offset + at
-  const entry: Entry = { start, end: -1, items: 0, inner: null, text: null, isTooLong: false }
+  const entry: Entry = {
+    start: scan.offset + at,
+    end: -1,
+    items: 0,
+    urls: 0,
+    files: 0,
+    fileBytes: 0,
+    inner: null,
+    text: null,
+    isTooLong: false,
+  }
   entriesAt(scan)['.' + scan.key] = entry
   if (byte === 123 && !scan.parent && scan.wanted.find((it) => it.startsWith(path + '/'))) {
     entry.inner = {}
@@ -206,7 +255,8 @@ function beginValue(scan: Scan, byte: number, at: number): void {
   if (byte === 34) scan.state = 'string'
   else if (byte === 123 || byte === 91) {
     scan.state = 'nested'
-    scan.stack = [byte + 2]
+    scan.stack[0] = byte + 2
+    scan.depth = 1
   } else if (isOfScalar(byte)) scan.state = 'scalar'
   else malformed(scan, at)
 }
@@ -215,53 +265,108 @@ function endValue(scan: Scan, piece: Buffer, end: number): void {
   const entry = scan.entry as Entry
   entry.end = scan.offset + end
   if (scan.from >= 0) entry.text = take(scan, piece, end)
-  // The byte that ends a number may also end the object.
-  const byte = scan.state === 'scalar' ? (piece[end] as number) : 32
   scan.state = 'after'
-  if (byte === 44 || byte === 125) stepStructure(scan, byte, end)
+}
+
+function skipScalar(scan: Scan, piece: Buffer, at: number): number {
+  while (at < piece.length && isOfScalar(piece[at] as number)) at++
+  const bytes = scan.offset + at - (scan.entry as Entry).start
+  if (bytes > SCALAR_BYTES_MAX) return fail(scan, 'has a number that is too long')
+  // What ends it is looked at next, and no other byte can stand there.
+  if (at < piece.length) endValue(scan, piece, at)
+  return at
 }
 
 /** Skips a list or an object up to its closing bracket, or to the end of the piece. */
 function skipNested(scan: Scan, piece: Buffer, at: number): number {
-  const size = piece.length
   const stack = scan.stack
   const entry = scan.entry as Entry
-  // The next of each kind from here on, looked for again only when the place is behind it.
-  let quote = -1
-  let brace = -1
-  let bracket = -1
-  let braceEnd = -1
-  let bracketEnd = -1
+  let depth = scan.depth
+  let parts = scan.parts
+  let items = entry.items
+  let dataAt = scan.dataAt
+  let end: number
+  let last: number
+  if (scan.isInString) {
+    at = endOfString(scan, piece, at)
+    if (at < 0) return piece.length
+    scan.isInString = false
+  }
+  // Behind the last byte it is undefined, for which no comparison holds.
+  let byte = piece[at] as number
   for (;;) {
-    if (scan.isInString) {
-      at = endOfString(scan, piece, at)
-      if (at < 0) return size
-      scan.isInString = false
-    }
-    if (quote < at) quote = find(piece, 34, at)
-    if (brace < at) brace = find(piece, 123, at)
-    if (bracket < at) bracket = find(piece, 91, at)
-    if (braceEnd < at) braceEnd = find(piece, 125, at)
-    if (bracketEnd < at) bracketEnd = find(piece, 93, at)
-    const open = brace < bracket ? brace : bracket
-    const close = braceEnd < bracketEnd ? braceEnd : bracketEnd
-    const next = quote < open ? (quote < close ? quote : close) : open < close ? open : close
-    if (next === size) return size
-    if (--scan.steps < 0) return fail(scan, 'is too complex')
-    at = next + 1
-    if (next === close) {
-      if (stack.pop() !== piece[next]) return malformed(scan, next)
-      if (stack.length === 0) {
+    if (byte === 34) {
+      if (depth === 1) items++
+      if (--parts < 0) return fail(scan, PARTS_FAULT)
+      end = piece.indexOf(34, at + 1)
+      last = piece[end - 1] as number
+      if (last === 92 || end < 0) {
+        end = endOfString(scan, piece, at + 1) - 1
+        if (end < 0) {
+          scan.isInString = true
+          at = piece.length
+          break
+        }
+        last = piece[end - 1] as number
+      }
+      if (((last === 108 || piece[at + 1] === 100) && end - at > 4) || at === dataAt) {
+        noteString(scan, piece, at, end)
+        dataAt = scan.dataAt
+        // It takes as long as another part.
+        parts--
+      }
+      at = end + 1
+      byte = piece[at] as number
+    } else if (byte > 90 && (byte === 93 || byte === 125)) {
+      if (stack[--depth] !== byte) return malformed(scan, at)
+      at++
+      if (depth === 0) {
+        scan.parts = parts
+        entry.items = items
         endValue(scan, piece, at)
         return at
       }
+      byte = piece[at] as number
+    } else if (byte > 90 && (byte === 91 || byte === 123)) {
+      if (--parts < 0) return fail(scan, PARTS_FAULT)
+      stack[depth++] = byte + 2
+      if (depth === 2) items++
+      else if (depth > DEPTH_MAX) return fail(scan, 'is nested too deeply')
+      byte = piece[++at] as number
+    } else if (byte === undefined) {
+      break
     } else {
-      if (stack.length === 1) entry.items++
-      if (next === quote) scan.isInString = true
-      else if (stack.length === DEPTH_MAX) return fail(scan, 'is nested too deeply')
-      else stack.push((piece[next] as number) + 2)
+      end = at + QUIET_BYTES
+      do byte = piece[++at] as number
+      while (at < end && (byte < 91 ? byte !== 34 : byte > 93 && byte < 123))
+      if (at === end) {
+        parts -= QUIET_PARTS
+        at = nextHeard(scan.next, piece, at)
+        byte = piece[at] as number
+      }
     }
   }
+  scan.depth = depth
+  scan.parts = parts
+  entry.items = items
+  return at
+}
+
+/**
+ * The place of the next bracket or quote. Where the next of each kind stands is kept in `next`, and looked
+ * for again only when it lies behind: so the piece is searched once for each kind, whatever is in it.
+ */
+function nextHeard(next: number[], piece: Buffer, at: number): number {
+  if ((next[0] as number) < at) next[0] = find(piece, 34, at)
+  if ((next[1] as number) < at) next[1] = find(piece, 123, at)
+  if ((next[2] as number) < at) next[2] = find(piece, 91, at)
+  if ((next[3] as number) < at) next[3] = find(piece, 125, at)
+  if ((next[4] as number) < at) next[4] = find(piece, 93, at)
+  let first = next[0] as number
+  if ((next[1] as number) < first) first = next[1] as number
+  if ((next[2] as number) < first) first = next[2] as number
+  if ((next[3] as number) < first) first = next[3] as number
+  return (next[4] as number) < first ? (next[4] as number) : first
 }
 
 /** The next place of a byte; the length of the piece when there is none. */
@@ -276,29 +381,70 @@ function endOfString(scan: Scan, piece: Buffer, at: number): number {
     scan.isEscaped = false
     at++
   }
-  let steps = scan.steps
-  let quote = piece.indexOf(34, at)
-  while (quote > at && piece[quote - 1] === 92 && steps > 0) {
-    const slashes = slashesBefore(piece, quote, at)
-    steps -= 1 + (slashes >> 3)
-    if (slashes % 2 === 0) break
-    quote = piece.indexOf(34, quote + 1)
+  let quote: number
+  let end: number
+  let slash: number
+  let isEscaped: boolean
+  for (;;) {
+    while (piece[at] === 92) at += 2
+    quote = piece.indexOf(34, at)
+    // The usual escape, one backslash. What is close to another one is read byte by byte for a while.
+    while (quote > at + 1 && piece[quote - 1] === 92 && piece[quote - 2] !== 92) {
+      end = quote - at < CLOSE_BYTES ? Math.min(quote + DENSE_BYTES, piece.length) : 0
+      at = quote + 1
+      while (at < end) {
+        if (piece[at] === 34) return at + 1
+        at += piece[at] === 92 ? 2 : 1
+      }
+      while (piece[at] === 92) at += 2
+      quote = piece.indexOf(34, at)
+    }
+    end = quote < 0 ? piece.length : quote
+    slash = end
+    while (slash > at && piece[slash - 1] === 92) slash--
+    isEscaped = (end - slash) % 2 === 1
+    if (quote < 0) {
+      // The last backslash of the piece escapes what comes in the next one.
+      scan.isEscaped = isEscaped || at > end
+      return -1
+    }
+    at = quote + 1
+    if (!isEscaped) return at
   }
-  scan.steps = steps - 1
-  if (steps <= 0) {
-    fail(scan, 'is too complex')
-    return -1
-  }
-  if (quote >= 0) return quote + 1
-  scan.isEscaped = slashesBefore(piece, piece.length, at) % 2 === 1
-  return -1
 }
 
-/** How many backslashes stand right before a place, back to the given one. */
-function slashesBefore(piece: Buffer, end: number, at: number): number {
-  let slash = end
-  while (slash > at && piece[slash - 1] === 92) slash--
-  return end - slash
+/** Counts what a string says of files, from its quote to its closing quote. */
+function noteString(scan: Scan, piece: Buffer, open: number, close: number): void {
+  const entry = (scan.parent || scan.entry) as Entry
+  const next = scan.next
+  // Of white space, what is usual there: one byte in front of a colon, and one behind.
+  const colon = piece[close + 1] === 58 ? close + 1 : close + 2
+  const isKey = piece[colon] === 58
+  if (isKey && piece[close - 4] === 95 && spells(piece, close - 3, 'url')) entry.urls++
+  let from = open === scan.dataAt ? open + 1 : close
+  if (piece[open + 2] === 97 && spells(piece, open + 1, 'data')) {
+    if (isKey && piece[open + 5] === 34) {
+      scan.dataAt = piece[colon + 1] === 32 ? colon + 2 : colon + 1
+    } else if (piece[open + 5] === 58) {
+      if ((next[5] as number) < open) next[5] = find(piece, 44, open)
+      const comma = next[5] as number
+      if (comma < close && comma - open < TYPE_BYTES_MAX && spells(piece, comma - 7, ';base64')) {
+        from = comma + 1
+      }
+    }
+  }
+  if (from >= close) return
+  if ((next[6] as number) < from) next[6] = find(piece, 32, from)
+  if ((next[6] as number) < close) return
+  entry.files++
+  entry.fileBytes += close - from
+}
+
+/** Whether letters stand at a place. */
+function spells(piece: Buffer, at: number, letters: string): boolean {
+  let i = 0
+  while (i < letters.length && piece[at + i] === letters.charCodeAt(i)) i++
+  return i === letters.length
 }
 
 function entriesAt(scan: Scan): Entries {
@@ -333,7 +479,12 @@ function take(scan: Scan, piece: Buffer, end: number): string | null {
 /** Of a number, or of true, false and null. */
 function isOfScalar(byte: number): boolean {
   return (
-    (byte > 47 && byte < 58) || (byte > 96 && byte < 123) || (byte > 42 && byte < 47) || byte === 69
+    (byte > 47 && byte < 58) ||
+    (byte > 96 && byte < 123) ||
+    byte === 43 ||
+    byte === 45 ||
+    byte === 46 ||
+    byte === 69
   )
 }
 

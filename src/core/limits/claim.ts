@@ -13,8 +13,6 @@ export type Till = Zones & {
   prices(): { [pattern: string]: Price }
   /** The name that the site gives the server behind, where there are several; else empty. */
   upstream(): string
-  /** What is parsed does not stay in memory as long as the request: on QuickJS. */
-  canParse: boolean
   /** The worker's process id in base 36. */
   pid: string
 }
@@ -67,8 +65,7 @@ function examine(
   body: Buffer,
   till: Till,
 ): BodyFacts | null {
-  const rules = Object.assign({ canParse: till.canParse }, till.rules)
-  const facts = readBody(route, body, Object.assign(rules, record))
+  const facts = readBody(route, body, Object.assign(Object.assign({}, till.rules), record))
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message

@@ -42,8 +42,7 @@ export function openRegistry(r: GateRequest): Registry {
 /** What claim() asks for. */
 export function openTill(r: GateRequest, rules: Rules): Till {
   const upstream = () => r.variables['tollgate_upstream'] || ''
-  const canParse = njs.engine === 'QuickJS'
-  const more = { rules, prices: readPrices, upstream, canParse, pid: WORKER }
+  const more = { rules, prices: readPrices, upstream, pid: WORKER }
   return Object.assign(more, openZones())
 }
 

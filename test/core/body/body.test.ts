@@ -31,19 +31,8 @@ function routeOf(name: string): Route {
 
 const OFF: BodyRules = { metering: 'off' }
 
-/** White space that makes a body large enough to be parsed, and changes nothing of it. */
-const PADDING = Buffer.alloc(5000, ' ')
-
-/** Reads a body by scanning, and sees that parsing it comes to the same. */
 function read(route: string, body: string | Buffer, rules: BodyRules = OFF) {
-  const bytes = Buffer.from(body)
-  const scanned = readBody(routeOf(route), bytes, rules)
-  const padded = Buffer.concat([bytes, PADDING])
-  const parsed = readBody(routeOf(route), padded, { ...rules, canParse: true })
-  // JSON.parse has a bound of its own on depth, and what ends too early now ends in white space.
-  const isOther = 'outcome' in scanned && /too deeply|ends too early|is empty/.test(scanned.message)
-  if (!isOther) expect(parsed).toEqual(scanned)
-  return scanned
+  return readBody(routeOf(route), Buffer.from(body), rules)
 }
 
 function facts(route: string, body: string | Buffer, rules: BodyRules = OFF): BodyFacts {
@@ -679,23 +668,12 @@ describe('readBody: the size of the prompt', () => {
   it.each([
     ['a list', '[1,22, 333]', 3],
     ['lists', '[[1,22],[333]]', 3],
-    [
-      'a list too long to be counted, by the least that an id takes',
-      `[${'10,'.repeat(2e5)}1]`,
-      300002,
-    ],
+    ['a long list', `[${'10,'.repeat(2e5)}1]`, 200001],
   ])('counts token ids as they are: %s', (_, prompt, tokens) => {
     expect(facts('completions', `{"prompt":${prompt}}`)).toMatchObject({
       promptTokens: tokens,
       promptBytes: 0,
     })
-  })
-
-  it('does not take long over many marks of media', () => {
-    const body = `{"messages":["${';base64,'.repeat(1e5)}"],"x":["${'\\"data\\"'.repeat(3e4)}"]}`
-    const started = performance.now()
-    facts('chat', body)
-    expect(performance.now() - started).toBeLessThan(500)
   })
 })
 
@@ -716,8 +694,8 @@ describe('applyEdits', () => {
   })
 })
 
-describe('large bodies that may be parsed', () => {
-  const large = { canParse: true, metering: 'exact' } as const
+describe('large bodies', () => {
+  const exact = { metering: 'exact' } as const
   const text = 'x "y" \\ {z} [1] '.repeat(1000)
   const messages = JSON.stringify([{ role: 'user', content: text, stream: true, model: 'other' }])
 
@@ -736,11 +714,8 @@ describe('large bodies that may be parsed', () => {
     ['keys are numbers', `{"7":${messages},"3":[${messages}],"stream":true,"model":"a"}`],
     ['the next key is escaped', `{"messages":${messages},"str\\u0065am":true,"model":"a"}`],
     ['a key is __proto__', `{"__proto__":${messages},"stream":true,"model":"a"}`],
-  ])('%s', (_, body) => {
-    const bytes = Buffer.from(body)
-    const parsed = readBody(routeOf('chat'), bytes, large)
-    expect(parsed).toEqual(readBody(routeOf('chat'), bytes, { metering: 'exact' }))
-    expect(parsed).toMatchObject({ model: 'a', isStream: true })
+  ])('are read where %s', (_, body) => {
+    expect(facts('chat', body, exact)).toMatchObject({ model: 'a', isStream: true })
   })
 
   it.each([
@@ -749,8 +724,10 @@ describe('large bodies that may be parsed', () => {
     ['no JSON behind it', `{"messages":${messages},"model"}`, 'is not JSON'],
     ['two values', `{"messages":${messages}} {}`, 'is not JSON'],
   ])('are refused: %s', (_, body, fault) => {
-    const result = readBody(routeOf('chat'), Buffer.from(body), large)
-    expect(result).toMatchObject({ outcome: 'invalid_body' })
-    expect('message' in result && result.message).toContain(fault)
+    const { outcome, message } = refusal('chat', body, exact)
+    expect({ outcome, message }).toEqual({
+      outcome: 'invalid_body',
+      message: expect.stringContaining(fault),
+    })
   })
 })

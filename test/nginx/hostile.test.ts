@@ -1,0 +1,276 @@
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { Agent, createServer, request, type Server } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { hostileShape, type Shape } from '../core/body/hostile.ts'
+import { type Gate, startGate } from './harness.ts'
+import { watchLogs } from './logs.ts'
+import { workersOf } from './processes.ts'
+import { findLocalSetups } from './setups.ts'
+
+/** How many shapes are tried; `TOLLGATE_SHAPES=20000` for a night. A number behind a colon is the first seed. */
+const [SHAPES = 1000, FIRST_SEED = 1] = (process.env['TOLLGATE_SHAPES'] ?? '')
+  .split(':')
+  .filter(Boolean)
+  .map(Number)
+
+/** What a body may take, as a multiple of a chat of as many bytes. */
+const CPU_MOST = 10
+
+/** What a body may add to the memory of the worker, as a multiple of its bytes. */
+const MEMORY_MOST = 8
+
+/** CPU of a worker is in steps on some machines, and what the request takes besides must not decide. */
+const BYTES_LEAST = 100_000
+
+watchLogs()
+
+// Each engine in one door: the same code reads the body in both.
+const setups = (await findLocalSetups()).filter(({ name }) => name !== 'newest, content door')
+
+describe.each(setups)('$name', (setup) => {
+  let gate: Gate
+  let server: Server
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+
+  beforeAll(async () => {
+    // The mock would take longer than the gate.
+    server = createServer((call, answer) => {
+      call.resume().on('end', () => answer.setHeader('content-type', 'application/json').end('{}'))
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as { port: number }
+    gate = await startGate(setup, { upstreamServer: `127.0.0.1:${port}` })
+  })
+  afterAll(async () => {
+    agent.destroy()
+    server.close()
+    await gate.stop()
+  })
+
+  async function send({ path, body }: { path: string; body: string | Buffer }) {
+    const headers = { authorization: `Bearer ${gate.key}`, 'content-type': 'application/json' }
+    const call = request(gate.url + path, { method: 'POST', agent, headers })
+    call.end(body)
+    const [answer] = await once(call, 'response')
+    let text = ''
+    for await (const piece of answer) text += piece
+    return { status: answer.statusCode as number, text }
+  }
+
+  const worker = () => workersOf(gate)[0] as number
+
+  /** What the worker takes for a body, in ms of CPU: the least of some tries. */
+  async function cpuOf(shape: { path: string; body: string | Buffer }, tries = 1): Promise<number> {
+    let least = Number.POSITIVE_INFINITY
+    for (let i = 0; i < tries; i++) {
+      const before = cpuMsOf(worker())
+      await send(shape)
+      least = Math.min(least, cpuMsOf(worker()) - before)
+    }
+    return least
+  }
+
+  /** How many times the CPU of a chat a body takes, measured side by side until it is well below the most. */
+  async function cpuRatioOf(shape: { path: string; body: string | Buffer }): Promise<number> {
+    const chat = chatOf(Buffer.byteLength(shape.body))
+    let [own, least] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
+    for (let i = 0; i < 8; i++) {
+      own = Math.min(own, await cpuOf(shape))
+      least = Math.min(least, await cpuOf(chat, 2))
+      if (own / least < CPU_MOST * 0.8) break
+    }
+    return own / least
+  }
+
+  /** How much memory of the worker grows while it has a body, as a multiple of its bytes. */
+  async function memoryRatioOf(shape: { path: string; body: string | Buffer }): Promise<number> {
+    await gate.restart()
+    await send(chatOf(1000))
+    const before = peakBytesOf(worker())
+    await send(shape)
+    return (peakBytesOf(worker()) - before) / Buffer.byteLength(shape.body)
+  }
+
+  test.each(FAULTS)('A: $name takes no more than ten times the CPU of a chat', async (shape) => {
+    expect(await cpuRatioOf(shape)).toBeLessThan(CPU_MOST)
+  })
+
+  test(`A: ${SHAPES} shapes take no more than ten times the CPU of a chat each`, async () => {
+    const found: { ratio: number; name: string }[] = []
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + SHAPES; seed++) {
+      const shape = hostileShape(seed, BYTES_LEAST + (seed % 7) ** 2 * 10_000)
+      found.push({ ratio: await cpuRatioOf(shape), name: shape.name })
+    }
+    found.sort((a, b) => b.ratio - a.ratio)
+    if (process.env['TOLLGATE_SHAPES']) {
+      for (const { ratio, name } of found.slice(0, 40))
+        process.stderr.write(`${ratio.toFixed(1)} x ${name}\n`)
+    }
+    expect(found.filter(({ ratio }) => ratio >= CPU_MOST)).toEqual([])
+  }, 900_000)
+
+  test.each([...FAULTS, { name: 'a chat', ...chatOf(31e6) }])(
+    'B: $name adds no more than eight times its bytes',
+    async (shape) => {
+      expect(await memoryRatioOf(shape)).toBeLessThan(MEMORY_MOST)
+    },
+  )
+
+  test.each(REAL)('$name passes', async ({ path, body }) => {
+    expect(await send({ path, body })).toMatchObject({ status: 200 })
+  })
+})
+
+/** The bodies that once held a worker for seconds, or took gigabytes. */
+const FAULTS: Shape[] = [
+  [
+    '30,000 empty lists at the top',
+    `${manyOf(30_000, (i) => `"k${pad(i)}":[],`)}"pad":"${'x'.repeat(5e5)}",`,
+  ],
+  [
+    '400 empty lists, and a string of 5 MB',
+    `${manyOf(400, (i) => `"k${pad(i)}":[],`)}"pad":"${'x'.repeat(5e6)}",`,
+  ],
+  ['60,000 numbers at the top', manyOf(60_000, (i) => `"k${pad(i)}":1,`)],
+  ['30 MB of backslashes', `"x":"${'\\'.repeat(3e7)}",`],
+  ['30 MB of backslashes in a list', `"x":["${'\\'.repeat(3e7)}"],`],
+  ['31 MB of empty lists', `"x":[${'[],'.repeat(31e6 / 3)}[]],`],
+  ['31 MB of zeros', `"x":[${'0,'.repeat(31e6 / 2)}0],`],
+  ['31 MB of zeros for a prompt', `"prompt":[${'0,'.repeat(31e6 / 2)}0],`],
+  ['31 MB of empty strings', `"x":[${'"",'.repeat(31e6 / 3)}""],`],
+  ['31 MB of escaped quotes', `"x":"${'\\"'.repeat(31e6 / 2)}",`],
+  ['31 MB of white space', `${' '.repeat(31e6)}`],
+].map(([name = '', part]) => ({
+  name,
+  path: '/v1/completions',
+  body: `{"model":"M",${part}"messages":[]}`,
+}))
+
+/** What clients really send, at its largest. */
+const REAL: Shape[] = [
+  { name: '1 MB of tools', ...chatWith({ tools: toolsOf(1e6) }) },
+  { name: '5 MB of tools', ...chatWith({ tools: toolsOf(5e6) }) },
+  {
+    name: '8 MB of images',
+    ...chatWith({}, [
+      ...Array.from({ length: 4 }, () => ({
+        role: 'user',
+        content: [
+          {
+            type: 'image_url',
+            image_url: { url: `data:image/png;base64,${'iVBORw0K'.repeat(25e4)}` },
+          },
+        ],
+      })),
+    ]),
+  },
+  {
+    name: 'a million token ids',
+    path: '/v1/completions',
+    body: JSON.stringify({
+      model: 'M',
+      prompt: Array.from({ length: 1e6 }, (_, i) => 1000 + (i % 150_000)),
+    }),
+  },
+  {
+    name: '5,000 messages',
+    ...chatWith(
+      {},
+      Array.from({ length: 5000 }, (_, i) => ({
+        role: i % 2 ? 'assistant' : 'user',
+        content: 'Yes.',
+      })),
+    ),
+  },
+  {
+    name: '5,000 messages, indented',
+    path: '/v1/chat/completions',
+    body: JSON.stringify(
+      {
+        model: 'M',
+        messages: Array.from({ length: 5000 }, (_, i) => ({
+          role: i % 2 ? 'assistant' : 'user',
+          content: 'Yes.',
+        })),
+      },
+      null,
+      8,
+    ),
+  },
+  {
+    name: '4 MB of JSON, quoted in a message',
+    ...chatWith({}, [
+      {
+        role: 'tool',
+        content: JSON.stringify(
+          Array.from({ length: 4e4 }, (_, i) => ({ id: i, name: 'a', tags: ['b', 'c'] })),
+        ),
+      },
+    ]),
+  },
+  {
+    name: '2,048 texts to embed',
+    path: '/v1/embeddings',
+    body: JSON.stringify({
+      model: 'M',
+      input: Array.from({ length: 2048 }, (_, i) => `a text ${i}`),
+    }),
+  },
+  {
+    name: '32,000 logit biases',
+    ...chatWith({
+      logit_bias: Object.fromEntries(Array.from({ length: 32_000 }, (_, i) => [i, -100])),
+    }),
+  },
+]
+
+/** A chat of so many bytes: a question, and an answer of prose and code, again and again. */
+function chatOf(bytes: number): { path: string; body: string } {
+  const question = 'How do I add two numbers in TypeScript, and is there a way to sum up a list?'
+  const prose = 'The quick brown fox, as it is said, jumps over the lazy dog. Then it rests.\n'
+  const code =
+    'export function add(a: number, b: number): number {\n  return sum(["a", "b"], a + b) // "sic"\n}\n'
+  const turns = [
+    { role: 'user', content: question },
+    { role: 'assistant', content: prose.repeat(6) + code.repeat(4) },
+  ]
+  const size = JSON.stringify(turns).length
+  return chatWith({}, Array.from({ length: Math.ceil(bytes / size) }, () => turns).flat())
+}
+
+function chatWith(fields: object, messages: unknown[] = [{ role: 'user', content: 'Hello' }]) {
+  return {
+    path: '/v1/chat/completions',
+    body: JSON.stringify({ model: 'M', messages, ...fields, max_tokens: 1 }),
+  }
+}
+
+function toolsOf(bytes: number): unknown[] {
+  const location = { type: 'string', description: 'The city and state, e.g. San Francisco, CA' }
+  const unit = { type: 'string', enum: ['celsius', 'fahrenheit'] }
+  const parameters = { type: 'object', properties: { location, unit }, required: ['location'] }
+  return Array.from({ length: Math.ceil(bytes / 330) }, (_, i) => ({
+    type: 'function',
+    function: { name: `get_weather_${i}`, description: 'Get the current weather', parameters },
+  }))
+}
+
+function manyOf(count: number, make: (i: number) => string): string {
+  return Array.from({ length: count }, (_, i) => make(i)).join('')
+}
+
+function pad(i: number): string {
+  return String(i).padStart(5, '0')
+}
+
+/** What a process has had of the CPU, in ms. */
+function cpuMsOf(pid: number): number {
+  return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6
+}
+
+/** The most memory that a process has had, in bytes. */
+function peakBytesOf(pid: number): number {
+  const found = /^VmHWM:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  return Number(found?.[1]) * 1024
+}
