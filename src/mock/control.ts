@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { readBody } from './body.ts'
-import type { Shared } from './server.ts'
 import { type Settings, SettingsError, withSettings } from './settings.ts'
+import type { Shared } from './shared.ts'
 
 type Control = {
   isFor(request: IncomingMessage): boolean

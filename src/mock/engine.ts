@@ -13,8 +13,8 @@ import {
 } from './errors.ts'
 import { servedModel } from './models.ts'
 import { type EngineRoute, hasRoute, isGuarded, type Route } from './routes.ts'
-import type { Shared } from './server.ts'
 import { type Settings, withSettings } from './settings.ts'
+import type { Shared } from './shared.ts'
 
 /** Decides what a request gets: settings from every place that may hold them, then the checks in vLLM's order. */
 export function answerRequest(

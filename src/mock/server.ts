@@ -2,13 +2,14 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import type { Answer, BodyAnswer } from './answer.ts'
 import { readBody } from './body.ts'
-import { type Clock, createClock } from './clock.ts'
+import { createClock } from './clock.ts'
 import { createControl } from './control.ts'
 import { answerRequest } from './engine.ts'
-import { createLog, type Log, type MockRecord, now } from './log.ts'
-import { createRoutes, type Route } from './routes.ts'
+import { createLog, type MockRecord, now } from './log.ts'
+import { createRoutes } from './routes.ts'
 import { breakOff, sendBody, sendStream } from './send.ts'
 import { type Dialect, defaults, type Settings, SettingsError } from './settings.ts'
+import type { Shared } from './shared.ts'
 
 export type { MockRecord } from './log.ts'
 
@@ -32,15 +33,6 @@ export type MockOptions = {
   ttftMs?: number
   itlMs?: number
   tokens?: number
-}
-
-/** What the handling of every request of one mock shares. */
-export type Shared = {
-  settings: Settings
-  apiKey: string | undefined
-  routes: Map<string, Route>
-  log: Log
-  clock: Clock
 }
 
 // uvicorn's VLLM_HTTP_TIMEOUT_KEEP_ALIVE: a gate that keeps its connections longer finds them closed.

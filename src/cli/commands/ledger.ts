@@ -4,6 +4,7 @@ import type { Windows } from '../../core/usage/rows.ts'
 import { localContextOf } from '../context.ts'
 import { readAdminListen } from '../install/installed.ts'
 import { quote } from '../invocation.ts'
+import { readBalance } from '../ledger/balancefile.ts'
 import { compact } from '../ledger/compact.ts'
 import {
   besideOf,
@@ -17,7 +18,7 @@ import { findPlace, LEDGER_OPTION, type Place } from '../ledger/place.ts'
 import { showProgress } from '../ledger/progress.ts'
 import { foldAll, isListening, writeBalance } from '../ledger/rebuild.ts'
 import { readKept } from '../ledger/rows.ts'
-import { type Counted, createFold, findCounted, headOf, readBalance } from '../ledger/sums.ts'
+import { type Counted, createFold, findCounted, headOf } from '../ledger/sums.ts'
 import { exact, safe, toJson } from '../ledger/text.ts'
 import {
   compareRows,

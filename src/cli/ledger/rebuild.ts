@@ -8,11 +8,12 @@ import {
   formatSubject,
 } from '../../core/ledger/balancefile.ts'
 import { replaceFile } from '../store/atomic.ts'
+import { readBalance } from './balancefile.ts'
 import type { LedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
 import { formatRows } from './rows.ts'
-import { createFold, headOf, readBalance, type Sum } from './sums.ts'
+import { createFold, headOf, type Sum } from './sums.ts'
 
 /** All of a ledger in sums, and where nginx goes on with it. */
 export type Rebuilt = Sum & {

@@ -29,7 +29,7 @@ import {
   type Windows,
   windowsOf,
 } from '../../core/usage/rows.ts'
-import { readBalance } from './sums.ts'
+import { readBalance } from './balancefile.ts'
 
 /** Adds up lines to rows of usage over time, as the edge does it; for gigabytes. */
 export function createRows(nowMs: number) {

@@ -2,10 +2,11 @@ import type { Client, Policy } from '../../core/config/shapes.ts'
 import { addBalance, type Balance, emptyBalance, todayOf } from '../../core/ledger/fold.ts'
 import { type ClientBalance, collectLimited, describeBalance } from '../../core/limits/standing.ts'
 import { ask } from './ask.ts'
+import { readBalance } from './balancefile.ts'
 import { listLedger } from './files.ts'
 import type { Place } from './place.ts'
 import { showProgress } from './progress.ts'
-import { type Counted, createFold, findCounted, readBalance, readCounted } from './sums.ts'
+import { type Counted, createFold, findCounted, readCounted } from './sums.ts'
 
 /** How a client stands, by the ledger and by what the running nginx says. */
 export async function readStanding(

@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
 import { createGunzip } from 'node:zlib'
-import { type BalanceFile, type Mark, parseHead } from '../../core/ledger/balancefile.ts'
+import type { BalanceFile, Mark } from '../../core/ledger/balancefile.ts'
 import { type Balance, readLine, type Sums, subjectsOf, usedOf } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
 import { dayOf, monthOf } from '../../core/limits/counters.ts'
 import { parseTime } from '../../core/time.ts'
 import type { Windows } from '../../core/usage/rows.ts'
-import { readTrusted } from '../store/trust.ts'
 import { type LedgerFile, openFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
@@ -74,20 +73,6 @@ function addTo(sums: Sums, more: Sums): void {
   sums[0] += more[0]
   sums[1] += more[1]
   sums[2] += more[2]
-}
-
-/** Reads balance.json; null when there is none, and why when it cannot be read. */
-export async function readBalance(path: string): Promise<BalanceFile | { broken: string } | null> {
-  const text = await readTrusted(path)
-  if (text === null) return null
-  const found = parseHead(text)
-  if (found === null) return { broken: `${path} is no balance of this version` }
-  if (found.head.isPartial) return { broken: `${path} has not all sums, as its zone was full` }
-  try {
-    return JSON.parse(text) as BalanceFile
-  } catch {
-    return { broken: `${path} is not whole` }
-  }
 }
 
 /**

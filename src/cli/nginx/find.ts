@@ -5,31 +5,10 @@ import { findInDocker, mountInto } from './docker.ts'
 import { findOnPath, listModules } from './local.ts'
 import { listSuites, provideWorld, readWorld, suiteOf } from './packages.ts'
 import { probe } from './probe.ts'
+import type { Nginx, World } from './types.ts'
 import { chooseDoor } from './versions.ts'
 
-/** The nginx that tests name: Debian forky's, with QuickJS, and Debian 13's, with the old engine. */
-export type World = 'newest' | 'debian13'
-/** Where in nginx admission runs. */
-export type Door = 'access' | 'content'
-/** QuickJS, or the engine that njs had first. */
-export type Engine = 'qjs' | 'njs'
-
-/** An nginx that was started once and has a usable njs. */
-export type Nginx = {
-  /** The first words of a command line. In a container, add folders with commandWith(). */
-  command: string[]
-  /** What `load_module` must name in a configuration of our own; null when njs is built in. */
-  loadModule: string | null
-  nginxVersion: string
-  njsVersion: string
-  /** 'qjs' where `js_engine qjs;` works and is safe (njs >= 1.0.1); else write no js_engine. */
-  engine: Engine
-  /** 'access' where js_access is safe: njs >= 1.0.1 with QuickJS. */
-  door: Door
-  source: 'path' | 'system' | 'packages' | 'docker'
-  /** 'newest', 'debian13', 'system', 'path', 'docker', or a distribution such as 'ubuntu-24.04'. */
-  world: string
-}
+export type { Door, Engine, Nginx, World } from './types.ts'
 
 type Say = (line: string) => void
 export type FindOptions = { path?: string; world?: World; cacheDir?: string; say: Say }

@@ -2,10 +2,10 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
 import { download, NGINX_PACKAGES, type Suite, unpack } from './apt.ts'
-import type { Nginx, World } from './find.ts'
 import { type Layout, readLayout, readStamp } from './layout.ts'
 import { findMirror, readDistribution } from './mirror.ts'
 import { probe } from './probe.ts'
+import type { Nginx, World } from './types.ts'
 import { chooseDoor, type Versions } from './versions.ts'
 
 type Say = (line: string) => void

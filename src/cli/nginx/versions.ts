@@ -1,4 +1,4 @@
-import type { Door, Engine } from './find.ts'
+import type { Door, Engine } from './types.ts'
 
 /** What an answer of a running nginx says of itself. */
 export type Versions = { nginxVersion: string; njsVersion: string; engine: Engine }

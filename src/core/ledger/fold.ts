@@ -3,19 +3,9 @@ import { newTally, type Tally, tallyLine } from '../metrics/tally.ts'
 import { parseTime } from '../time.ts'
 import { type Batch, batchOf, type Gathered, gather, hourOf } from '../usage/rows.ts'
 import type { LedgerLine } from './line.ts'
+import type { Balance, Sums } from './types.ts'
 
-/** What was used: tokens of prompts and answers, cost in nano-units (cost.ts), and lines. */
-export type Sums = [tokens: number, cost: number, requests: number]
-
-/**
- * The sums over the ledger of one client, key or group: over all, and over the days and months, by
- * their numbers (counters.ts), that are not over.
- */
-export type Balance = {
-  all: Sums
-  days: { [day: string]: Sums }
-  months: { [month: string]: Sums }
-}
+export type { Balance, Sums } from './types.ts'
 
 /** What some lines of the ledger come to. Subjects are named as by subjectName(). */
 export type Folded = {

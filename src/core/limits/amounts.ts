@@ -2,7 +2,7 @@ import type { Check } from './check.ts'
 import { costOf } from './cost.ts'
 import type { Amounts } from './hold.ts'
 import { type LimitRefusal, tellNever } from './refusal.ts'
-import type { Demand } from './reserve.ts'
+import type { Demand } from './types.ts'
 
 /** What a request is going to reserve. `denied`: it can never fit. */
 export type Plan = { amounts: Amounts; denied?: LimitRefusal; outputCeiling?: number }

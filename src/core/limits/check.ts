@@ -1,7 +1,6 @@
 import type { Limited } from '../config/record.ts'
 import { type CounterKind, counterName, dayOf, EVERYBODY, minuteOf, monthOf } from './counters.ts'
-import type { Zones } from './hold.ts'
-import type { Demand } from './reserve.ts'
+import type { Demand, Zones } from './types.ts'
 
 /** One limit or budget that a request has to fit into. */
 export type Check = {

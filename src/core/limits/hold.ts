@@ -1,13 +1,6 @@
-import type { Counters } from '../admit/lockout.ts'
 import { isWindow, nameAt } from './check.ts'
 import { BIRTH_COUNTER, FULL_COUNTER, type HeldKind, minuteOf, slotName } from './counters.ts'
-
-/** The number zones, see counters.ts. */
-export type Zones = {
-  windows: Counters
-  counters: Counters
-  slots: Counters & { delete(key: string): boolean }
-}
+import type { Zones } from './types.ts'
 
 /**
  * How far a request moves the counters of each kind: requests `q`, in flight `a` and `f`, tokens of

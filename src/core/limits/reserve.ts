@@ -1,5 +1,3 @@
-import type { Limited } from '../config/record.ts'
-import type { Price } from '../config/shapes.ts'
 import { kindOf, type Plan, planOf } from './amounts.ts'
 import { type Check, checksOf, isWindow, levelOf, usedOf, waitOf } from './check.ts'
 import { BIRTH_COUNTER, EVERYBODY, minuteOf } from './counters.ts'
@@ -12,44 +10,14 @@ import {
   type Step,
   shift,
   undo,
-  type Zones,
 } from './hold.ts'
 import { type Figures, type LimitRefusal, noteFigure, tellBudget, tellRate } from './refusal.ts'
+import type { Demand, Zones } from './types.ts'
 
 export { estimateInput, learnRatio } from './estimate.ts'
-export { extendHold, type Hold, settleHold, type Zones } from './hold.ts'
+export { extendHold, type Hold, settleHold } from './hold.ts'
 export { type Figures, type LimitRefusal, limitVariables } from './refusal.ts'
-
-/** What a request asks of limits and budgets. */
-export type Demand = {
-  limited: Limited[]
-  /** All is counted and evaluated, nothing refused. */
-  isShadow: boolean
-  /** Tokens are produced or read: else only requests and concurrency are limited. */
-  isMetered: boolean
-  /** Without tokens it may cost all the same, as audio does: a spent budget refuses it too. */
-  isCharged?: boolean
-  /** Tokens of the prompt: the learned estimate, and what it cannot exceed. */
-  inputTokens: number
-  inputTokensMax: number
-  /** The most that the answer may have, all choices together; null: the caller names none. */
-  outputTokens: number | null
-  /** What is reserved then, per choice. */
-  defaultOutputTokens: number
-  choices: number
-  /** With a hard budget it takes more when it needs more, and can be ended when there is none. */
-  isStream: boolean
-  /** Null: unknown, and so not reserved as cost. */
-  price: Price | null
-  maxInFlight?: number | undefined
-  /** Which of several servers behind, for maxInFlight; usually empty. */
-  upstream: string
-  /** What tells clients apart for their share of maxInFlight. */
-  clientId: string
-  nowMs: number
-  /** The worker, base 36. */
-  pid: string
-}
+export type { Demand, Zones } from './types.ts'
 
 /** An admitted request. */
 export type Reserved = {

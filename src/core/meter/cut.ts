@@ -1,6 +1,6 @@
 import { numberAt } from './events.ts'
-import type { Meter } from './meter.ts'
 import { finishMeter, lastEvent, parse, reasonIn } from './total.ts'
+import type { Meter } from './types.ts'
 import { type Fields, fieldsOf } from './usage.ts'
 
 /** Why the gate ends a stream that runs. */

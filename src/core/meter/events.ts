@@ -1,4 +1,4 @@
-import type { Meter } from './meter.ts'
+import type { Meter } from './types.ts'
 
 /**
  * What is looked for in one event of a stream, by native searches alone: on the njs engine every

@@ -1,70 +1,15 @@
-import type { Taken } from '../body/body.ts'
-import { feedScan, type Scan } from '../body/scan.ts'
+import { feedScan } from '../body/scan.ts'
 import { findReason, takeEvent } from './events.ts'
 import { PARSE_BYTES_MAX, startAnswerScan } from './total.ts'
+import type { Meter, MeterPlan } from './types.ts'
 
 export { type Cut, canCut, endStream } from './cut.ts'
 export { isQuick, takeQuickly } from './quick.ts'
 export { countSoFar, finishMeter, type Metered } from './total.ts'
+export type { Meter, MeterPlan } from './types.ts'
 
 /** An event is looked at whole, and held back to take something out of it, up to this many bytes. */
 export const EVENT_BYTES_MAX = 1024 * 1024
-
-/** What the meter is told of an answer before its first piece. */
-export type MeterPlan = {
-  /** Its type is text/event-stream. */
-  isEvents: boolean
-  /** The name of the route. */
-  route: string
-  /** What the caller did not ask for, and must not see. */
-  taken: Taken
-  /** How many the answer has: `n`, times the prompts. */
-  choices: number
-  /** The caller asked for usage in the stream. */
-  wantsUsage: boolean
-  /**
-   * Asked with a hard budget, at every event that brings tokens: whether so many may be used. The
-   * prompt is null where the server has not told it. Null: everything may.
-   */
-  mayUse: ((prompt: number | null, completion: number) => boolean) | null
-}
-
-/** The meter of one answer. Buffers are references into it, never more than a few events. */
-export type Meter = {
-  plan: MeterPlan
-  /** Something has to be taken out, so that pieces are sent after they were fed. */
-  takesOut: boolean
-  /** Pieces of the event that is not complete yet. */
-  open: Buffer[]
-  openBytes: number
-  /** The event at hand is beyond the bound: it is passed on as it comes, and only scanned. */
-  isPassing: boolean
-  /** Of a body that is not small, or of the last event beyond the bound. */
-  scan: Scan | null
-  /** The finish chunk, until the usage chunk is there. */
-  waiting: Buffer | null
-  /** Events with a token, for where nothing else is known. */
-  events: number
-  /** The stream has said that it is at its end. */
-  isDone: boolean
-  /** message_start, response.created. */
-  first: Buffer | null
-  /** The last chunk with choices; the block of a message that is open; the last event of a response. */
-  last: Buffer | null
-  /** The event with the usage of the whole answer. */
-  final: Buffer | null
-  /** By choice, the last running count, see countIn(); and, with a hard budget, the counts. */
-  running: Buffer[]
-  counts: number[]
-  finished: boolean[]
-  completion: number
-  /** An event was not allowed to come: it and all behind it are dropped, and the stream has to end. */
-  isSpent: boolean
-  /** The server writes null where usage was not asked for; null until that is known. */
-  hasNulls: boolean | null
-  /** What stands around a count that was taken out; the same list for every event. */
-  around: Buffer[]
-}
 
 /** Begins to meter one answer. */
 export function startMeter(plan: MeterPlan): Meter {

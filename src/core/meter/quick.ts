@@ -1,4 +1,4 @@
-import type { Meter } from './meter.ts'
+import type { Meter } from './types.ts'
 
 /** Whether the next event may be one for takeQuickly(). */
 export function isQuick(meter: Meter): boolean {

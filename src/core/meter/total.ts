@@ -1,6 +1,6 @@
 import { type Entries, type Entry, feedScan, type Scan, startScan } from '../body/scan.ts'
 import { findReason, numberAt } from './events.ts'
-import type { Meter } from './meter.ts'
+import type { Meter } from './types.ts'
 import { addChoice, type Fields, fieldsOf, readTimings, readUsage, type Usage } from './usage.ts'
 
 /** JSON up to this many bytes is parsed as a whole. */

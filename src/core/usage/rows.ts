@@ -1,6 +1,6 @@
 import { fateOf, modelOf } from '../ledger/fate.ts'
-import type { Sums } from '../ledger/fold.ts'
 import type { LedgerLine } from '../ledger/line.ts'
+import type { Sums } from '../ledger/types.ts'
 import { dayOf } from '../limits/counters.ts'
 
 /**

@@ -13,7 +13,7 @@ import type { Price } from '../../core/config/shapes.ts'
 import type { Till } from '../../core/limits/claim.ts'
 import { BIRTH_COUNTER, pidName } from '../../core/limits/counters.ts'
 import type { Zones } from '../../core/limits/reserve.ts'
-import type { GateRequest } from './ticket.ts'
+import type { GateRequest } from './request.ts'
 
 /**
  * The worker, base 36. A constant of the process, so that it may stand here: `process` is made anew each

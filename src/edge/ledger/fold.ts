@@ -19,9 +19,7 @@ import { note, setProblem, tellRest } from './notices.ts'
 import { MOVED_MS, readMore } from './reading.ts'
 import { type Cursor, clearSums, keepCursor, readCursor, readPage, readSums } from './sums.ts'
 import { createCounters, declareBirth, removeCounters, topUp } from './topup.ts'
-
-/** The files of the sums: what nginx writes, what we know of it, and the folder of that. */
-export type Places = { ledger: string; balance: string; stateDir: string }
+import type { LedgerPlaces } from './types.ts'
 
 /** balance.json is written this often at most, and takes at most this part of the time. */
 const WRITE_MS_MIN = 2000
@@ -37,7 +35,7 @@ const DAY_DELAY_MS = 600000
  * Adds up what nginx has appended to the ledger, and keeps counters and balance.json in step, until the
  * time is over or nothing is left to do. Only one may do this at a time, see takeTurn().
  */
-export async function foldLedger(places: Places, untilMs: number): Promise<Cursor> {
+export async function foldLedger(places: LedgerPlaces, untilMs: number): Promise<Cursor> {
   noteTurn(Date.now())
   const cursor = readCursor() || begin(places)
   // A busy worker may take long to give the time back.
@@ -51,7 +49,7 @@ export async function foldLedger(places: Places, untilMs: number): Promise<Curso
 }
 
 /** Does one step of a few milliseconds; whether there may be more to do. */
-function doSome(places: Places, cursor: Cursor, nowMs: number): boolean {
+function doSome(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   if (cursor.restoreAt >= 0) return restore(places, cursor, nowMs)
   if (cursor.rowsRestoreAt >= 0) return restoreRows(places.stateDir, cursor, nowMs)
   if (cursor.writeAt >= 0 || isWriteDue(cursor, nowMs)) return write(places, cursor, nowMs)
@@ -67,7 +65,7 @@ function isWriteDue(cursor: Cursor, nowMs: number): boolean {
 }
 
 /** Starts with an empty zone: from balance.json, or from the ledger alone. */
-function begin(places: Places): Cursor {
+function begin(places: LedgerPlaces): Cursor {
   clearSums()
   createCounters()
   const found = readHead(places.balance)
@@ -90,7 +88,7 @@ function begin(places: Places): Cursor {
   return cursor
 }
 
-function rebuild(places: Places, why: string): Cursor {
+function rebuild(places: LedgerPlaces, why: string): Cursor {
   clearSums()
   const nowMs = Date.now()
   const marks: Mark[] = listRotated(places.ledger).map((file) => ({
@@ -146,7 +144,7 @@ function newCursor(marks: Mark[]): Cursor {
   }
 }
 
-function restore(places: Places, cursor: Cursor, nowMs: number): boolean {
+function restore(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   try {
     restoreSome(places.balance, cursor, nowMs)
   } catch (error) {
@@ -156,7 +154,7 @@ function restore(places: Places, cursor: Cursor, nowMs: number): boolean {
   return true
 }
 
-function write(places: Places, cursor: Cursor, nowMs: number): boolean {
+function write(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   if (cursor.writeAt < 0) {
     cursor.writeAt = 0
     cursor.tookMs = 0

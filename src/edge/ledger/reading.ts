@@ -4,15 +4,15 @@ import { windowsOf } from '../../core/usage/rows.ts'
 import { flushTally, forgetMark, isCounted, startOfMetrics } from '../metrics/tally.ts'
 import { addToRows, keepRowsState, type RowsState, readRowsState } from '../usage/rows.ts'
 import { findLedger, headOf, readLines } from './file.ts'
-import type { Places } from './fold.ts'
 import { note, setProblem } from './notices.ts'
 import { addToSums, type Cursor, changeTogether } from './sums.ts'
+import type { LedgerPlaces } from './types.ts'
 
 /** A ledger that was moved away is looked at for so long: workers open the new one at different times. */
 export const MOVED_MS = 60000
 
 /** Adds up one portion of one of the ledgers; whether there was one. */
-export function readMore(places: Places, cursor: Cursor, nowMs: number): boolean {
+export function readMore(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   try {
     const hasRead = readPrevious(places, cursor, nowMs) || readCurrent(places, cursor, nowMs)
     setProblem(cursor, 'readProblem', null)
@@ -24,7 +24,7 @@ export function readMore(places: Places, cursor: Cursor, nowMs: number): boolean
   }
 }
 
-function readPrevious(places: Places, cursor: Cursor, nowMs: number): boolean {
+function readPrevious(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   while (cursor.marks.length > 1) {
     const waiting = cursor.marks.slice(0, -1)
     for (let i = 0; i < waiting.length; i++) {
@@ -42,7 +42,7 @@ function readPrevious(places: Places, cursor: Cursor, nowMs: number): boolean {
   return false
 }
 
-function readCurrent(places: Places, cursor: Cursor, nowMs: number): boolean {
+function readCurrent(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   const mark = cursor.marks[cursor.marks.length - 1] as Mark
   const head = headOf(places.ledger)
   if (mark.head === null) mark.head = head

@@ -1,7 +1,7 @@
 import fs from 'fs'
 import { checkOf, levelOf } from '../../core/limits/check.ts'
 import { type CounterKind, type HeldKind, PID_LENGTH } from '../../core/limits/counters.ts'
-import type { Zones } from '../../core/limits/hold.ts'
+import type { Zones } from '../../core/limits/types.ts'
 import {
   MARK_PREFIX,
   QUESTION_FILE,

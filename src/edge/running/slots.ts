@@ -1,6 +1,7 @@
 import fs from 'fs'
 import { PID_LENGTH } from '../../core/limits/counters.ts'
-import { shiftSafely, type Zones } from '../../core/limits/hold.ts'
+import { shiftSafely } from '../../core/limits/hold.ts'
+import type { Zones } from '../../core/limits/types.ts'
 import type { Cursor } from '../ledger/sums.ts'
 
 /** Up to here the zone is looked through at every turn, 2 ms; beyond it every ten seconds. */

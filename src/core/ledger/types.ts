@@ -1,0 +1,12 @@
+/** What was used: tokens of prompts and answers, cost in nano-units (cost.ts), and lines. */
+export type Sums = [tokens: number, cost: number, requests: number]
+
+/**
+ * The sums over the ledger of one client, key or group: over all, and over the days and months, by
+ * their numbers (counters.ts), that are not over.
+ */
+export type Balance = {
+  all: Sums
+  days: { [day: string]: Sums }
+  months: { [month: string]: Sums }
+}

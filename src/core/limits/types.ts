@@ -1,0 +1,41 @@
+import type { Counters } from '../admit/lockout.ts'
+import type { Limited } from '../config/record.ts'
+import type { Price } from '../config/shapes.ts'
+
+/** The number zones, see counters.ts. */
+export type Zones = {
+  windows: Counters
+  counters: Counters
+  slots: Counters & { delete(key: string): boolean }
+}
+
+/** What a request asks of limits and budgets. */
+export type Demand = {
+  limited: Limited[]
+  /** All is counted and evaluated, nothing refused. */
+  isShadow: boolean
+  /** Tokens are produced or read: else only requests and concurrency are limited. */
+  isMetered: boolean
+  /** Without tokens it may cost all the same, as audio does: a spent budget refuses it too. */
+  isCharged?: boolean
+  /** Tokens of the prompt: the learned estimate, and what it cannot exceed. */
+  inputTokens: number
+  inputTokensMax: number
+  /** The most that the answer may have, all choices together; null: the caller names none. */
+  outputTokens: number | null
+  /** What is reserved then, per choice. */
+  defaultOutputTokens: number
+  choices: number
+  /** With a hard budget it takes more when it needs more, and can be ended when there is none. */
+  isStream: boolean
+  /** Null: unknown, and so not reserved as cost. */
+  price: Price | null
+  maxInFlight?: number | undefined
+  /** Which of several servers behind, for maxInFlight; usually empty. */
+  upstream: string
+  /** What tells clients apart for their share of maxInFlight. */
+  clientId: string
+  nowMs: number
+  /** The worker, base 36. */
+  pid: string
+}

@@ -1,0 +1,48 @@
+import type { Ticket } from '../../core/admit/admit.ts'
+import type { Answer } from '../../core/admit/answer.ts'
+import type { Route } from '../../core/admit/route.ts'
+import type { KeyRecord } from '../../core/config/record.ts'
+import type { Cut } from '../../core/meter/cut.ts'
+import type { Meter } from '../../core/meter/types.ts'
+
+/** What the gate keeps on `r`. It lasts until a redirect, which only the js_var survives. */
+export type GateRequest = NginxHTTPRequest & {
+  ticket?: Ticket
+  /** Of a request that was admitted by its line and headers, for the second half of admission. */
+  route?: Route
+  record?: KeyRecord
+  /** SHA-256 of the secret, the name of its record. */
+  hash?: string
+  /** The body, where the access door has read it. */
+  body?: Buffer
+  answer?: Answer
+  metering?: Metering
+  sawLast?: boolean
+}
+
+/** What the meter keeps of an answer that is under way. */
+export type Metering = {
+  /** null: the pieces pass unread. */
+  meter: Meter | null
+  /** The next event may be one for takeQuickly(). */
+  isQuick: boolean
+  /** The pieces of GET /v1/models, which is filtered as a whole. */
+  list: Buffer[] | null
+  /** Why the stream is to be ended, found when the epoch last moved. */
+  why: Cut | null
+  /** When the gate has ended the stream, after which nothing goes out any more; 0: not yet. */
+  cutMs: number
+  /** What of the answer had been sent then. */
+  cutBytes: number
+  epoch: number
+  /** When the first and the last piece came, ms since 1970. */
+  firstMs: number
+  lastMs: number
+  /** When it was last shown how far the answer is. */
+  shownMs: number
+  /** When look() is due, ms since 1970. */
+  lookMs: number
+  /** What was sent on, and what nginx has put around it at most. */
+  passedBytes: number
+  frameBytes: number
+}
