@@ -1,4 +1,5 @@
 import type { Ticket } from './admit/admit.ts'
+import type { Taken } from './limits/taken.ts'
 import type { Usage } from './meter/usage.ts'
 
 /**
@@ -80,18 +81,6 @@ export type Question = {
   id: string
   /** Names as in subjectName(): `client:app`. */
   subjects: string[]
-}
-
-/** How much of its limits is taken by a subject right now; 0 also where it has no such limit. */
-export type Taken = {
-  inFlight: number
-  heldTokens: number
-  /** Nano-units. */
-  heldCost: number
-  requestsPerMinute: number
-  tokensPerMinute: number
-  inputTokensPerMinute: number
-  outputTokensPerMinute: number
 }
 
 /** The housekeeping's answer: running.json in the folder of the workers. */

@@ -13,9 +13,9 @@ import { clientsZone, countersZone, openZones } from './gate/registry.ts'
 import { foldLedger } from './ledger/fold.ts'
 import { setProblem } from './ledger/notices.ts'
 import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './ledger/sums.ts'
-import { moveEpoch } from './ledger/topup.ts'
 import { countError } from './metrics/tally.ts'
 import { answerQuestion } from './running/ask.ts'
+import { moveEpoch } from './running/epoch.ts'
 import { releaseDead } from './running/slots.ts'
 
 /** What njs hands to a periodic handler. There is no request, so only maps have a value. */

@@ -2,9 +2,9 @@ import type { Limited } from '../config/record.ts'
 import { limitedOf, planOf } from '../config/resolve.ts'
 import type { Budgets, Client, Key, Limits, Policy } from '../config/shapes.ts'
 import type { Balance } from '../ledger/fold.ts'
-import type { Taken } from '../running.ts'
 import { NANOS } from './cost.ts'
 import { dayOf, monthOf, subjectName } from './counters.ts'
+import type { Taken } from './taken.ts'
 
 /*
  * What of its limits and budgets a client has used, and what is left: as `tollgate balance --json` prints

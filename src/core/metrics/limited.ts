@@ -3,7 +3,7 @@ import { limitedOf } from '../config/resolve.ts'
 import type { Budgets, Client, Limits, Policy } from '../config/shapes.ts'
 import { NANOS } from '../limits/cost.ts'
 import { type CounterKind, dayOf, monthOf, subjectName } from '../limits/counters.ts'
-import type { Taken } from '../running.ts'
+import type { Taken } from '../limits/taken.ts'
 import { addSample, type Samples } from './text.ts'
 
 /** Clients, keys and groups whose limits and budgets are told, in the order of clients.json. */

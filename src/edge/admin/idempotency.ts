@@ -1,6 +1,6 @@
 import { problem } from '../../core/admin/problems.ts'
 import type { Call, Handler, Reply } from '../../core/admin/types.ts'
-import { isWorker } from '../running/slots.ts'
+import { isWorker } from '../running/workers.ts'
 import { sha256Hex } from './hash.ts'
 
 /** What stands in the zone for an Idempotency-Key: while the first call runs, and what it was answered. */

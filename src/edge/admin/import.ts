@@ -12,9 +12,9 @@ import {
 } from '../../core/config/imports.ts'
 import { replace } from '../../core/config/replace.ts'
 import type { Clients, Policy } from '../../core/config/shapes.ts'
-import { giveWay } from '../config/load.ts'
 import type { Many } from '../config/many.ts'
 import { editClients } from '../config/store.ts'
+import { giveWay } from '../giveway.ts'
 
 type Result = { document: Clients; imported: Imported }
 

@@ -7,7 +7,7 @@ import {
   prefersOpen,
   type Samples,
 } from '../../core/metrics/text.ts'
-import { giveWay } from '../config/load.ts'
+import { giveWay } from '../giveway.ts'
 import { addGauges } from '../metrics/gauges.ts'
 import { metricsZone } from '../metrics/tally.ts'
 

@@ -4,8 +4,8 @@ import { NANOS } from '../../core/limits/cost.ts'
 import { PID_LENGTH } from '../../core/limits/counters.ts'
 import { isRequestName, markName, type Running, readRunning } from '../../core/running.ts'
 import { runningZone } from '../gate/registry.ts'
-import { moveEpoch } from '../ledger/topup.ts'
-import { listRunning } from '../running/ask.ts'
+import { moveEpoch } from '../running/epoch.ts'
+import { listRunning } from '../running/requests.ts'
 
 type Listed = Running & { id: string; worker: number }
 

@@ -11,7 +11,7 @@ import {
   type UsageQuery,
 } from '../../core/usage/query.ts'
 import type { Rows, Windows } from '../../core/usage/rows.ts'
-import { giveWay } from '../config/load.ts'
+import { giveWay } from '../giveway.ts'
 import { isChanging, readCursor } from '../ledger/sums.ts'
 import { readPages } from '../usage/closedfile.ts'
 import { type RowsState, readRow, readRowNames, readRowsState } from '../usage/rows.ts'

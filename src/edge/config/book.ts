@@ -1,8 +1,8 @@
 import fs from 'fs'
 import { isObject } from '../../core/config/interpret.ts'
 import type { Clients } from '../../core/config/shapes.ts'
-import { giveWay } from './load.ts'
-import { codeOf } from './replacement.ts'
+import { giveWay } from '../giveway.ts'
+import { codeOf } from './files.ts'
 
 /**
  * clients.json as it was when it was opened, for who wants some of its clients. A small file is parsed

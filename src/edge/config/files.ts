@@ -20,9 +20,14 @@ export function exists(path: string): boolean {
     fs.statSync(path)
     return true
   } catch (error) {
-    if ((error as { code?: string }).code === 'ENOENT') return false
+    if (codeOf(error) === 'ENOENT') return false
     throw error
   }
+}
+
+/** `ENOENT` and the like; empty where there is none. */
+export function codeOf(error: unknown): string {
+  return (error as { code?: string }).code || ''
 }
 
 /** Reads a JSON file whole. Throws when it cannot be read, or is no JSON. */

@@ -14,6 +14,7 @@ import {
   validatePolicy,
 } from '../../core/config/validate.ts'
 import { collectLimited } from '../../core/metrics/limited.ts'
+import { giveWay } from '../giveway.ts'
 import { readDocument, stampFiles } from './files.ts'
 import { type Portion, readPortion } from './portions.ts'
 import {
@@ -206,14 +207,4 @@ async function removeAllStale(zone: NgxSharedDict<string>, mark: string): Promis
     removeStale(zone, hashes[i] as string, mark)
     if (i % SLICE_KEYS === SLICE_KEYS - 1) await giveWay()
   }
-}
-
-/**
- * Lets the worker serve what waits. Not with 0 ms: nginx runs timers that are due, also new ones, until
- * none is left, and only then looks at its connections.
- */
-export function giveWay(): Promise<void> {
-  return new Promise<void>((resolve) => {
-    setTimeout(resolve, 1)
-  })
 }

@@ -1,7 +1,8 @@
 import fs from 'fs'
 import { problem } from '../../core/admin/problems.ts'
 import type { Reply } from '../../core/admin/types.ts'
-import { codeOf, readOnly } from './replacement.ts'
+import { codeOf } from './files.ts'
+import { readOnly } from './replacement.ts'
 
 /**
  * The lock that the commands take, by proper-lockfile: the folder `<file>.lock`, which is stale when it

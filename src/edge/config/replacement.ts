@@ -1,6 +1,7 @@
 import fs from 'fs'
 import { problem } from '../../core/admin/problems.ts'
 import type { Reply } from '../../core/admin/types.ts'
+import { codeOf } from './files.ts'
 
 /** What a new file may be read by: its owner and the group, which is nginx's. */
 const NEW_FILE_MODE = 0o640
@@ -64,11 +65,6 @@ export function readOnly(path: string, error: unknown): Reply | null {
   const code = codeOf(error)
   if (['EACCES', 'EPERM', 'EROFS'].indexOf(code) < 0) return null
   return problem('read-only', describeReadOnly(path.slice(0, path.lastIndexOf('/')), code))
-}
-
-/** `ENOENT` and the like; empty where there is none. */
-export function codeOf(error: unknown): string {
-  return (error as { code?: string }).code || ''
 }
 
 function describeReadOnly(dir: string, code: string): string {

@@ -1,9 +1,9 @@
 import fs from 'fs'
 import { formatClient } from '../../core/config/clientsfile.ts'
 import type { Client } from '../../core/config/shapes.ts'
+import { giveWay } from '../giveway.ts'
 import { type Book, readText, wrongLayout } from './book.ts'
 import type { Line } from './lines.ts'
-import { giveWay } from './load.ts'
 import { type Lock, touchLocks } from './lock.ts'
 import { beginReplacement, dropReplacement, type Replacement, writeBytes } from './replacement.ts'
 

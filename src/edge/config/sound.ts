@@ -11,9 +11,9 @@ import {
   validatePolicy,
 } from '../../core/config/validate.ts'
 import { clientsZone } from '../gate/registry.ts'
+import { giveWay } from '../giveway.ts'
 import type { Book } from './book.ts'
 import { exists, stampFiles } from './files.ts'
-import { giveWay } from './load.ts'
 
 /** Clients that are checked in one go, 4 to 10 ms. */
 const SLICE_CLIENTS = 100

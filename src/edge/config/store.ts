@@ -6,12 +6,11 @@ import { hasOwn, isObject } from '../../core/config/interpret.ts'
 import { replace, setNamed } from '../../core/config/replace.ts'
 import type { Client, Clients, Policy } from '../../core/config/shapes.ts'
 import { type Book, closeBook, openBook } from './book.ts'
-import { exists, readDocument, stampFiles } from './files.ts'
+import { codeOf, exists, readDocument, stampFiles } from './files.ts'
 import { findLines, type Line } from './lines.ts'
 import { areHeld, type Lock, lostLock, releaseLocks, takeLocks } from './lock.ts'
 import { findMany, type Many } from './many.ts'
 import {
-  codeOf,
   dropReplacement,
   endReplacement,
   readOnly,

@@ -10,6 +10,12 @@ export function subjectId(of: Limited['of'], name: string): string {
   return hash(subjectName(of, name)).slice(0, ID_LENGTH)
 }
 
+/** The id of a subject by its name, `client:app`. */
+export function idOf(name: string): string {
+  const at = name.indexOf(':')
+  return subjectId(name.slice(0, at) as Limited['of'], name.slice(at + 1))
+}
+
 /**
  * What keeps the prefix cache of a client apart from all others (CVE-2025-46570): an HMAC, so that
  * nobody can work out another one's; base64url, because vLLM refuses some characters (vllm-wire.md, 3c).

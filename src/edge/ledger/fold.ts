@@ -1,8 +1,8 @@
 import type { Mark } from '../../core/ledger/balancefile.ts'
 import { todayOf } from '../../core/ledger/fold.ts'
 import { BIRTH_COUNTER, dayOf } from '../../core/limits/counters.ts'
-import { giveWay } from '../config/load.ts'
 import { countersZone } from '../gate/registry.ts'
+import { giveWay } from '../giveway.ts'
 import { noteTurn } from '../metrics/tally.ts'
 import {
   beginRows,

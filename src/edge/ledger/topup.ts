@@ -1,4 +1,3 @@
-import type { Limited } from '../../core/config/record.ts'
 import type { Balance, Sums, Today } from '../../core/ledger/fold.ts'
 import {
   BIRTH_COUNTER,
@@ -9,7 +8,7 @@ import {
   FULL_COUNTER,
   monthOf,
 } from '../../core/limits/counters.ts'
-import { subjectId } from '../config/subject.ts'
+import { idOf } from '../config/subject.ts'
 import { countersZone } from '../gate/registry.ts'
 
 /** Days whose counters are looked for at most, should nobody have removed any for long. */
@@ -35,11 +34,6 @@ export function declareBirth(nowMs: number): void {
   } catch (_) {
     counters.incr(FULL_COUNTER, 1, 0)
   }
-}
-
-/** Tells running streams that keys and budgets may have changed. */
-export function moveEpoch(): void {
-  countersZone().incr(EPOCH_COUNTER, 1, 0)
 }
 
 function slotsZone(): NgxSharedDict<number> {
@@ -103,10 +97,4 @@ export function removeCounters(name: string, sinceDay: number, nowMs: number): v
     counters.delete(counterName('m', id, month))
     counters.delete(counterName('M', id, month))
   }
-}
-
-/** The id of a subject by its name, `client:app`. */
-export function idOf(name: string): string {
-  const at = name.indexOf(':')
-  return subjectId(name.slice(0, at) as Limited['of'], name.slice(at + 1))
 }

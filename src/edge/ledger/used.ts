@@ -5,7 +5,7 @@ import {
   foldLines,
   todayOf,
 } from '../../core/ledger/fold.ts'
-import { giveWay } from '../config/load.ts'
+import { giveWay } from '../giveway.ts'
 import { readLines } from './file.ts'
 import { type Cursor, readCursor, readSums } from './sums.ts'
 

@@ -1,8 +1,8 @@
-import fs from 'fs'
 import { PID_LENGTH } from '../../core/limits/counters.ts'
 import { shiftSafely } from '../../core/limits/hold.ts'
 import type { Zones } from '../../core/limits/types.ts'
 import type { Cursor } from '../ledger/sums.ts'
+import { isWorker } from './workers.ts'
 
 /** Up to here the zone is looked through at every turn, 2 ms; beyond it every ten seconds. */
 const SMALL = 2000
@@ -10,9 +10,6 @@ const LIST_MS = 10000
 
 /** What is given back in one turn. */
 const SLICE = 2000
-
-/** How nginx calls its workers, also those that only finish what runs. */
-const TITLE = 'worker process'
 
 /** Gives back what workers held that have died. */
 export function releaseDead(zones: Zones, cursor: Cursor, nowMs: number): void {
@@ -46,20 +43,4 @@ function release(zones: Zones, pid: string, names: string[]): void {
   if (held.length > SLICE) return
   slots.delete(pid)
   ngx.log(ngx.WARN, `Tollgate gave back what worker ${parseInt(pid, 36)} held, which has died`)
-}
-
-/** Whether a process is an nginx worker: its number may have gone to something else since. */
-export function isWorker(pid: number): boolean {
-  const title = titleOf(pid)
-  if (title === null || title.includes(TITLE)) return title !== null
-  // Where even this worker has another title, being there is all that can be asked for.
-  return !(titleOf(process.pid) || '').includes(TITLE)
-}
-
-function titleOf(pid: number): string | null {
-  try {
-    return fs.readFileSync(`/proc/${pid}/cmdline`).toString()
-  } catch (_) {
-    return null
-  }
 }

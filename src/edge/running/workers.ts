@@ -51,3 +51,19 @@ function isSibling(pid: number): boolean {
     return false
   }
 }
+
+/** Whether a process is an nginx worker: its number may have gone to something else since. */
+export function isWorker(pid: number): boolean {
+  const title = titleOf(pid)
+  if (title === null || title.includes(TITLE)) return title !== null
+  // Where even this worker has another title, being there is all that can be asked for.
+  return !(titleOf(process.pid) || '').includes(TITLE)
+}
+
+function titleOf(pid: number): string | null {
+  try {
+    return fs.readFileSync(`/proc/${pid}/cmdline`).toString()
+  } catch (_) {
+    return null
+  }
+}

@@ -3,6 +3,7 @@ import type { Limited } from '../../../src/core/config/record.ts'
 import type { Client } from '../../../src/core/config/shapes.ts'
 import { foldLines } from '../../../src/core/ledger/fold.ts'
 import { dayOf } from '../../../src/core/limits/counters.ts'
+import type { Taken } from '../../../src/core/limits/taken.ts'
 import { listFamilies } from '../../../src/core/metrics/catalog.ts'
 import { addCounters, addModels, type Models } from '../../../src/core/metrics/counters.ts'
 import { HISTOGRAMS, NUMBERS } from '../../../src/core/metrics/histograms.ts'
@@ -14,7 +15,6 @@ import {
   prefersOpen,
   type Samples,
 } from '../../../src/core/metrics/text.ts'
-import type { Taken } from '../../../src/core/running.ts'
 
 const NOW_MS = Date.parse('2026-11-25T12:30:00Z')
 

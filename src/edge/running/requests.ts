@@ -1,0 +1,36 @@
+import { PID_LENGTH } from '../../core/limits/counters.ts'
+import { MARK_PREFIX, type Reply, readRunning } from '../../core/running.ts'
+import { runningZone } from '../gate/registry.ts'
+import { isWorker } from './workers.ts'
+
+/** More are counted, and not listed. */
+const LISTED_MAX = 5000
+
+/** A request that somebody wanted to end has ended by then. */
+const MARK_MS = 86400000
+
+/** The requests that run, without those of dead workers, which are taken off the list. */
+export function listRunning(nowMs: number): Reply['requests'] {
+  const zone = runningZone()
+  const alive: { [pid: string]: boolean } = {}
+  const running: Reply['requests'] = []
+  zone.items(LISTED_MAX).forEach((item) => {
+    const name = item[0] as string
+    if (name.startsWith(MARK_PREFIX)) {
+      dropOldMark(name, item[1] as string, nowMs)
+      return
+    }
+    const pid = name.slice(0, PID_LENGTH)
+    const worker = parseInt(pid, 36)
+    if (alive[pid] === undefined) alive[pid] = isWorker(worker)
+    if (alive[pid]) {
+      const said = readRunning(item[1] as string)
+      running.push(Object.assign({ id: name.slice(PID_LENGTH), worker }, said))
+    } else zone.delete(name)
+  })
+  return running
+}
+
+function dropOldMark(name: string, since: string, nowMs: number): void {
+  if (nowMs - Number(since) > MARK_MS) runningZone().delete(name)
+}
