@@ -10,13 +10,13 @@ export type Target = {
 }
 
 /** What it answered, or why it did not: a phrase such as "connection refused". */
-export type Reply = { status: number; body: string } | { error: string }
+export type HttpReply = { status: number; body: string } | { error: string }
 
 const TIMEOUT_MS = 3_000
 const BODY_BYTES_MAX = 1_048_576
 
 /** Sends a GET and never throws. The certificate matters only where a credential is sent. */
-export function ask(target: Target, path: string, headers = {}): Promise<Reply> {
+export function ask(target: Target, path: string, headers = {}): Promise<HttpReply> {
   const { scheme, host, port, socketPath } = target
   const place = socketPath === null ? { host, port } : { socketPath, host: 'localhost' }
   const options = { ...place, path, headers, timeout: TIMEOUT_MS, agent: false }

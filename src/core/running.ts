@@ -1,5 +1,5 @@
 import type { Ticket } from './admit/admit.ts'
-import type { Taken } from './limits/taken.ts'
+import type { LimitsTaken } from './limits/taken.ts'
 import type { Usage } from './meter/usage.ts'
 
 /**
@@ -84,7 +84,7 @@ export type Question = {
 }
 
 /** The housekeeping's answer: running.json in the folder of the workers. */
-export type Reply = {
+export type RunningReply = {
   /** The question that it answers. */
   id: string
   /** RFC 3339. */
@@ -92,7 +92,7 @@ export type Reply = {
   /** How many requests run; of very many not all are listed. */
   total: number
   requests: (Running & { id: string; worker: number })[]
-  subjects: { [name: string]: Taken }
+  subjects: { [name: string]: LimitsTaken }
 }
 
 /** A question is answered at every turn for so long after it was written. */

@@ -12,11 +12,11 @@ export type BodyAnswer = {
  * A stream of events. The first token leaves after ttft, together with the head; each further one after itl;
  * the tail directly behind the last.
  */
-export type StreamAnswer = { kind: 'stream'; headers: Record<string, string>; plan: Plan }
+export type StreamAnswer = { kind: 'stream'; headers: Record<string, string>; plan: StreamPlan }
 
 export type Answer = BodyAnswer | StreamAnswer
 
-export type Plan = {
+export type StreamPlan = {
   tokens: number
   choices: number
   head: string[]
@@ -45,6 +45,6 @@ export function json(body: string, tokens = 0): BodyAnswer {
   }
 }
 
-export function stream(plan: Plan): StreamAnswer {
+export function stream(plan: StreamPlan): StreamAnswer {
   return { kind: 'stream', headers: { 'content-type': 'text/event-stream; charset=utf-8' }, plan }
 }

@@ -3,12 +3,12 @@ import { type Call, created, fingerprint } from './call.ts'
 import { llamaChatShape, llamaUsage, timings } from './llamacpp.ts'
 import { rustChatShape, rustUsage } from './rust.ts'
 import { sglangChatShape, sglangUsage } from './sglang.ts'
-import { planOf, type Shape } from './shape.ts'
+import { type Shape, streamPlanOf } from './shape.ts'
 import { finalUsage, openingUsage, runningUsage } from './usage.ts'
 
 /** POST /v1/chat/completions. */
 export function answerChat(call: Call): Answer {
-  if (call.isStream) return stream(planOf(shapeOf(call), call))
+  if (call.isStream) return stream(streamPlanOf(shapeOf(call), call))
   return json(bodyOf(call), call.tokens)
 }
 

@@ -3,7 +3,7 @@ import { type Call, created, fingerprint } from './call.ts'
 import { llamaCompletionShape, llamaUsage, timings } from './llamacpp.ts'
 import { rustCompletionShape, rustUsage } from './rust.ts'
 import { sglangCompletionShape, sglangUsage } from './sglang.ts'
-import { planOf, type Shape } from './shape.ts'
+import { type Shape, streamPlanOf } from './shape.ts'
 import { finalUsage, runningUsage } from './usage.ts'
 
 /** POST /v1/completions. A list of prompts multiplies the choices, as it does in vLLM. */
@@ -24,7 +24,7 @@ export function answerCompletion(request: Call): Answer {
       isAscii: call.isAscii,
     })
   }
-  return stream(planOf(shapeOf(call), call))
+  return stream(streamPlanOf(shapeOf(call), call))
 }
 
 function shapeOf(call: Call): Shape {

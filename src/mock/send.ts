@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
-import type { BodyAnswer, Plan, StreamAnswer } from './answer.ts'
+import type { BodyAnswer, StreamAnswer, StreamPlan } from './answer.ts'
 import type { Clock } from './clock.ts'
 import { type MockRecord, now } from './log.ts'
 import type { Settings } from './settings.ts'
@@ -153,7 +153,7 @@ type Events = {
 }
 
 /** Applies the settings that change which events are sent. */
-function eventsOf(plan: Plan, settings: Settings): Events {
+function eventsOf(plan: StreamPlan, settings: Settings): Events {
   const limit = typeof settings.die === 'number' ? settings.die : Number.POSITIVE_INFINITY
   const fails = settings.errorAfter !== null && settings.errorAfter <= plan.tokens
   const tokens = fails ? (settings.errorAfter ?? 0) : plan.tokens

@@ -1,4 +1,4 @@
-import type { Plan } from './answer.ts'
+import type { StreamPlan } from './answer.ts'
 import type { Call } from './call.ts'
 
 /** The events of one dialect and route, cut where the text of a token goes in. */
@@ -18,7 +18,7 @@ export type Shape = {
 }
 
 /** Lays out a whole stream, with everything but the running counts made beforehand. */
-export function planOf(shape: Shape, call: Call): Plan {
+export function streamPlanOf(shape: Shape, call: Call): StreamPlan {
   const choices = Array.from({ length: call.choices }, (_, index) => index)
   const before = choices.map((index) => shape.before(index))
   const plainAfter = choices.map((index) => shape.after(0, index))

@@ -26,7 +26,7 @@ describe.skipIf(!hasBrowser)('plans', PATIENT, () => {
   })
   afterEach(() => ui.closePages())
 
-  async function planOf(name: string): Promise<object> {
+  async function storedPlan(name: string): Promise<object> {
     return (await (await ui.gate.admin(`/plans/${name}`)).json()) as object
   }
 
@@ -67,7 +67,7 @@ describe.skipIf(!hasBrowser)('plans', PATIENT, () => {
     await field(page, 'Output tokens').last().fill('4096')
     await page.getByRole('button', { name: 'Save' }).click()
     await page.getByText('gold is saved').waitFor()
-    expect(await planOf('gold')).toMatchObject({
+    expect(await storedPlan('gold')).toMatchObject({
       limits: { concurrency: 32 },
       budgets: { costPerMonth: 1000 },
       models: ['llama-*', 'qwen'],
@@ -107,7 +107,7 @@ describe.skipIf(!hasBrowser)('plans', PATIENT, () => {
     expect(await field(page, 'Requests at once').inputValue()).toBe('4')
     await page.getByRole('button', { name: 'Save on top of it' }).click()
     await page.getByText('contested is saved').waitFor()
-    expect(await planOf('contested')).toEqual({
+    expect(await storedPlan('contested')).toEqual({
       name: 'contested',
       clients: 0,
       note: 'changed by another',

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Client } from '../../src/core/config/shapes.ts'
-import type { Reply } from '../../src/core/running.ts'
+import type { RunningReply } from '../../src/core/running.ts'
 import { start as startCommand, tollgate } from '../cli/command.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
@@ -44,7 +44,7 @@ describe.each(await findLocalSetups())('$name: what runs', (setup) => {
   }
 
   /** The next object of `tollgate tail --live --json`. */
-  async function look(...args: string[]): Promise<Reply> {
+  async function look(...args: string[]): Promise<RunningReply> {
     const command = startCommand(['tail', '--live', '--json', '--dir', gate.configDir, ...args])
     await until('what runs', () => command.output.stdout.includes('\n'), 20)
     command.child.kill('SIGTERM')

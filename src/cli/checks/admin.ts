@@ -5,16 +5,16 @@ import { type Account, findObstacle } from '../install/accounts.ts'
 import { noneOf } from '../output.ts'
 import { inspect } from '../store/documents.ts'
 import { findKind } from '../store/trust.ts'
-import { type Check, ok, problem, type Subject, warning } from './check.ts'
+import { type Check, type Installation, ok, problem, warning } from './check.ts'
 
 /** Who may call the admin API, whether it may write, and what follows from that. */
-export async function checkAdmin(subject: Subject): Promise<Check[]> {
-  const { configDir, workers } = subject
+export async function checkAdmin(installation: Installation): Promise<Check[]> {
+  const { configDir, workers } = installation
   if ((await findKind(configDir)) === null) return []
-  const tokens = await checkTokens(configDir, subject.nowMs)
+  const tokens = await checkTokens(configDir, installation.nowMs)
   if (workers === null) return tokens
-  const includes = await checkIncludes(subject, workers)
-  return [...tokens, ...includes, ...(await checkWriting(subject, workers))]
+  const includes = await checkIncludes(installation, workers)
+  return [...tokens, ...includes, ...(await checkWriting(installation, workers))]
 }
 
 async function checkTokens(configDir: string, nowMs: number): Promise<Check[]> {
@@ -30,8 +30,8 @@ async function checkTokens(configDir: string, nowMs: number): Promise<Check[]> {
   ]
 }
 
-async function checkWriting(subject: Subject, workers: Account): Promise<Check[]> {
-  const { configDir, nginxDir } = subject
+async function checkWriting(installation: Installation, workers: Account): Promise<Check[]> {
+  const { configDir, nginxDir } = installation
   const { user } = workers
   if ((await findObstacle(workers, configDir, ['write', 'enter'])) !== null) {
     const fix = 'tollgate admin enable lets it write'
@@ -59,7 +59,7 @@ async function checkWriting(subject: Subject, workers: Account): Promise<Check[]
 }
 
 /** Root reads what nginx includes, so that the workers must not write there. */
-async function checkIncludes({ nginxDir }: Subject, workers: Account): Promise<Check[]> {
+async function checkIncludes({ nginxDir }: Installation, workers: Account): Promise<Check[]> {
   const path = join(nginxDir, 'tollgate')
   const isSafe = (await findObstacle(workers, path, ['write', 'enter'])) !== null
   if (isSafe || workers.uid === 0 || !(await isRoots(nginxDir))) return []

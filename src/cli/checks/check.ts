@@ -7,7 +7,7 @@ import type { Nginx } from '../nginx/find.ts'
 export type Check = { name: string; level: 'ok' | 'warning' | 'problem'; message: string }
 
 /** What the checks look at. */
-export type Subject = {
+export type Installation = {
   nginxDir: string
   configDir: string
   stateDir: string

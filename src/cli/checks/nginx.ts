@@ -5,11 +5,11 @@ import { isModuleLoaded } from '../commands/install.ts'
 import { findAll } from '../install/directives.ts'
 import { readAdminListen, testConfiguration } from '../install/installed.ts'
 import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../install/layout.ts'
-import { type Check, ok, problem, type Subject, warning } from './check.ts'
+import { type Check, type Installation, ok, problem, warning } from './check.ts'
 
 /** The versions, the engine, the door, and nginx's own opinion of the configuration. */
-export async function checkNginx(subject: Subject): Promise<Check[]> {
-  const { nginx, configuration } = subject
+export async function checkNginx(installation: Installation): Promise<Check[]> {
+  const { nginx, configuration } = installation
   const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'the njs engine'
   const { isValid, message } = await testConfiguration(nginx.command, configuration)
   return [
@@ -17,13 +17,13 @@ export async function checkNginx(subject: Subject): Promise<Check[]> {
     isValid
       ? ok('configuration', `nginx accepts ${configuration}`)
       : problem('configuration', `nginx refuses ${configuration}:\n${message}`),
-    checkModule(subject),
-    checkDoor(subject),
-    await checkEngine(subject),
+    checkModule(installation),
+    checkDoor(installation),
+    await checkEngine(installation),
   ]
 }
 
-function checkModule({ directives, nginx }: Subject): Check {
+function checkModule({ directives, nginx }: Installation): Check {
   if (isModuleLoaded(directives, nginx)) return ok('module', 'The njs module is loaded')
   return problem(
     'module',
@@ -31,7 +31,7 @@ function checkModule({ directives, nginx }: Subject): Check {
   )
 }
 
-function checkDoor({ site, nginx }: Subject): Check {
+function checkDoor({ site, nginx }: Installation): Check {
   switch (site.admission) {
     case null:
       return problem(
@@ -53,7 +53,7 @@ function checkDoor({ site, nginx }: Subject): Check {
   }
 }
 
-async function checkEngine({ nginxDir, nginx }: Subject): Promise<Check> {
+async function checkEngine({ nginxDir, nginx }: Installation): Promise<Check> {
   const path = join(nginxDir, 'tollgate', 'engine.conf')
   const text = await readFile(path, 'utf8').catch(() => '')
   const engine = /^\s*js_engine\s+qjs\s*;/m.test(text) ? 'qjs' : 'njs'
@@ -66,7 +66,7 @@ async function checkEngine({ nginxDir, nginx }: Subject): Promise<Check> {
 }
 
 /** Which includes the site has. */
-export function checkSite({ site, directives }: Subject): Check[] {
+export function checkSite({ site, directives }: Installation): Check[] {
   const has = (isThere: boolean, name: string, where: string, lack: string) =>
     isThere
       ? ok(name, `${name} is included`)
@@ -107,7 +107,7 @@ function checkMeter(hasUpstream: boolean): Check {
 }
 
 /** Zones that the bundles ask for: one that is missing has them throw. */
-export async function checkZones({ directives, site }: Subject): Promise<Check[]> {
+export async function checkZones({ directives, site }: Installation): Promise<Check[]> {
   if (!site.hasHttp) return []
   const folder = join(packageDir(), 'nginx', 'tollgate')
   const texts = ['http.conf', 'admin.conf'].map((name) => readFile(join(folder, name), 'utf8'))
@@ -128,7 +128,7 @@ export async function checkZones({ directives, site }: Subject): Promise<Check[]
 }
 
 /** Without a bound nginx's workers are killed when the unit stops, and write no line of what runs. */
-export function checkShutdown({ directives }: Subject): Check {
+export function checkShutdown({ directives }: Installation): Check {
   const bound = findAll(directives, 'worker_shutdown_timeout')[0]?.args[0]
   if (bound !== undefined)
     return ok('shutdown', `Streams are ended ${bound} after a stop or reload`)
@@ -140,7 +140,7 @@ export function checkShutdown({ directives }: Subject): Check {
 }
 
 // Whether a proxy stands in front cannot be seen from here.
-function checkRealIp(directives: Subject['directives']): Check[] {
+function checkRealIp(directives: Installation['directives']): Check[] {
   const trusted = findAll(directives, 'set_real_ip_from').map(({ args }) => args[0] ?? '')
   if (trusted.length === 0) return []
   const all = trusted.find((block) => /\/0$/.test(block))
@@ -155,12 +155,12 @@ function checkRealIp(directives: Subject['directives']): Check[] {
 }
 
 /** Whether what is installed is what this package would install. */
-export async function checkFiles(subject: Subject): Promise<Check[]> {
-  const target = join(subject.nginxDir, 'tollgate')
+export async function checkFiles(installation: Installation): Promise<Check[]> {
+  const target = join(installation.nginxDir, 'tollgate')
   if (!existsSync(join(target, 'http.conf'))) {
     return [problem('files', `Nothing is installed in ${target}: run tollgate install`)]
   }
-  const { configDir, stateDir, nginxDir, nginx } = subject
+  const { configDir, stateDir, nginxDir, nginx } = installation
   const adminListen = (await readAdminListen(nginxDir)) ?? LAYOUT_DEFAULTS.adminListen
   const manifest = await readManifest(target)
   const expected = await gatherFiles({

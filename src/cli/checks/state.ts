@@ -8,15 +8,15 @@ import { WORKERS_DIR } from '../install/layout.ts'
 import { count, formatProblem, Refused } from '../output.ts'
 import { readState } from '../serve/foreground.ts'
 import { inspect } from '../store/documents.ts'
-import { type Check, ok, problem, type Subject, warning } from './check.ts'
+import { type Check, type Installation, ok, problem, warning } from './check.ts'
 
 const FILES = ['policy.json', 'clients.json']
 /** Housekeeping looks twice a second, and a large file takes it some more. */
 const LOAD_DELAY_MS_MAX = 5_000
 
 /** Who can read and write what. */
-export async function checkPermissions(subject: Subject): Promise<Check[]> {
-  const { configDir, stateDir, nginxDir, workers } = subject
+export async function checkPermissions(installation: Installation): Promise<Check[]> {
+  const { configDir, stateDir, nginxDir, workers } = installation
   const checks = (await listObstacles({ configDir, stateDir }, workers)).map((message) =>
     problem('permissions', message),
   )
@@ -56,7 +56,7 @@ async function hasMode(path: string, bits: number): Promise<boolean> {
 }
 
 /** policy.json and clients.json themselves. */
-export async function checkConfigurationFiles({ configDir }: Subject): Promise<Check[]> {
+export async function checkConfigurationFiles({ configDir }: Installation): Promise<Check[]> {
   if (!existsSync(configDir)) {
     return [problem('clients', `There is no ${configDir}: run tollgate install`)]
   }
@@ -82,7 +82,7 @@ export async function checkConfigurationFiles({ configDir }: Subject): Promise<C
 }
 
 /** What the running gate has loaded, and whether that is what the files say now. */
-export async function checkLoad({ configDir, stateDir, nowMs }: Subject): Promise<Check> {
+export async function checkLoad({ configDir, stateDir, nowMs }: Installation): Promise<Check> {
   const path = join(stateDir, WORKERS_DIR, 'state.json')
   const state = await readState(stateDir)
   if (state === null) {
@@ -110,7 +110,7 @@ export async function checkLoad({ configDir, stateDir, nowMs }: Subject): Promis
 }
 
 /** Whether the sums over the ledger, which the budgets are taken from, can be kept. */
-export async function checkLedger({ stateDir }: Pick<Subject, 'stateDir'>): Promise<Check[]> {
+export async function checkLedger({ stateDir }: Pick<Installation, 'stateDir'>): Promise<Check[]> {
   const ledger = (await readState(stateDir))?.ledger
   if (!ledger) return []
   const checks: Check[] = []

@@ -4,16 +4,16 @@ import { findAll } from '../install/directives.ts'
 import type { Pass } from '../install/gatesite.ts'
 import { parseUpstream, type Upstream } from '../serve/listen.ts'
 import { listListeners } from '../serve/sockets.ts'
-import { type Check, ok, problem, type Subject, warning } from './check.ts'
+import { type Check, type Installation, ok, problem, warning } from './check.ts'
 
 /** uvicorn closes a connection that was idle for this long. */
 const KEEPALIVE_SECONDS_MAX = 5
 
 /** Each vLLM: does it answer, and can others reach it without going through the gate? */
-export async function checkUpstreams(subject: Subject, named?: string): Promise<Check[]> {
+export async function checkUpstreams(installation: Installation, named?: string): Promise<Check[]> {
   if (named !== undefined) return checkServer(parseUpstream(named))
   const checks: Check[] = []
-  for (const pass of subject.site.passes) {
+  for (const pass of installation.site.passes) {
     checks.push(...checkKeepalive(pass))
     for (const server of pass.servers) {
       const upstream = readServer(pass, server)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { checkAdmin } from '../checks/admin.ts'
-import type { Check, Subject } from '../checks/check.ts'
+import type { Check, Installation } from '../checks/check.ts'
 import { checkFiles, checkNginx, checkShutdown, checkSite, checkZones } from '../checks/nginx.ts'
 import {
   checkConfigurationFiles,
@@ -52,26 +52,26 @@ export function registerDoctor(program: Command): void {
 }
 
 async function doctor(options: DoctorOptions): Promise<void> {
-  const subject = await describeSubject(options)
+  const installation = await describeInstallation(options)
   const checks = [
-    ...(await checkNginx(subject)),
-    ...checkSite(subject),
-    ...(await checkZones(subject)),
-    checkShutdown(subject),
-    ...(await checkFiles(subject)),
-    ...(await checkPermissions(subject)),
-    ...(await checkConfigurationFiles(subject)),
-    ...(await checkAdmin(subject)),
-    await checkLoad(subject),
-    ...(await checkLedger(subject)),
-    ...(await checkUpstreams(subject, options.upstream)),
+    ...(await checkNginx(installation)),
+    ...checkSite(installation),
+    ...(await checkZones(installation)),
+    checkShutdown(installation),
+    ...(await checkFiles(installation)),
+    ...(await checkPermissions(installation)),
+    ...(await checkConfigurationFiles(installation)),
+    ...(await checkAdmin(installation)),
+    await checkLoad(installation),
+    ...(await checkLedger(installation)),
+    ...(await checkUpstreams(installation, options.upstream)),
   ]
   const problems = checks.filter(({ level }) => level === 'problem').length
   print(options.json === true, { ok: problems === 0, checks }, describe(checks))
   if (problems > 0) process.exitCode = 1
 }
 
-async function describeSubject(options: DoctorOptions): Promise<Subject> {
+async function describeInstallation(options: DoctorOptions): Promise<Installation> {
   const served = findServed(options)
   const folders = served ?? chooseFolders(options)
   const { nginxDir } = folders

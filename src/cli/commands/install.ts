@@ -27,7 +27,7 @@ import { print } from '../output.ts'
 import { createConfiguration } from '../serve/demo.ts'
 import { pickAdminPort } from '../serve/listen.ts'
 import { chooseConfigDir } from '../store/dirs.ts'
-import { chooseDoor } from './serve.ts'
+import { requireDoor } from './serve.ts'
 
 type InstallOptions = {
   nginxDir: string
@@ -87,7 +87,7 @@ async function install(options: InstallOptions): Promise<void> {
     stateDir: checkPath(resolve(options.stateDir)),
   }
   const nginx = await findInstalledNginx(options.nginx)
-  const door = chooseDoor(nginx, options.door)
+  const door = requireDoor(nginx, options.door)
   const configuration = await requireConfiguration(nginxDir, nginx.command)
   const directives = await readDirectives(configuration)
   const workers = await findWorkers(nginx.command, configuration, directives)

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Reply } from '../../core/running.ts'
+import type { RunningReply } from '../../core/running.ts'
 import type { Unanswered } from '../ledger/ask.ts'
 import { describeScreen } from '../ledger/screen.ts'
 import { clip, exact, safe, toJson } from '../ledger/text.ts'
 import { count, formatTable, Refused } from '../output.ts'
 
-type Request = Reply['requests'][number]
+type Request = RunningReply['requests'][number]
 
 /** A request, and how fast its answer comes; null where that is not known yet. */
 type Shown = Request & { tokensPerSecond: number | null }
@@ -25,13 +25,13 @@ const RIGHT = [5, 6, 7, 8]
  * with JSON one object a second.
  */
 export async function showLive(
-  look: () => Promise<Reply | Unanswered>,
+  look: () => Promise<RunningReply | Unanswered>,
   client: string | undefined,
   isJson: boolean,
   ending: AbortSignal,
 ): Promise<void> {
   const isScreen = process.stdout.isTTY === true && !isJson
-  const before: Reply[] = []
+  const before: RunningReply[] = []
   do {
     const reply = await look()
     if (ending.aborted) return
@@ -51,7 +51,7 @@ export async function showLive(
 }
 
 /** By what has come since the earliest look that is kept, else since the beginning. */
-function speedOf(request: Request, reply: Reply, before: Reply[]): number | null {
+function speedOf(request: Request, reply: RunningReply, before: RunningReply[]): number | null {
   const tokens = request.completionTokens
   if (tokens === undefined) return null
   const look = before.find(({ requests }) => requests.some(({ id }) => id === request.id))
@@ -61,7 +61,7 @@ function speedOf(request: Request, reply: Reply, before: Reply[]): number | null
   return seconds > 0 ? Math.max(0, tokens - earlier) / seconds : null
 }
 
-function describe(shown: Shown[], reply: Reply, client: string | undefined): string {
+function describe(shown: Shown[], reply: RunningReply, client: string | undefined): string {
   const { width } = describeScreen()
   const speed = shown.reduce((sum, { tokensPerSecond }) => sum + (tokensPerSecond ?? 0), 0)
   const streams = shown.filter(({ stream }) => stream).length

@@ -46,7 +46,7 @@ type ServeOptions = {
 }
 
 /** What is settled before anything is started. */
-type Plan = {
+type ServePlan = {
   listen: Listen
   upstream: Upstream | null
   upstreamKey: string | undefined
@@ -105,7 +105,7 @@ export function registerServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   const plan = await makePlan(options)
   const nginx = await provideNginx(options)
-  const door = chooseDoor(nginx, options.door)
+  const door = requireDoor(nginx, options.door)
   await makeFolder(plan)
   await createConfiguration(plan.dir, './nginx/tollgate')
   const key = await prepareDemo(plan.dir, Date.now())
@@ -129,7 +129,7 @@ async function serve(options: ServeOptions): Promise<void> {
 }
 
 /** Whatever can be wrong with the options, before anything is downloaded, written or started. */
-async function makePlan(options: ServeOptions): Promise<Plan> {
+async function makePlan(options: ServeOptions): Promise<ServePlan> {
   const listen = await claim(parseListen(options.listen))
   const upstream = options.upstream === undefined ? null : parseUpstream(options.upstream)
   const dir = checkPath(resolve(options.dir ?? '.tollgate'))
@@ -149,7 +149,7 @@ function takeUpstreamKey(): string | undefined {
   )
 }
 
-async function makeFolder({ dir, runDir }: Plan): Promise<void> {
+async function makeFolder({ dir, runDir }: ServePlan): Promise<void> {
   await mkdir(runDir, { recursive: true, mode: 0o700 })
   await mkdir(join(dir, WORKERS_DIR), { recursive: true, mode: 0o700 })
   const other = await claimFolder(runDir)
@@ -174,7 +174,7 @@ async function provideNginx(options: ServeOptions): Promise<Nginx> {
 }
 
 /** The wanted door, or the one that is best for this nginx. Refuses one that it does not have. */
-export function chooseDoor(nginx: Nginx, wanted: Door | undefined): Door {
+export function requireDoor(nginx: Nginx, wanted: Door | undefined): Door {
   if (wanted !== 'access' || nginx.door === 'access') return wanted ?? nginx.door
   const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'the njs engine'
   throw new Refused(
@@ -185,7 +185,7 @@ export function chooseDoor(nginx: Nginx, wanted: Door | undefined): Door {
 
 /** Writes everything below nginx/ of the folder, and has nginx check it. */
 async function configure(
-  plan: Plan,
+  plan: ServePlan,
   upstream: Upstream,
   nginx: Nginx,
   door: Door,
@@ -232,7 +232,7 @@ async function configure(
   return start
 }
 
-function folders({ dir }: Plan, upstream: Upstream): string[] {
+function folders({ dir }: ServePlan, upstream: Upstream): string[] {
   return upstream.socketPath === null ? [dir] : [dir, dirname(upstream.socketPath)]
 }
 

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { QUESTION_FILE, type Question, REPLY_FILE, type Reply } from '../../core/running.ts'
+import { QUESTION_FILE, type Question, REPLY_FILE, type RunningReply } from '../../core/running.ts'
 import { replaceFile } from '../store/atomic.ts'
 import { readTrusted } from '../store/trust.ts'
 import type { Place } from './place.ts'
@@ -25,7 +25,10 @@ export type Unanswered = { problem: string; isSilent?: true }
  * Asks the running nginx what runs, and how much of their limits some subjects have taken: through a
  * file beside the ledger, which the housekeeping answers in its own folder (src/edge/running/ask.ts).
  */
-export async function ask(place: Place, subjects: string[]): Promise<Reply | Unanswered> {
+export async function askGate(
+  place: Place,
+  subjects: string[],
+): Promise<RunningReply | Unanswered> {
   if (!existsSync(join(dirname(place.balance), STATE_FILE))) return NOBODY
   const path = join(dirname(place.ledger), QUESTION_FILE)
   const question: Question = { id: randomUUID(), subjects }
@@ -53,7 +56,7 @@ function writeQuestion(path: string, text: string): Promise<void> {
 }
 
 /** Null where there is none yet. The folder belongs to the workers: what is no reply is not one. */
-async function readReply(path: string): Promise<Reply | null> {
+async function readReply(path: string): Promise<RunningReply | null> {
   try {
     const reply = JSON.parse((await readTrusted(path)) ?? 'null')
     return typeof reply?.id === 'string' && Array.isArray(reply.requests) ? reply : null

@@ -68,7 +68,7 @@ export async function requireFile(path: string): Promise<LedgerFile> {
  * Opens a file that was listed. A rotation gives the names to other files, so that lines would be
  * read twice or not at all.
  */
-export async function openFile(file: LedgerFile): Promise<FileHandle> {
+export async function openLedgerFile(file: LedgerFile): Promise<FileHandle> {
   const handle = await open(file.path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return null
     throw error

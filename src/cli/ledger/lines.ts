@@ -1,6 +1,6 @@
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { type LedgerFile, openFile } from './files.ts'
+import { type LedgerFile, openLedgerFile } from './files.ts'
 import type { Progress } from './progress.ts'
 
 /** What is made of each line: its text without the newline, or null for one that is too long. */
@@ -43,7 +43,7 @@ export async function readLines(
   const start = file.isGzip ? 0 : from
   const end = file.isGzip ? file.bytes : Math.min(file.bytes, to)
   if (end <= start) return { ...splitter.end(), bytes: start, broken: null }
-  const handle = await openFile(file)
+  const handle = await openLedgerFile(file)
   const source = handle.createReadStream({ start, end: end - 1, highWaterMark: CHUNK_BYTES })
   source.on('data', (chunk) => progress.advance(chunk.length))
   let position = start

@@ -21,7 +21,7 @@ import {
   addRow,
   type Batch,
   boundName,
-  clientOf,
+  clientInRow,
   gather,
   hourOf,
   isKept,
@@ -59,10 +59,10 @@ function bound(windows: Windows): Windows {
     const clients = new Map<string, number>()
     let count = 0
     for (const [name, sums] of Object.entries(rows)) {
-      const allowed = boundName(name, clients.get(clientOf(name)) ?? 0, count)
+      const allowed = boundName(name, clients.get(clientInRow(name)) ?? 0, count)
       if (bounded[window]?.[allowed] === undefined) {
         count++
-        const client = clientOf(allowed)
+        const client = clientInRow(allowed)
         clients.set(client, (clients.get(client) ?? 0) + 1)
       }
       addRow(bounded, window, allowed, sums)

@@ -1,7 +1,7 @@
 import type { Client, Policy } from '../../core/config/shapes.ts'
 import { addBalance, type Balance, emptyBalance, todayOf } from '../../core/ledger/fold.ts'
 import { type ClientBalance, collectLimited, describeBalance } from '../../core/limits/standing.ts'
-import { ask } from './ask.ts'
+import { askGate } from './ask.ts'
 import { readBalance } from './balancefile.ts'
 import { listLedger } from './files.ts'
 import type { Place } from './place.ts'
@@ -19,11 +19,11 @@ export async function readStanding(
   const limited = collectLimited(name, client, policy)
   const ids = limited.map(({ id }) => id)
   const { used, notices } = await readUsed(place, ids, nowMs)
-  const reply = await ask(place, ids)
+  const reply = await askGate(place, ids)
   if ('problem' in reply) notices.push(`What is reserved is not shown: ${reply.problem}`)
   const taken = 'problem' in reply ? {} : reply.subjects
-  const figures = { used: (id: string) => used.get(id), taken: (id: string) => taken[id] }
-  return describeBalance(name, client, policy, limited, figures, notices, nowMs)
+  const counts = { used: (id: string) => used.get(id), taken: (id: string) => taken[id] }
+  return describeBalance(name, client, policy, limited, counts, notices, nowMs)
 }
 
 /** What these subjects have used, from balance.json and all lines that are not in it yet. */

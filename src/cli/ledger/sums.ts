@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createGunzip } from 'node:zlib'
 import type { BalanceFile, Mark } from '../../core/ledger/balancefile.ts'
-import { type Balance, readLine, type Sums, subjectsOf, usedOf } from '../../core/ledger/fold.ts'
+import { type Balance, readLine, type Sums, subjectsOf, sumsOf } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
 import { dayOf, monthOf } from '../../core/limits/counters.ts'
 import { parseTime } from '../../core/time.ts'
 import type { Windows } from '../../core/usage/rows.ts'
-import { type LedgerFile, openFile } from './files.ts'
+import { type LedgerFile, openLedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
 import type { Progress } from './progress.ts'
 import { createRows } from './rows.ts'
@@ -34,7 +34,7 @@ export function createFold(nowMs: number) {
   let lines = 0
   let skipped = 0
   const addLine = (line: LedgerLine, timeMs: number): void => {
-    const used = usedOf(line)
+    const used = sumsOf(line)
     rows.add(line, timeMs, used)
     const [day, month] = [dayOf(timeMs), monthOf(timeMs)]
     for (const name of subjectsOf(line)) {
@@ -44,8 +44,8 @@ export function createFold(nowMs: number) {
         subjects.set(name, balance)
       }
       addTo(balance.all, used)
-      if (day >= today) addWindow(balance.days, day, used)
-      if (month >= thisMonth) addWindow(balance.months, month, used)
+      if (day >= today) addPeriod(balance.days, day, used)
+      if (month >= thisMonth) addPeriod(balance.months, month, used)
     }
   }
   return {
@@ -63,10 +63,10 @@ export function createFold(nowMs: number) {
   }
 }
 
-function addWindow(windows: { [window: string]: Sums }, window: number, more: Sums): void {
-  const sums = windows[window] ?? [0, 0, 0]
+function addPeriod(periods: { [period: string]: Sums }, period: number, more: Sums): void {
+  const sums = periods[period] ?? [0, 0, 0]
   addTo(sums, more)
-  windows[window] = sums
+  periods[period] = sums
 }
 
 function addTo(sums: Sums, more: Sums): void {
@@ -122,7 +122,7 @@ export async function headOf(file: LedgerFile): Promise<string | null> {
 }
 
 async function firstBytes(file: LedgerFile): Promise<Buffer> {
-  const source = (await openFile(file)).createReadStream({ end: HEAD_BYTES_MAX - 1 })
+  const source = (await openLedgerFile(file)).createReadStream({ end: HEAD_BYTES_MAX - 1 })
   const stream = file.isGzip ? source.pipe(createGunzip()) : source
   const pieces: Buffer[] = []
   try {

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 /** The parts of an unpacked nginx, as absolute paths. */
-export type Layout = { command: string[]; module: string }
+export type Unpacked = { command: string[]; module: string }
 
 // Where Debian's and Ubuntu's libraries lie, per Node's name of the processor.
 const TRIPLETS: Record<string, string> = {
@@ -15,7 +15,7 @@ const TRIPLETS: Record<string, string> = {
  * through the unpacked dynamic loader, with the unpacked libraries, since both are usually newer
  * than this machine's. Throws an error that names what is missing.
  */
-export async function readLayout(root: string): Promise<Layout> {
+export async function readLayout(root: string): Promise<Unpacked> {
   const command = await readProgram(root, 'nginx')
   const module = await findFile([join(root, 'usr/lib/nginx/modules')], /^ngx_http_js_module\.so$/)
   return { command, module }

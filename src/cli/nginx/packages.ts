@@ -2,7 +2,7 @@ import { chmod, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/p
 import { join } from 'node:path'
 import lockfile from 'proper-lockfile'
 import { download, NGINX_PACKAGES, type Suite, unpack } from './apt.ts'
-import { type Layout, readLayout, readStamp } from './layout.ts'
+import { readLayout, readStamp, type Unpacked } from './layout.ts'
 import { findMirror, readDistribution } from './mirror.ts'
 import { probe } from './probe.ts'
 import type { Nginx, World } from './types.ts'
@@ -138,7 +138,7 @@ function folderOf(suite: Suite, cacheDir: string): string {
   return join(cacheDir, 'nginx', nameOf(suite))
 }
 
-function describe(suite: Suite, layout: Layout, versions: Versions): Nginx {
+function describe(suite: Suite, layout: Unpacked, versions: Versions): Nginx {
   const { command, module } = layout
   const door = chooseDoor(versions)
   return {

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /** What the probe's handler answers from inside nginx. */
-export type Answer = { nginx: string; njs: string; digest: string }
+export type ProbeAnswer = { nginx: string; njs: string; digest: string }
 /** An answer, or why there is none, as the second half of a sentence. */
-export type Attempt = { answer: Answer } | { reason: string }
+export type Attempt = { answer: ProbeAnswer } | { reason: string }
 
 type Watch = { reason: string | null; done: Promise<void> }
 

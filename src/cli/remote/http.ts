@@ -3,7 +3,7 @@ import { request as requestTls } from 'node:https'
 import { text } from 'node:stream/consumers'
 import { describeError } from '../ask.ts'
 import { Refused } from '../output.ts'
-import { describeProblem, locate, type Problem } from './problems.ts'
+import { describeProblem, locate, type RemoteProblem } from './problems.ts'
 import type { AdminTarget } from './target.ts'
 
 /** One call of the admin API. */
@@ -28,10 +28,10 @@ export async function call(target: AdminTarget, wanted: AdminCall): Promise<Admi
 /** What the API refused: a caller may know better what to do with it. */
 export class ProblemReply extends Refused {
   status: number
-  problem: Problem
+  problem: RemoteProblem
 
   constructor(target: AdminTarget, { method }: AdminCall, reply: AdminReply) {
-    const problem = reply.body as Problem
+    const problem = reply.body as RemoteProblem
     super(describeProblem(target.url, method, problem), (problem.problems ?? []).map(locate))
     this.status = reply.status
     this.problem = problem

@@ -1,13 +1,14 @@
-import type { Problem as PathProblem } from '../../core/config/shapes.ts'
+import type { ProblemBody } from '../../core/admin/types.ts'
+import type { Problem } from '../../core/config/shapes.ts'
 import type { FileProblem } from '../store/source.ts'
 
-/** What the admin API says when it refuses (RFC 9457). */
-export type Problem = { type?: string; title?: string; detail?: string; problems?: PathProblem[] }
+/** What the admin API says when it refuses; of what stands there instead of it, nothing is sure. */
+export type RemoteProblem = Partial<ProblemBody>
 
 const TOKEN = 'tollgate admin token create NAME --role'
 
 /** The reason, and the fix where the reason does not name it, for a person at another machine. */
-export function describeProblem(url: string, method: string, problem: Problem): string {
+export function describeProblem(url: string, method: string, problem: RemoteProblem): string {
   const detail = problem.detail || problem.title || 'it does not say why'
   switch (nameOf(problem)) {
     case 'unauthorized':
@@ -30,12 +31,12 @@ export function describeProblem(url: string, method: string, problem: Problem): 
 }
 
 /** `unknown-client` of `/problems/unknown-client`; empty when it has none. */
-export function nameOf(problem: Problem): string {
+export function nameOf(problem: RemoteProblem): string {
   return /^\/problems\/([a-z0-9-]+)$/.exec(problem.type ?? '')?.[1] ?? ''
 }
 
 /** `clients.json: clients.app.plan`, as the gate says it, as the file and the path in it. */
-export function locate({ path, message }: PathProblem): FileProblem {
+export function locate({ path, message }: Problem): FileProblem {
   const parts = /^((?:policy|clients)\.json)(?:: ?(.*))?$/.exec(path)
   if (parts) return { file: parts[1] ?? '', path: parts[2] ?? '', message }
   return { file: path.startsWith('clients') ? 'clients.json' : 'policy.json', path, message }

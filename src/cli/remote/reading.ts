@@ -1,6 +1,6 @@
 import type { Client, Policy, Problem } from '../../core/config/shapes.ts'
 import { NANOS } from '../../core/limits/cost.ts'
-import type { Reply } from '../../core/running.ts'
+import type { RunningReply } from '../../core/running.ts'
 import { Refused } from '../output.ts'
 import type { Inspection } from '../store/documents.ts'
 import type { FileProblem } from '../store/source.ts'
@@ -11,7 +11,7 @@ import { clientOf, policyOf, type RemoteClient, type RemoteKey } from './shapes.
 import { orNull, pathOf, readAll, type Wire } from './wire.ts'
 
 /** A request as GET /running tells it: with times and costs in the form of the whole API. */
-type RemoteRequest = Omit<Reply['requests'][number], 'atMs'> & { startedAt: string }
+type RemoteRequest = Omit<RunningReply['requests'][number], 'atMs'> & { startedAt: string }
 
 export async function readPolicy(wire: Wire): Promise<Policy> {
   return policyOf((await wire.get<Policy>('/policy')).body)
@@ -69,8 +69,8 @@ function broken(problems: FileProblem[]): Inspection {
   return { clients: { version: 1, clients: {} }, policy: { version: 1 }, problems, missing: [] }
 }
 
-export async function running(wire: Wire): Promise<Reply> {
-  const { body } = await wire.get<Omit<Reply, 'requests'> & { requests: RemoteRequest[] }>(
+export async function running(wire: Wire): Promise<RunningReply> {
+  const { body } = await wire.get<Omit<RunningReply, 'requests'> & { requests: RemoteRequest[] }>(
     '/running',
   )
   const requests = body.requests.map(({ startedAt, ...request }) => ({

@@ -15,7 +15,7 @@ type Row = Partial<Record<Exclude<keyof Totals, 'costNanos' | 'isEstimated'>, nu
   estimated?: boolean
 }
 
-type Answer = { isPartial?: boolean; since: string; until: string; rows: Row[] }
+type UsageAnswer = { isPartial?: boolean; since: string; until: string; rows: Row[] }
 
 /** What stands for all names that were too many to keep. */
 const OTHER = '(other)'
@@ -36,7 +36,7 @@ export async function readUsage(
   if (period.sinceMs !== null) query.set('since', formatTime(period.sinceMs))
   if (period.untilMs !== null) query.set('until', formatTime(period.untilMs))
   if (client !== undefined) query.set('client', client)
-  const { body } = await wire.get<Answer>(`/usage?${query}`)
+  const { body } = await wire.get<UsageAnswer>(`/usage?${query}`)
   const grouped = noGroups()
   for (const row of body.rows) {
     const totals = totalsOf(row)

@@ -18,7 +18,7 @@ import {
   importKeys,
   refusePlan,
 } from '../../core/config/imports.ts'
-import { ask } from '../ledger/ask.ts'
+import { askGate } from '../ledger/ask.ts'
 import { findPlace, type Place } from '../ledger/place.ts'
 import { sumUp } from '../ledger/report.ts'
 import { readStanding } from '../ledger/standing.ts'
@@ -74,7 +74,7 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
       const { ledger } = findPlace(folder, named)
       return { ledger, period: wanted.period, ...(await sumUp(ledger, wanted)) }
     },
-    running: (ledger) => ask(findPlace(folder, ledger), []),
+    running: (ledger) => askGate(findPlace(folder, ledger), []),
     tail: ({ ledger, ...question }, listener, ending) =>
       tailFile(findPlace(folder, ledger).ledger, question, listener, ending),
     status: () => readStatus(findPlace(folder, undefined)),
@@ -102,7 +102,7 @@ async function readStatus(place: Place): Promise<Status> {
   if (state === null) {
     throw new Refused(`No gate has written its state into ${folder} yet: is nginx running?`)
   }
-  const reply = await ask(place, [])
+  const reply = await askGate(place, [])
   if (!('problem' in reply)) return state
   const alert: Alert = reply.isSilent
     ? {

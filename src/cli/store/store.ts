@@ -4,7 +4,7 @@ import type { Imported, ImportedKey, ImportMode } from '../../core/config/import
 import type { LoadState } from '../../core/config/record.ts'
 import type { Client, Clients, Key, Policy } from '../../core/config/shapes.ts'
 import type { ClientBalance } from '../../core/limits/standing.ts'
-import type { Reply } from '../../core/running.ts'
+import type { RunningReply } from '../../core/running.ts'
 import type { Unanswered } from '../ledger/ask.ts'
 import type { Entry } from '../ledger/line.ts'
 import type { Period } from '../ledger/period.ts'
@@ -81,7 +81,7 @@ export type Store = {
   balance(name: string, ledger: string | undefined): Promise<ClientBalance>
   usage(question: UsageQuestion): Promise<Usage>
   /** What runs right now. */
-  running(ledger: string | undefined): Promise<Reply | Unanswered>
+  running(ledger: string | undefined): Promise<RunningReply | Unanswered>
   /** Tells of requests as they end, until `ending`. */
   tail(question: TailQuestion, listener: TailListener, ending: AbortSignal): Promise<void>
   status(): Promise<Status>

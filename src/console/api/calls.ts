@@ -1,6 +1,6 @@
 import { mergePatch } from '../../core/admin/patch.ts'
 import type { Budgets, Grant, Limits, Problem } from '../../core/config/shapes.ts'
-import { type Answer, call, withQuery } from './http.ts'
+import { call, type Fetched, withQuery } from './http.ts'
 import type {
   AuditEntry,
   Balance,
@@ -48,7 +48,7 @@ export async function listBalances(page: Page, signal: AbortSignal) {
   return (await call<{ balances: Balance[]; next: string | null }>(path, { signal })).body
 }
 
-export function getClient(name: string, signal?: AbortSignal): Promise<Answer<ClientDetail>> {
+export function getClient(name: string, signal?: AbortSignal): Promise<Fetched<ClientDetail>> {
   return call<ClientDetail>(pathOf(name), signal ? { signal } : {})
 }
 
@@ -92,7 +92,7 @@ export async function listPlans(signal: AbortSignal): Promise<Plan[]> {
   return (await call<{ plans: Plan[] }>('/plans', { signal })).body.plans
 }
 
-export function getPlan(name: string, signal?: AbortSignal): Promise<Answer<Plan>> {
+export function getPlan(name: string, signal?: AbortSignal): Promise<Fetched<Plan>> {
   return call<Plan>(planPath(name), signal ? { signal } : {})
 }
 
@@ -102,7 +102,7 @@ export async function createPlan(name: string, fields: Grant): Promise<void> {
 }
 
 /** The API has no PATCH of plans: the patch is made here, onto what it was based on. */
-export async function patchPlan(base: Answer<Plan>, patch: MergePatch): Promise<void> {
+export async function patchPlan(base: Fetched<Plan>, patch: MergePatch): Promise<void> {
   const { name, clients: _, ...fields } = base.body
   const headers = { 'if-match': base.etag }
   await call(planPath(name), { method: 'PUT', headers, body: mergePatch(fields, patch) })
@@ -112,7 +112,7 @@ export async function removePlan(name: string, etag: string): Promise<void> {
   await call(planPath(name), { method: 'DELETE', headers: { 'if-match': etag } })
 }
 
-export function getPolicy(signal?: AbortSignal): Promise<Answer<PolicyDocument>> {
+export function getPolicy(signal?: AbortSignal): Promise<Fetched<PolicyDocument>> {
   return call<PolicyDocument>('/policy', signal ? { signal } : {})
 }
 

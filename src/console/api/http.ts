@@ -1,7 +1,7 @@
 import { endSession, token } from '../session.ts'
 import { ApiProblem, readProblem } from './problem.ts'
 
-export type Answer<T> = { body: T; etag: string; status: number }
+export type Fetched<T> = { body: T; etag: string; status: number }
 
 export type CallOptions = {
   method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -17,7 +17,7 @@ export type CallOptions = {
  * Calls the admin API. A token that is not taken any more ends the session; every other answer that is
  * no success is thrown as an ApiProblem.
  */
-export async function call<T>(path: string, options: CallOptions = {}): Promise<Answer<T>> {
+export async function call<T>(path: string, options: CallOptions = {}): Promise<Fetched<T>> {
   const response = await send(path, options)
   const text = await response.text()
   if (!response.ok) {

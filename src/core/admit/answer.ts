@@ -2,7 +2,7 @@ import type { Ticket } from './admit.ts'
 import { type Refusal, type Told, tell } from './outcome.ts'
 
 /** An error of the gate's own, ready to be sent. Header names are in lower case. */
-export type Answer = { status: number; headers: { [name: string]: string }; body: string }
+export type RefusalAnswer = { status: number; headers: { [name: string]: string }; body: string }
 
 /**
  * The longest wait a caller is told. One official SDK sleeps as long as it is told to, another one
@@ -15,7 +15,7 @@ const RETRY_MS_MAX = 60000
  *
  * `status` overrides the usual one of the outcome (nginx's own 502 or 431); 0 leaves it.
  */
-export function answerRefusal(ticket: Ticket, status: number, requestId: string): Answer {
+export function answerRefusal(ticket: Ticket, status: number, requestId: string): RefusalAnswer {
   const told = tell(ticket.outcome as Refusal)
   const headers: { [name: string]: string } = { 'content-type': 'application/json' }
   let message = ticket.message || told.message

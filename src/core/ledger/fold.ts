@@ -78,7 +78,7 @@ function parse(text: string, isWhole: boolean): FoundLine {
 }
 
 /** What one line adds to the sums of each of its subjects. */
-export function usedOf(line: LedgerLine): Sums {
+export function sumsOf(line: LedgerLine): Sums {
   const tokens = amount(line.promptTokens) + amount(line.completionTokens)
   // A line of `tollgate ledger compact` stands for many.
   const many = line as { summary?: unknown; requests?: unknown }
@@ -112,7 +112,7 @@ function addLine(folded: Folded, line: LedgerLine, timeMs: number, freshMs: numb
   if (!batch || batch.hour !== hour || batch.isFresh !== isFresh || batch.isSummary !== isSummary) {
     batch = batchOf(folded.batches, hour, isSummary, isFresh)
   }
-  gather(batch, line, usedOf(line), isSummary)
+  gather(batch, line, sumsOf(line), isSummary)
   if (isFresh) tallyLine(folded.tally, line)
 }
 
@@ -134,9 +134,9 @@ function addRow(subjects: Folded['subjects'], row: Gathered, hour: number, nowMs
   })
 }
 
-function addWithin(windows: Windows, window: string | number, more: Sums): void {
-  const sums: Sums = windows[window] || [0, 0, 0]
-  windows[window] = sums
+function addWithin(periods: Periods, period: string | number, more: Sums): void {
+  const sums: Sums = periods[period] || [0, 0, 0]
+  periods[period] = sums
   addTo(sums, more)
 }
 
@@ -162,21 +162,21 @@ export function todayOf(nowMs: number): Today {
 /** Adds `more` to a balance in place, and takes the days and months out of it that are over. */
 export function addBalance(balance: Balance, more: Balance, today: Today): void {
   addTo(balance.all, more.all)
-  addWindows(balance.days, more.days, today.day)
-  addWindows(balance.months, more.months, today.month)
+  addPeriods(balance.days, more.days, today.day)
+  addPeriods(balance.months, more.months, today.month)
 }
 
-type Windows = { [window: string]: Sums }
+type Periods = { [period: string]: Sums }
 
-function addWindows(windows: Windows, more: Windows, first: number): void {
-  const over = Object.keys(windows)
+function addPeriods(periods: Periods, more: Periods, first: number): void {
+  const over = Object.keys(periods)
   for (let i = 0; i < over.length; i++) {
-    const window = over[i] as string
-    if (Number(window) < first) delete windows[window]
+    const period = over[i] as string
+    if (Number(period) < first) delete periods[period]
   }
   const added = Object.keys(more)
   for (let i = 0; i < added.length; i++) {
-    const window = added[i] as string
-    addWithin(windows, window, more[window] as Sums)
+    const period = added[i] as string
+    addWithin(periods, period, more[period] as Sums)
   }
 }

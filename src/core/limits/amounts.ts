@@ -5,7 +5,7 @@ import { type LimitRefusal, tellNever } from './refusal.ts'
 import type { Demand } from './types.ts'
 
 /** What a request is going to reserve. `denied`: it can never fit. */
-export type Plan = { amounts: Amounts; denied?: LimitRefusal; outputCeiling?: number }
+export type Reservation = { amounts: Amounts; denied?: LimitRefusal; outputCeiling?: number }
 
 /** Cost is rounded to whole nano-units: up to here it is rounded down. */
 const ROUNDED_DOWN = 0.49
@@ -17,9 +17,9 @@ const STREAM_TOKENS = 64
 const NANOS_PER_PRICE = 1000
 
 /** How much the request takes of each kind; `levels` is what is taken already. */
-export function planOf(demand: Demand, checks: Check[], levels: number[]): Plan {
+export function reservationOf(demand: Demand, checks: Check[], levels: number[]): Reservation {
   const amounts: Amounts = { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
-  const plan: Plan = { amounts }
+  const plan: Reservation = { amounts }
   if (!demand.isMetered) {
     // What it is going to cost only the answer tells.
     if (demand.isCharged) amounts.r = amounts.R = 1

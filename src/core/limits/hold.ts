@@ -123,7 +123,7 @@ export function settleHold(
     const kind = move.charAt(0) as keyof Amounts
     const held = hold.amounts[kind]
     if (isWindow(move)) {
-      if (kind !== 'q') settleWindow(zones, hold, move, usedOf(kind, used) - held, endMs)
+      if (kind !== 'q') settleWindow(zones, hold, move, tokensIn(kind, used) - held, endMs)
     } else if (held && !isGone) {
       heldSteps(hold.pid, move, -held).forEach((step) => {
         shiftSafely(zones, step)
@@ -132,7 +132,7 @@ export function settleHold(
   })
 }
 
-function usedOf(kind: string, used: { input: number; output: number }): number {
+function tokensIn(kind: string, used: { input: number; output: number }): number {
   return (kind === 'o' ? 0 : used.input) + (kind === 'i' ? 0 : used.output)
 }
 

@@ -1,4 +1,4 @@
-import { kindOf, type Plan, planOf } from './amounts.ts'
+import { kindOf, type Reservation, reservationOf } from './amounts.ts'
 import { type Check, checksOf, isWindow, levelOf, usedOf, waitOf } from './check.ts'
 import { BIRTH_COUNTER, EVERYBODY, minuteOf } from './counters.ts'
 import {
@@ -65,7 +65,7 @@ export function reserve(zones: Zones, demand: Demand): Reserved | LimitRefusal {
   }
   for (let left = TRIES; ; left--) {
     const levels = askAll(zones, checks, demand.nowMs)
-    const plan = planOf(demand, checks, levels)
+    const plan = reservationOf(demand, checks, levels)
     if (!demand.isShadow && (plan.denied || isAnyOver(zones, demand, checks, plan, levels))) {
       const asked = judge(zones, demand, checks, plan, levels, false)
       if (asked.refusal) return asked.refusal
@@ -163,7 +163,7 @@ function judge(
   zones: Zones,
   demand: Demand,
   checks: Check[],
-  plan: Plan,
+  plan: Reservation,
   levels: number[],
   isMoved: boolean,
 ): Verdict {
@@ -209,7 +209,7 @@ function isAnyOver(
   zones: Zones,
   demand: Demand,
   checks: Check[],
-  plan: Plan,
+  plan: Reservation,
   levels: number[],
 ): boolean {
   return checks.some((check, i) =>
@@ -245,7 +245,7 @@ function admitted(
   demand: Demand,
   checks: Check[],
   moves: string[],
-  plan: Plan,
+  plan: Reservation,
   verdict: Verdict,
 ): Reserved {
   const hold: Hold = {

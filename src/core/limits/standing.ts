@@ -4,7 +4,7 @@ import type { Budgets, Client, Key, Limits, Policy } from '../config/shapes.ts'
 import type { Balance } from '../ledger/fold.ts'
 import { NANOS } from './cost.ts'
 import { dayOf, monthOf, subjectName } from './counters.ts'
-import type { Taken } from './taken.ts'
+import type { LimitsTaken } from './taken.ts'
 
 /*
  * What of its limits and budgets a client has used, and what is left: as `tollgate balance --json` prints
@@ -56,9 +56,9 @@ export type ClientBalance = {
 }
 
 /** What is known of the subjects, by their names as in subjectName(). */
-export type Figures = {
+export type SubjectCounts = {
   used(id: string): Balance | undefined
-  taken(id: string): Taken | undefined
+  taken(id: string): LimitsTaken | undefined
 }
 
 const DAY_MS = 86400000
@@ -85,7 +85,7 @@ export function describeBalance(
   client: Client,
   policy: Policy,
   limited: Limited[],
-  figures: Figures,
+  counts: SubjectCounts,
   notices: string[],
   nowMs: number,
 ): ClientBalance {
@@ -99,7 +99,7 @@ export function describeBalance(
     shadow: shadow === true,
     time: new Date(nowMs).toISOString(),
     subjects: limited.map((one) =>
-      describeSubject(one, figures.used(one.id), figures.taken(one.id), nowMs),
+      describeSubject(one, counts.used(one.id), counts.taken(one.id), nowMs),
     ),
     notices,
   }
@@ -108,7 +108,7 @@ export function describeBalance(
 function describeSubject(
   one: Limited,
   used: Balance | undefined,
-  taken: Taken | undefined,
+  taken: LimitsTaken | undefined,
   nowMs: number,
 ): Subject {
   const budgets = one.budgets || {}
@@ -127,7 +127,7 @@ function describeSubject(
   }
 }
 
-function describeRates(limits: Limits, taken: Taken | undefined): Rate[] {
+function describeRates(limits: Limits, taken: LimitsTaken | undefined): Rate[] {
   return (Object.keys(limits) as (keyof Limits)[]).map((limit) => {
     const value = limits[limit] || 0
     const now = taken ? taken[limit === 'concurrency' ? 'inFlight' : limit] : null
@@ -136,17 +136,17 @@ function describeRates(limits: Limits, taken: Taken | undefined): Rate[] {
 }
 
 function hasUse(budget: BudgetName, used: Balance | undefined, nowMs: number): boolean {
-  return budget.startsWith('tokens') || usedOf(budget, used, nowMs) > 0
+  return budget.startsWith('tokens') || usedOfBudget(budget, used, nowMs) > 0
 }
 
 function describeStanding(
   budget: BudgetName,
   limit: number | undefined,
   balance: Balance | undefined,
-  taken: Taken | undefined,
+  taken: LimitsTaken | undefined,
   nowMs: number,
 ): Standing {
-  const used = usedOf(budget, balance, nowMs)
+  const used = usedOfBudget(budget, balance, nowMs)
   const isCost = budget.startsWith('cost')
   const unit = isCost ? NANOS : 1
   const held = taken ? (isCost ? taken.heldCost : taken.heldTokens) : null
@@ -162,7 +162,7 @@ function describeStanding(
 }
 
 /** Tokens, or cost in nano-units, of the running day or month. */
-function usedOf(budget: BudgetName, balance: Balance | undefined, nowMs: number): number {
+function usedOfBudget(budget: BudgetName, balance: Balance | undefined, nowMs: number): number {
   if (!balance) return 0
   const isDay = budget.endsWith('Day')
   const sums = isDay ? balance.days[dayOf(nowMs)] : balance.months[monthOf(nowMs)]

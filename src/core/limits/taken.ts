@@ -3,7 +3,7 @@ import type { CounterKind, HeldKind } from './counters.ts'
 import type { Zones } from './types.ts'
 
 /** How much of its limits is taken by a subject right now; 0 also where it has no such limit. */
-export type Taken = {
+export type LimitsTaken = {
   inFlight: number
   heldTokens: number
   /** Nano-units. */
@@ -15,7 +15,7 @@ export type Taken = {
 }
 
 /** How much of its limits a subject has taken right now, by its id in the counters. */
-export function takenOf(zones: Zones, id: string, nowMs: number): Taken {
+export function takenOf(zones: Zones, id: string, nowMs: number): LimitsTaken {
   const level = (kind: CounterKind | HeldKind) => {
     const check = checkOf(kind + id, nowMs)
     const zone = check.before ? zones.windows : zones.counters

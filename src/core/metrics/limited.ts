@@ -3,19 +3,14 @@ import { limitedOf } from '../config/resolve.ts'
 import type { Budgets, Client, Limits, Policy } from '../config/shapes.ts'
 import { NANOS } from '../limits/cost.ts'
 import { type CounterKind, dayOf, monthOf, subjectName } from '../limits/counters.ts'
-import type { Taken } from '../limits/taken.ts'
+import type { LimitsTaken } from '../limits/taken.ts'
 import { addSample, type Samples } from './text.ts'
 
 /** Clients, keys and groups whose limits and budgets are told, in the order of clients.json. */
 const LIMITED_MAX = 500
 
 /** Notes whose limits and budgets hold for a client, each once, with names instead of ids. */
-export function collectLimited(
-  list: Limited[],
-  name: string,
-  client: Client,
-  policy: Policy,
-): void {
+export function noteLimited(list: Limited[], name: string, client: Client, policy: Policy): void {
   if (list.length >= LIMITED_MAX) return
   client.keys.forEach((key, at) => {
     // Its client and group are the same for each key.
@@ -29,7 +24,7 @@ export function collectLimited(
 
 /** What is known of the counters of a subject. */
 export type Levels = {
-  taken: Taken
+  taken: LimitsTaken
   /** What is used of the day or month that runs, in tokens or nano-units; see counters.ts. */
   used(kind: CounterKind, window: number): number
 }
@@ -78,7 +73,7 @@ function addLimits(
   samples: Samples,
   labels: { subject: string; name: string },
   limits: Limits,
-  taken: Taken,
+  taken: LimitsTaken,
 ): void {
   Object.keys(limits).forEach((name) => {
     const limit = name as keyof Limits

@@ -3,7 +3,7 @@ import { formatTime } from '../time.ts'
 import type { UsageGroups, UsageQuery } from './query.ts'
 import type { RowSums } from './rows.ts'
 
-type Answer = { [field: string]: string | number | boolean | null }
+type UsageRow = { [field: string]: string | number | boolean | null }
 
 /**
  * The answer to GET /usage: times in their order, then who used most. Names that a line does not have are
@@ -36,8 +36,8 @@ function order(a: Group, b: Group, timeAt: number): number {
   return of(b, 9) - of(a, 9) || tokens(b) - tokens(a) || of(b, 0) - of(a, 0)
 }
 
-function describeGroup(query: UsageQuery, group: Group): Answer {
-  const row: Answer = {}
+function describeGroup(query: UsageQuery, group: Group): UsageRow {
+  const row: UsageRow = {}
   query.by.forEach((dimension, at) => {
     const value = group.values[at] as string
     // What did not fit has no time either.

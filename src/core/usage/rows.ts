@@ -186,11 +186,11 @@ export function boundName(name: string, clientRows: number, windowRows: number):
   // Also of keys there may be many.
   return clientRows < 2 * CLIENT_ROWS_MAX
     ? name.slice(0, name.lastIndexOf('\t') + 1) + OTHER
-    : `${clientOf(name)}\t\t\t${OTHER}`
+    : `${clientInRow(name)}\t\t\t${OTHER}`
 }
 
 /** The client in the name of a row. */
-export function clientOf(name: string): string {
+export function clientInRow(name: string): string {
   return name.slice(0, name.indexOf('\t'))
 }
 

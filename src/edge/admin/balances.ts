@@ -46,7 +46,7 @@ async function describeAll(call: Call, clients: Named[], policy: Policy): Promis
   })
   const used = await collectUsed(names, call.places.ledger, nowMs)
   const zones = openZones()
-  const figures = {
+  const counts = {
     used: (id: string) => used.subjects[id],
     taken: (id: string) => takenOf(zones, idOf(id), nowMs),
   }
@@ -55,7 +55,7 @@ async function describeAll(call: Call, clients: Named[], policy: Policy): Promis
     const one = clients[i] as Named
     const some = limited[i] || []
     const notices = used.notices
-    balances.push(describeBalance(one.name, one.client, policy, some, figures, notices, nowMs))
+    balances.push(describeBalance(one.name, one.client, policy, some, counts, notices, nowMs))
     if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
   }
   return balances

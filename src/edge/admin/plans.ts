@@ -30,7 +30,7 @@ export function getPlan(call: Call): Reply {
   const name = call.params['name'] as string
   const policy = readPolicy(call.places.dir)
   if ('status' in policy) return policy
-  const plan = planOf(policy, name)
+  const plan = storedPlan(policy, name)
   return plan ? tagged(200, plan, showPlan(name, plan)) : unknownPlan(name)
 }
 
@@ -38,7 +38,7 @@ export function getPlan(call: Call): Reply {
 export async function putPlan(call: Call): Promise<Reply> {
   const name = call.params['name'] as string
   const result = await editPolicy(call.places.dir, (current) => {
-    const before = planOf(current, name)
+    const before = storedPlan(current, name)
     const refused = checkCondition(conditionOf(call), before && etagOf(before))
     if (refused) return refused
     const edited = setPlan(current, name, call.body === undefined ? {} : call.body)
@@ -57,7 +57,7 @@ export async function deletePlan(call: Call): Promise<Reply> {
   const users = await usersOf(call.places.dir, name)
   if ('status' in users) return users
   const result = await editPolicy(call.places.dir, (current) => {
-    const before = planOf(current, name)
+    const before = storedPlan(current, name)
     if (!before) return unknownPlan(name)
     const refused = checkCondition(conditionOf(call), etagOf(before))
     if (refused) return refused
@@ -76,7 +76,7 @@ function showPlan(name: string, plan: Grant): object {
   return replace({ name, clients }, plan)
 }
 
-function planOf(policy: Policy, name: string): Grant | null {
+function storedPlan(policy: Policy, name: string): Grant | null {
   const plans = policy.plans || {}
   return hasOwn(plans, name) ? (plans[name] as Grant) : null
 }

@@ -13,7 +13,7 @@ import {
   validateMoreClients,
   validatePolicy,
 } from '../../core/config/validate.ts'
-import { collectLimited } from '../../core/metrics/limited.ts'
+import { noteLimited } from '../../core/metrics/limited.ts'
 import { giveWay } from '../giveway.ts'
 import { readDocument, stampFiles } from './files.ts'
 import { type Portion, readPortion } from './portions.ts'
@@ -163,7 +163,7 @@ async function writePortion(
     const name = names[i] as string
     const client = portion.clients[name] as Client
     progress.keys += client.keys.length
-    collectLimited(progress.limited, name, client, policy)
+    noteLimited(progress.limited, name, client, policy)
     if (client.plan !== undefined) countPlan(progress.plans, client.plan)
     try {
       progress.duplicates += publishClient(zone, name, client, policy, mark)

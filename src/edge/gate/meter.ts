@@ -17,7 +17,7 @@ import {
 } from '../../core/meter/meter.ts'
 import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
 import { isMarked, showRunning } from './running.ts'
-import { type GateRequest, heldTicket, type Metering } from './ticket.ts'
+import { type GateRequest, heldTicket, type MeterState } from './ticket.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
 const LIST_BYTES_MAX = 1048576
@@ -118,7 +118,7 @@ function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
 }
 
 /** What a stream is looked at for now and then: does its key still hold, is it read, how far is it. */
-function look(r: GateRequest, state: Metering): void {
+function look(r: GateRequest, state: MeterState): void {
   const active = state.meter as Meter
   const ticket = r.ticket as Ticket
   state.lookMs = state.lastMs + LOOK_MS
@@ -137,7 +137,7 @@ function look(r: GateRequest, state: Metering): void {
   if (state.why) state.lookMs = 0
 }
 
-function pass(r: GateRequest, state: Metering, piece: Buffer): void {
+function pass(r: GateRequest, state: MeterState, piece: Buffer): void {
   r.sendBuffer(piece)
   state.passedBytes += piece.length
 }
@@ -153,14 +153,14 @@ function sentBytes(r: GateRequest): number {
 }
 
 /** Whether the caller has left too much of the answer unread. */
-function isUnread(r: GateRequest, state: Metering): boolean {
+function isUnread(r: GateRequest, state: MeterState): boolean {
   if (state.passedBytes < UNREAD_BYTES_MAX) return false
   return state.passedBytes - sentBytes(r) > UNREAD_BYTES_MAX
 }
 
-function begin(r: GateRequest): Metering {
+function begin(r: GateRequest): MeterState {
   const ticket = heldTicket(r)
-  const state: Metering = {
+  const state: MeterState = {
     meter: null,
     list: null,
     why: null,
@@ -214,7 +214,7 @@ function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse'
  * Why a stream must not go on: its key holds no more, or an operator wants so. It looks when somebody
  * says that something has changed.
  */
-function reasonToCut(r: GateRequest, ticket: Ticket, state: Metering): Cut | null {
+function reasonToCut(r: GateRequest, ticket: Ticket, state: MeterState): Cut | null {
   const epoch = countersZone().get(EPOCH_COUNTER) || 0
   if (epoch === state.epoch || !ticket.hash) return state.why
   state.epoch = epoch
@@ -229,7 +229,7 @@ function reasonToCut(r: GateRequest, ticket: Ticket, state: Metering): Cut | nul
  * Ends a running stream where it can be ended: the caller gets its end at once, and with the next piece
  * hangUp() ends the request.
  */
-function cut(r: GateRequest, active: Meter, state: Metering, why: Cut): void {
+function cut(r: GateRequest, active: Meter, state: MeterState, why: Cut): void {
   if (why !== 'budget' && !canCut(active)) return
   const ticket = r.ticket as Ticket
   ticket.outcome = `cut_${why}`
@@ -243,7 +243,7 @@ function cut(r: GateRequest, active: Meter, state: Metering, why: Cut): void {
 }
 
 /** Ends a stream that nobody reads, with the next piece: an end of it would not be read either. */
-function giveUp(r: GateRequest, state: Metering): void {
+function giveUp(r: GateRequest, state: MeterState): void {
   const ticket = r.ticket as Ticket
   ticket.outcome = 'cut_unread'
   state.cutMs = state.lastMs - END_MS
@@ -255,7 +255,7 @@ function giveUp(r: GateRequest, state: Metering): void {
  * when it has everything or is too slow for that. Nothing but an error does so: the end of the answer
  * alone lets a caller that keeps its connection pay on, and wait for the engine with its next request.
  */
-function hangUp(r: GateRequest, state: Metering): void {
+function hangUp(r: GateRequest, state: MeterState): void {
   const waitedMs = Date.now() - state.cutMs
   const sent = sentBytes(r)
   // A piece that came together with the one that was cut finds the end not even written yet. And nginx

@@ -1,5 +1,5 @@
 import type { Ticket } from '../../core/admit/admit.ts'
-import type { Answer } from '../../core/admit/answer.ts'
+import type { RefusalAnswer } from '../../core/admit/answer.ts'
 import type { Route } from '../../core/admit/route.ts'
 import type { KeyRecord } from '../../core/config/record.ts'
 import type { Cut } from '../../core/meter/cut.ts'
@@ -15,13 +15,13 @@ export type GateRequest = NginxHTTPRequest & {
   hash?: string
   /** The body, where the access door has read it. */
   body?: Buffer
-  answer?: Answer
-  metering?: Metering
+  answer?: RefusalAnswer
+  metering?: MeterState
   sawLast?: boolean
 }
 
 /** What the meter keeps of an answer that is under way. */
-export type Metering = {
+export type MeterState = {
   /** null: the pieces pass unread. */
   meter: Meter | null
   /** The next event may be one for takeQuickly(). */

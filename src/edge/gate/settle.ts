@@ -7,7 +7,7 @@ import { finishMeter, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
 import { openZones, readPrices } from './registry.ts'
 import { hideRunning } from './running.ts'
-import type { GateRequest, Metering } from './ticket.ts'
+import type { GateRequest, MeterState } from './ticket.ts'
 
 /**
  * Settles a request at its end, once: what it used goes into the line of the ledger and into the
@@ -72,7 +72,7 @@ function costLine(ticket: Ticket, line: Partial<LedgerLine>, usage: Usage): numb
   return cost
 }
 
-function time(ticket: Ticket, line: Partial<LedgerLine>, state: Metering): void {
+function time(ticket: Ticket, line: Partial<LedgerLine>, state: MeterState): void {
   if (!ticket.isStream || !ticket.atMs || !state.firstMs) return
   line.ttftMs = Math.max(0, state.firstMs - ticket.atMs)
   const seconds = (state.lastMs - state.firstMs) / 1000

@@ -2,7 +2,7 @@ import { admit, type Ticket } from '../../core/admit/admit.ts'
 import { areBudgetsReady, openRegistry } from './registry.ts'
 import type { GateRequest } from './request.ts'
 
-export type { GateRequest, Metering } from './request.ts'
+export type { GateRequest, MeterState } from './request.ts'
 
 /** The ticket of this request, admitting it where that has not happened yet. */
 export function ticketFor(r: GateRequest): Ticket {

@@ -6,7 +6,7 @@ import {
   QUESTION_MS,
   type Question,
   REPLY_FILE,
-  type Reply,
+  type RunningReply,
 } from '../../core/running.ts'
 import { replaceFile } from '../config/files.ts'
 import { idOf } from '../config/subject.ts'
@@ -39,7 +39,7 @@ export function answerQuestion(
     if (nowMs % TIDY_MS < TURN_MS) listRunning(nowMs)
     return
   }
-  const reply: Reply = {
+  const reply: RunningReply = {
     id: question.id,
     time: new Date(nowMs).toISOString(),
     total: 0,

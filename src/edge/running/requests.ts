@@ -1,5 +1,5 @@
 import { PID_LENGTH } from '../../core/limits/counters.ts'
-import { MARK_PREFIX, type Reply, readRunning } from '../../core/running.ts'
+import { MARK_PREFIX, type RunningReply, readRunning } from '../../core/running.ts'
 import { runningZone } from '../gate/registry.ts'
 import { isWorker } from './workers.ts'
 
@@ -10,10 +10,10 @@ const LISTED_MAX = 5000
 const MARK_MS = 86400000
 
 /** The requests that run, without those of dead workers, which are taken off the list. */
-export function listRunning(nowMs: number): Reply['requests'] {
+export function listRunning(nowMs: number): RunningReply['requests'] {
   const zone = runningZone()
   const alive: { [pid: string]: boolean } = {}
-  const running: Reply['requests'] = []
+  const running: RunningReply['requests'] = []
   zone.items(LISTED_MAX).forEach((item) => {
     const name = item[0] as string
     if (name.startsWith(MARK_PREFIX)) {

@@ -1,7 +1,7 @@
 import {
   addSums,
   boundName,
-  clientOf,
+  clientInRow,
   type RowSums,
   type Rows,
   spanOf,
@@ -155,7 +155,7 @@ function rowsIn(state: RowsState, window: string): number {
 }
 
 function countEntry(window: string, name: string): string {
-  return `n${window}\t${clientOf(name)}`
+  return `n${window}\t${clientInRow(name)}`
 }
 
 /** Puts as many names as it has room for into the last page of a window, or a new one. */

@@ -32,7 +32,7 @@ async function answer(path: string, settings: string, body: Body): Promise<Buffe
   return Buffer.from(text.replace(/[0-9a-f]{32}/g, '0'.repeat(32)))
 }
 
-function planOf(plan: Partial<MeterPlan>): MeterPlan {
+function meterPlan(plan: Partial<MeterPlan>): MeterPlan {
   return {
     isEvents: true,
     route: 'chat',
@@ -46,7 +46,7 @@ function planOf(plan: Partial<MeterPlan>): MeterPlan {
 
 /** What the caller gets when these pieces come, and the meter behind it. */
 function play(plan: Partial<MeterPlan>, pieces: Buffer[], isWhole = true) {
-  const meter = startMeter(planOf(plan))
+  const meter = startMeter(meterPlan(plan))
   const sent: Buffer[] = []
   const take = (piece: Buffer, isLast: boolean) => {
     const out = feed(meter, piece, isLast)
@@ -176,7 +176,7 @@ describe('what the caller did not ask for is taken out', () => {
 
   it('holds a finish chunk back only until the next event', async () => {
     const gated = events(await answer(chat, 'tokens:1', { ...ask, stream_options: exact }))
-    const meter = startMeter(planOf({ taken: 'all' }))
+    const meter = startMeter(meterPlan({ taken: 'all' }))
     const held = gated.map((event) => feed(meter, Buffer.from(event), false)?.length ?? -1)
     expect(held).toEqual([2, 2, 0, 3, -1])
   })
@@ -187,7 +187,7 @@ describe('what the caller did not ask for is taken out', () => {
     const { sent, metered } = play({ taken: 'all' }, split(gated, 65536))
     expect(sent.match(/"usage":/g)).toHaveLength(1)
     expect(metered.usage).toMatchObject({ promptTokens: 3, completionTokens: 3 })
-    const held = startMeter(planOf({ taken: 'all' }))
+    const held = startMeter(meterPlan({ taken: 'all' }))
     let most = 0
     for (const piece of split(gated, 65536)) {
       feed(held, piece, false)

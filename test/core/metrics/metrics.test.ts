@@ -3,11 +3,11 @@ import type { Limited } from '../../../src/core/config/record.ts'
 import type { Client } from '../../../src/core/config/shapes.ts'
 import { foldLines } from '../../../src/core/ledger/fold.ts'
 import { dayOf } from '../../../src/core/limits/counters.ts'
-import type { Taken } from '../../../src/core/limits/taken.ts'
+import type { LimitsTaken } from '../../../src/core/limits/taken.ts'
 import { listFamilies } from '../../../src/core/metrics/catalog.ts'
 import { addCounters, addModels, type Models } from '../../../src/core/metrics/counters.ts'
 import { HISTOGRAMS, NUMBERS } from '../../../src/core/metrics/histograms.ts'
-import { addLimited, collectLimited } from '../../../src/core/metrics/limited.ts'
+import { addLimited, noteLimited } from '../../../src/core/metrics/limited.ts'
 import { seriesOf } from '../../../src/core/metrics/series.ts'
 import {
   addSample,
@@ -158,7 +158,7 @@ describe('histograms', () => {
 })
 
 describe('limits and budgets', () => {
-  const taken: Taken = {
+  const taken: LimitsTaken = {
     ...{ inFlight: 3, heldTokens: 40, heldCost: 5e8, requestsPerMinute: 7, tokensPerMinute: 900 },
     ...{ inputTokensPerMinute: 0, outputTokensPerMinute: 0 },
   }
@@ -199,14 +199,14 @@ describe('limits and budgets', () => {
     const list: Limited[] = []
     for (let i = 0; i < 3; i++) {
       const limits = { concurrency: 1 }
-      collectLimited(list, `app${i}`, client({ group: 'web', limits }), policy)
+      noteLimited(list, `app${i}`, client({ group: 'web', limits }), policy)
     }
-    collectLimited(list, 'free', client({}), policy)
+    noteLimited(list, 'free', client({}), policy)
     expect(list.map(({ id }) => id)).toEqual([
       ...['client:app0', 'group:web', 'client:app1', 'client:app2'],
     ])
     for (let i = 3; i < 600; i++) {
-      collectLimited(list, `app${i}`, client({ limits: { concurrency: 1 } }), policy)
+      noteLimited(list, `app${i}`, client({ limits: { concurrency: 1 } }), policy)
     }
     expect(list).toHaveLength(500)
   })

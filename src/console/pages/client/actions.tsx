@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { patchClient, removeClient } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import type { ClientDetail } from '../../api/types.ts'
 import { whyNotWrite } from '../../permission.ts'
 import { go } from '../../route.ts'
@@ -9,7 +9,7 @@ import { Button } from '../../ui/button.tsx'
 import { Confirm } from '../../ui/confirm.tsx'
 import { say } from '../../ui/toast.tsx'
 
-type Props = { found: Answer<ClientDetail>; onDone(): void }
+type Props = { found: Fetched<ClientDetail>; onDone(): void }
 
 /** Disables a client after asking, and enables it without. */
 export function DisableButton({ found, onDone }: Props) {
@@ -41,7 +41,7 @@ export function DisableButton({ found, onDone }: Props) {
   )
 }
 
-export function RemoveButton({ found }: { found: Answer<ClientDetail> }) {
+export function RemoveButton({ found }: { found: Fetched<ClientDetail> }) {
   const words = text().client
   const [isOpen, setOpen] = useState(false)
   const { name, keys } = found.body

@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { getBalance, getClient } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import type { Balance, ClientDetail } from '../../api/types.ts'
 import { type Loaded, useLoad, usePolling } from '../../load.ts'
 import { whyNotWrite } from '../../permission.ts'
@@ -68,7 +68,7 @@ function Title({ name, client }: { name: string; client: ClientDetail | undefine
   )
 }
 
-type FoundProps = { found: Answer<ClientDetail>; balance: Loaded<Balance>; onChanged(): void }
+type FoundProps = { found: Fetched<ClientDetail>; balance: Loaded<Balance>; onChanged(): void }
 
 function Found({ found, balance, onChanged }: FoundProps) {
   const words = text().client
@@ -114,7 +114,7 @@ function Used({ balance }: { balance: Balance }) {
   )
 }
 
-function Keys({ found, onChanged }: { found: Answer<ClientDetail>; onChanged(): void }) {
+function Keys({ found, onChanged }: { found: Fetched<ClientDetail>; onChanged(): void }) {
   const words = text().keys
   const client = found.body
   const [open, setOpen] = useState<'create' | 'rotate' | OwnedKey | null>(null)

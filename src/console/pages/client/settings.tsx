@@ -1,6 +1,6 @@
 import type { Grant } from '../../../core/config/shapes.ts'
 import { getClient, listPlans, patchClient } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import type { ClientDetail } from '../../api/types.ts'
 import { useLoad } from '../../load.ts'
 import { whyNotWrite } from '../../permission.ts'
@@ -13,7 +13,7 @@ import { GrantFields } from '../grant/fields.tsx'
 import { EditForm } from '../grant/form.tsx'
 import { type Form, LineInput } from '../grant/inputs.tsx'
 
-type Props = { found: Answer<ClientDetail>; onSaved(): void }
+type Props = { found: Fetched<ClientDetail>; onSaved(): void }
 
 export function Settings({ found, onSaved }: Props) {
   const words = text().client

@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { MergePatch } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import { type ApiProblem, asProblem } from '../../api/problem.ts'
 import { type Change, changesOf } from '../../changes.ts'
 import {
@@ -30,8 +30,8 @@ export type Edit<Body> = {
 
 /** How it is read and written. */
 export type Access<Body> = {
-  read(): Promise<Answer<Body>>
-  write(patch: MergePatch, base: Answer<Body>): Promise<void>
+  read(): Promise<Fetched<Body>>
+  write(patch: MergePatch, base: Fetched<Body>): Promise<void>
   /** What of it another can change: not what only follows from that. */
   fieldsOf(body: Body): object
   onSaved(): void
@@ -42,7 +42,7 @@ export type Access<Body> = {
  * the API refuses the older version (412), this tells what has changed, and saving again goes on top.
  */
 export function useEdit<Body extends object>(
-  found: Answer<Body>,
+  found: Fetched<Body>,
   access: Access<Body>,
 ): Edit<Body> {
   const [base, setBase] = useState(found)
@@ -54,7 +54,7 @@ export function useEdit<Body extends object>(
   const changed = changedPaths(baseDraft, draft)
   const wrong = wrongPaths(draft)
 
-  const moveTo = (now: Answer<Body>) => {
+  const moveTo = (now: Fetched<Body>) => {
     setDraft((typed) => rebase(baseDraft, typed, draftOf(now.body)))
     setBase(now)
   }

@@ -1,6 +1,6 @@
 import { defaultScopes } from '../../../core/config/record.ts'
 import { getPlan, patchPlan } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import type { Plan } from '../../api/types.ts'
 import { exact } from '../../format.ts'
 import { useLoad } from '../../load.ts'
@@ -75,7 +75,7 @@ function Users({ plan: { name, clients } }: { plan: Plan }) {
   )
 }
 
-function Settings({ found, onSaved }: { found: Answer<Plan>; onSaved(): void }) {
+function Settings({ found, onSaved }: { found: Fetched<Plan>; onSaved(): void }) {
   const words = text().plans
   const { name } = found.body
   const { draft, wrong, set, ...edit } = useEdit(found, {

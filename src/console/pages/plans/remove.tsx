@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks'
 import { listClients, removePlan } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import { type ApiProblem, asProblem } from '../../api/problem.ts'
 import type { Plan } from '../../api/types.ts'
 import { exact } from '../../format.ts'
@@ -19,7 +19,7 @@ const USERS_ASKED = 1000
 type Users = { names: string[]; hasMore: boolean }
 
 /** Removes a plan after asking; one that clients have is refused by the API, and this names them. */
-export function RemovePlan({ found }: { found: Answer<Plan> }) {
+export function RemovePlan({ found }: { found: Fetched<Plan> }) {
   const words = text().plans
   const [isOpen, setOpen] = useState(false)
   const { name } = found.body

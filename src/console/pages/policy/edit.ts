@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import type { Problem } from '../../../core/config/shapes.ts'
 import { getPolicy, putPolicy, validatePolicy } from '../../api/calls.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import { type ApiProblem, asProblem } from '../../api/problem.ts'
 import type { PolicyDocument } from '../../api/types.ts'
 import { type Change, changesOf } from '../../changes.ts'
@@ -30,7 +30,7 @@ export type Edit = {
 }
 
 /** policy.json as text: checked by the gate itself, saved only onto the version that was read. */
-export function useEdit(found: Answer<PolicyDocument>): Edit {
+export function useEdit(found: Fetched<PolicyDocument>): Edit {
   const [base, setBase] = useState(found)
   const [typed, setTyped] = useState(() => print(found.body))
   const [verdict, setVerdict] = useState<Verdict>('unknown')
@@ -44,7 +44,7 @@ export function useEdit(found: Answer<PolicyDocument>): Edit {
     setTyped(value)
     setVerdict('unknown')
   }
-  const start = (from: Answer<PolicyDocument>) => {
+  const start = (from: Fetched<PolicyDocument>) => {
     setBase(from)
     change(print(from.body))
     setTheirs(null)

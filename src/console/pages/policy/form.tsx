@@ -1,6 +1,6 @@
 import { useRef } from 'preact/hooks'
 import type { Problem } from '../../../core/config/shapes.ts'
-import type { Answer } from '../../api/http.ts'
+import type { Fetched } from '../../api/http.ts'
 import type { PolicyDocument } from '../../api/types.ts'
 import { whyNotWrite } from '../../permission.ts'
 import { text } from '../../text/text.ts'
@@ -11,7 +11,7 @@ import { type Edit, useEdit } from './edit.ts'
 import { Editor, select } from './editor.tsx'
 import { lineOf, locate } from './locate.ts'
 
-export function PolicyForm({ found }: { found: Answer<PolicyDocument> }) {
+export function PolicyForm({ found }: { found: Fetched<PolicyDocument> }) {
   const words = text().policy
   const area = useRef<HTMLTextAreaElement>(null)
   const edit = useEdit(found)
