@@ -88,17 +88,3 @@ export function memoryOf(pid: number): { rssKb: number; pssKb: number } {
   const field = (name: string) => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1])
   return { rssKb: field('Rss'), pssKb: field('Pss') }
 }
-
-/** The children of a process, in the order of their start. */
-export function childrenOf(parent: number): number[] {
-  const pids = readdirSync('/proc').map(Number).filter(Boolean)
-  return pids.filter((pid) => parentOf(pid) === parent).sort((a, b) => a - b)
-}
-
-function parentOf(pid: number): number {
-  try {
-    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1])
-  } catch {
-    return -1
-  }
-}

@@ -1,4 +1,4 @@
-import { sleep } from '../test/nginx/waiting.ts'
+import { sleep } from '../test/waiting.ts'
 
 /** Before each measurement, so that what the one before left behind is done with. */
 const PAUSE_MS = 100

@@ -1,4 +1,5 @@
 import { connect } from 'node:net'
+import { until } from '../../test/waiting.ts'
 
 /** Asks all the time, and knows the longest wait for an answer. */
 export type Probe = { stop(): Promise<number> }
@@ -18,10 +19,8 @@ export function startProbe(port: number, key: string): Probe {
   return {
     async stop() {
       clearInterval(timer)
-      const endMs = performance.now() + END_MS
-      while (slots.some(({ isWaiting }) => isWaiting()) && performance.now() < endMs) {
-        await new Promise((resolve) => setTimeout(resolve, EVERY_MS))
-      }
+      const isQuiet = () => !slots.some(({ isWaiting }) => isWaiting())
+      await until('answers', isQuiet, END_MS / 1000, EVERY_MS).catch(() => undefined)
       for (const slot of slots) slot.close()
       return Math.max(...slots.map(({ maxMs }) => maxMs()))
     },

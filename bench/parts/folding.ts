@@ -1,7 +1,7 @@
 import { appendFile, copyFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageDir, WORKERS_DIR } from '../../src/cli/install/layout.ts'
-import { sleep, until } from '../../test/nginx/waiting.ts'
+import { sleep, until } from '../../test/waiting.ts'
 import { type BenchKey, makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import { tell } from '../notes.ts'

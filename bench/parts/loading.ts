@@ -1,6 +1,6 @@
 import { rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sleep, until } from '../../test/nginx/waiting.ts'
+import { sleep, until } from '../../test/waiting.ts'
 import { clientsText, makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import { startProbe } from '../load/probe.ts'

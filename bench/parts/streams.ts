@@ -1,6 +1,6 @@
 import { readFile, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
-import { sleep } from '../../test/nginx/waiting.ts'
+import { sleep } from '../../test/waiting.ts'
 import { makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import type { Times } from '../load/recorder.ts'

@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort, until } from '../../test/nginx/waiting.ts'
+import { childrenOf } from '../../test/nginx/processes.ts'
+import { freePort, until } from '../../test/waiting.ts'
 import { makeKeys } from '../clients.ts'
 import { pin } from '../machine.ts'
-import { childrenOf, launch } from '../processes.ts'
+import { launch } from '../processes.ts'
 import { answersOk, type Server } from '../server.ts'
 
 /** What a peer is told when it is set up. */

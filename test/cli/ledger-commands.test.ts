@@ -5,7 +5,6 @@ import { appendFile, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } fro
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
@@ -16,6 +15,7 @@ import { createFold } from '../../src/cli/ledger/sums.ts'
 import { csvCell, safe, short } from '../../src/cli/ledger/text.ts'
 import { formatEnd, formatHead, formatSubject } from '../../src/core/ledger/balancefile.ts'
 import { foldLines } from '../../src/core/ledger/fold.ts'
+import { sleep, until } from '../waiting.ts'
 
 const DAY_MS = 86_400_000
 
@@ -688,7 +688,7 @@ describe('tollgate tail', () => {
       await step()
       await sleep(500)
     }
-    for (let tries = 0; !out.includes(last) && tries < 40; tries++) await sleep(100)
+    await until(last, () => out.includes(last), 4).catch(() => undefined)
     child.kill('SIGINT')
     const [code] = await once(child, 'close')
     return { out, code }

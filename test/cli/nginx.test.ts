@@ -13,7 +13,6 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { run } from '../../src/cli/nginx/child.ts'
@@ -22,6 +21,7 @@ import { commandWith, defaultCacheDir, findNginx, type Nginx } from '../../src/c
 import { readDistribution } from '../../src/cli/nginx/mirror.ts'
 import { probe } from '../../src/cli/nginx/probe.ts'
 import { chooseDoor, compareVersions } from '../../src/cli/nginx/versions.ts'
+import { sleep, until } from '../waiting.ts'
 
 const DOWNLOAD_TIMEOUT_MS = 300_000
 const distribution = await readDistribution()
@@ -161,7 +161,8 @@ describe('findNginx', () => {
       expect(await run([file, ...args, '-t'], { timeoutMs: 30_000 })).toMatchObject({ code: 0 })
       const child = spawn(file, args, { stdio: 'ignore' })
       const ended = new Promise((done) => child.on('close', done))
-      await expect.poll(() => readFile(`${folder}/pid`, 'utf8').catch(() => '')).toMatch(/\d/)
+      const readPid = () => readFile(`${folder}/pid`, 'utf8').catch(() => '')
+      await until('its process id', async () => /\d/.test(await readPid()))
       const reload = [file, ...args, '-s', 'reload']
       expect(await run(reload, { timeoutMs: 30_000 })).toMatchObject({ code: 0 })
       child.kill('SIGQUIT')
@@ -181,7 +182,7 @@ describe('findNginx', () => {
       if (uid !== undefined) await chown(cacheDir, uid, uid)
       const start = () => startProgram(program, cacheDir, uid)
       const killed = start()
-      await waitForFiles(join(cacheDir, 'nginx'))
+      await until('a download', () => hasParts(join(cacheDir, 'nginx')), 60)
       await sleep(1_500)
       killed.child.kill('SIGKILL')
       await killed.output
@@ -235,12 +236,9 @@ function startProgram(
   return { child, output: new Promise((done) => child.on('close', () => done(text))) }
 }
 
-async function waitForFiles(path: string): Promise<void> {
-  for (;;) {
-    const names = await readdir(path).catch(() => [])
-    if (names.some((name) => name.includes('.part-'))) return
-    await sleep(50)
-  }
+async function hasParts(path: string): Promise<boolean> {
+  const names = await readdir(path).catch(() => [])
+  return names.some((name) => name.includes('.part-'))
 }
 
 async function withEnvironment<T>(

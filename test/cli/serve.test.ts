@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { parseListen, parseUpstream } from '../../src/cli/serve/listen.ts'
 import { startMock } from '../../src/mock/server.ts'
-import { sleep, until } from '../nginx/harness.ts'
+import { until } from '../nginx/harness.ts'
 import { endAll, type Running, start, tollgate } from './command.ts'
 
 const TIMEOUT_MS = 300_000
@@ -36,7 +36,7 @@ async function serve(args: string[], env = {}): Promise<{ running: Running; read
   void running.ended.then(() => {
     isOver = true
   })
-  while (!running.output.stdout.includes('\n') && !isOver) await sleep(20)
+  await until('serve', () => isOver || running.output.stdout.includes('\n'), 120)
   if (isOver) throw new Error(`serve has ended: ${running.output.stderr}`)
   return { running, ready: JSON.parse(running.output.stdout) as Ready }
 }

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { bytes } from '../../src/mock/bytes.ts'
 import { type Mock, startMock } from '../../src/mock/server.ts'
 import { defaults, SettingsError, withSettings } from '../../src/mock/settings.ts'
+import { sleep } from '../waiting.ts'
 
 let mock: Mock
 
@@ -15,7 +16,6 @@ beforeEach(() => mock.reset())
 afterAll(() => mock.close())
 
 const messages = [{ role: 'user', content: 'one two three four' }]
-const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
 function ask(settings: string, body: object = {}, signal?: AbortSignal): Promise<Response> {
   return fetch(`${mock.url}/v1/chat/completions?mock=${settings}`, {

@@ -1,10 +1,10 @@
 import { chmod, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { until } from '../waiting.ts'
 import { CHAT, chatOf, tokensOf } from './clients.ts'
 import { makeProject, type Project, up } from './compose.ts'
 import type { Line } from './harness.ts'
-import { until } from './waiting.ts'
 
 /*
  * `docker compose up`, as the head of docker-compose.yml describes it. The tests build upon each other, as

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { packageDir } from '../../src/cli/install/layout.ts'
 import { run } from '../../src/cli/nginx/child.ts'
+import { freePort } from '../waiting.ts'
 import { findContainer } from './container.ts'
 import type { Line } from './harness.ts'
 import { findPrometheus } from './prometheus.ts'
-import { freePort } from './waiting.ts'
 
 /** What docker-compose.yml runs here of all that it has: there is no Grafana where nothing can be pulled. */
 const SERVICES = ['gate', 'key', 'mock', 'prometheus']

@@ -10,9 +10,9 @@ import type { LoadState } from '../../src/core/config/record.ts'
 import type { Admin, Clients, Policy } from '../../src/core/config/shapes.ts'
 import { formatToken } from '../../src/core/config/token.ts'
 import { type Mock, startMock } from '../../src/mock/server.ts'
+import { freePort, sleep, until } from '../waiting.ts'
 import { keepLogs, noteGate } from './logs.ts'
 import { type Running, runNginx, type Setup } from './setups.ts'
-import { freePort, sleep, until } from './waiting.ts'
 
 export { freePort, sleep, until }
 

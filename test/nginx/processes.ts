@@ -29,8 +29,11 @@ export function privateBytesOf(pid: number): number {
   return Number(/^Private_Dirty: +(\d+) kB/m.exec(rollup)?.[1]) * 1024
 }
 
-// /proc/PID/task/PID/children needs a kernel option that not every machine has.
-function childrenOf(parent: number): number[] {
+/**
+ * The children of a process, in the order of their start. /proc/PID/task/PID/children needs a kernel option
+ * that not every machine has.
+ */
+export function childrenOf(parent: number): number[] {
   const pids = readdirSync('/proc').map(Number).filter(Boolean)
   return pids.filter((pid) => parentOf(pid) === parent).sort((a, b) => a - b)
 }

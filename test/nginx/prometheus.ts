@@ -9,7 +9,7 @@ import { defaultCacheDir } from '../../src/cli/nginx/find.ts'
 import { readProgram } from '../../src/cli/nginx/layout.ts'
 import { findMirror } from '../../src/cli/nginx/mirror.ts'
 import { lock, suiteOf } from '../../src/cli/nginx/packages.ts'
-import { freePort, sleep } from './harness.ts'
+import { freePort, until } from '../waiting.ts'
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -108,14 +108,14 @@ export async function startPrometheus(
     await rm(folder, { recursive: true, force: true })
   }
   const url = `http://127.0.0.1:${port}`
-  const deadlineMs = Date.now() + 60_000
-  while (!(await isReady(url))) {
-    if (child.exitCode !== null || Date.now() > deadlineMs) {
-      await stop()
-      throw new Error(`Prometheus did not start: ${said}`)
-    }
-    await sleep(50)
+  const isUp = async () => {
+    if (child.exitCode !== null) throw new Error('It has ended')
+    return isReady(url)
   }
+  await until('Prometheus', isUp, 60, 50).catch(async () => {
+    await stop()
+    throw new Error(`Prometheus did not start: ${said}`)
+  })
   const ask = async (expression: string) => {
     const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(expression)}`)
     return (await response.json()) as {

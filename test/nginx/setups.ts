@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Door, findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
+import { until } from '../waiting.ts'
 import { findContainer, runContained } from './container.ts'
 
 /** One combination of nginx and door in which every behaviour is tested. */
@@ -71,8 +72,9 @@ export async function runNginx(setup: Setup, root: string, runDir: string): Prom
 }
 
 async function waitForPid(pidFile: string, isAlive: () => boolean): Promise<void> {
-  while (!existsSync(pidFile) || !(await readFile(pidFile, 'utf8')).trim()) {
+  const isThere = async () => {
     if (!isAlive()) throw new Error('nginx did not start')
-    await new Promise((resolve) => setTimeout(resolve, 5))
+    return existsSync(pidFile) && (await readFile(pidFile, 'utf8')).trim() !== ''
   }
+  await until('its process id', isThere, 60, 5)
 }
