@@ -23,7 +23,8 @@ const CONSOLE_BYTES_MAX = 150 * 1024
 
 /**
  * What the njs engine cannot parse is a build error (reference: njs 1.0.2's own engine, which is
- * still ES5 with additions). esbuild lowers none of these on its own.
+ * still ES5 with additions), unless esbuild lowers it, as it does `?.`, `??=`, `catch {}` and the
+ * spread of objects.
  */
 const UNSUPPORTED = [
   'class',

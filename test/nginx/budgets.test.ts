@@ -27,7 +27,7 @@ function bodyOf(mock: string, fields: object = {}): object {
   return { model: MODEL, messages, mock: `prompt:3,${mock}`, ...fields }
 }
 
-/** Half a second before midnight in UTC nothing is proven. */
+/** In the last half minute before midnight in UTC nothing is proven about a day. */
 function isNearMidnight(): boolean {
   return 86_400_000 - (Date.now() % 86_400_000) < 30_000
 }

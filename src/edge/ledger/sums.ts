@@ -20,7 +20,7 @@ export type Cursor = {
   writeAt: number
   fillAt: number
   sweepAt: number
-  /** The same of the file of open rows, see rowsfile.ts, and the stamp of that which is being written. */
+  /** The same of the file of open rows, see ../usage/openfile.ts, and the stamp of that which is being written. */
   rowsRestoreAt: number
   rowsWriteAt: number
   rowsStamp: number
