@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { isModuleLoaded } from '../commands/install.ts'
 import { findAll } from '../install/directives.ts'
-import { readAdminListen, testConfiguration } from '../install/installed.ts'
+import { isModuleLoaded, readAdminListen, testConfiguration } from '../install/installed.ts'
 import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../install/layout.ts'
 import { type Check, type Installation, ok, problem, warning } from './check.ts'
 

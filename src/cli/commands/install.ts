@@ -1,13 +1,13 @@
-import { existsSync } from 'node:fs'
 import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { requireLocal } from '../context.ts'
-import { type Account, findObstacle, findWorkers, type Need } from '../install/accounts.ts'
-import { type Directive, findAll, readDirectives } from '../install/directives.ts'
+import { type Account, findWorkers } from '../install/accounts.ts'
+import { readDirectives } from '../install/directives.ts'
 import { findGateSite } from '../install/gatesite.ts'
 import {
   findInstalledNginx,
+  isModuleLoaded,
   readAdminListen,
   requireConfiguration,
   testConfiguration,
@@ -20,9 +20,10 @@ import {
   type Placed,
   WORKERS_DIR,
 } from '../install/layout.ts'
+import { listObstacles } from '../install/obstacles.ts'
 import { listSteps, type Step } from '../install/pasted.ts'
 import { invocation, quote } from '../invocation.ts'
-import type { Door, Nginx } from '../nginx/find.ts'
+import type { Door } from '../nginx/find.ts'
 import { print } from '../output.ts'
 import { createConfiguration } from '../serve/demo.ts'
 import { pickAdminPort } from '../serve/listen.ts'
@@ -189,50 +190,6 @@ async function give(
   } catch {
     warnings.push(`No permission to give ${path} to nginx: run this as root: ${fix}`)
   }
-}
-
-/** What the workers could not read or write, with the fix. */
-export async function listObstacles(
-  { configDir, stateDir }: Pick<Folders, 'configDir' | 'stateDir'>,
-  workers: Account | null,
-): Promise<string[]> {
-  if (workers === null)
-    return ['The system does not know the user of nginx.conf: make it, or fix it']
-  const wanted: [string, Need[]][] = [
-    [join(configDir, 'policy.json'), ['read']],
-    [join(configDir, 'clients.json'), ['read']],
-    [stateDir, ['enter']],
-    [join(stateDir, WORKERS_DIR), ['write', 'enter']],
-  ]
-  const found: string[] = []
-  for (const [path, needs] of wanted) {
-    // What is not there is told elsewhere.
-    if (!existsSync(path)) continue
-    const obstacle = await findObstacle(workers, path, needs)
-    if (obstacle !== null) found.push(describeObstacle(workers, path, needs, obstacle))
-  }
-  return found
-}
-
-function describeObstacle(
-  { user, group }: Account,
-  path: string,
-  needs: Need[],
-  obstacle: string,
-): string {
-  const act = needs.includes('read') ? 'read' : needs.includes('write') ? 'write into' : 'enter'
-  const cannot = `nginx's workers (user ${user}) cannot ${act} ${path}`
-  if (obstacle !== path) return `${cannot}, because of ${obstacle}: chmod o+x ${obstacle}`
-  const mode = act === 'read' ? 'g+r' : act === 'enter' ? 'g+x' : 'g+rwx'
-  return `${cannot}: chgrp ${group} ${path} && chmod ${mode} ${path}`
-}
-
-/** Whether nginx.conf or a file that it includes loads the njs module, or needs not. */
-export function isModuleLoaded(directives: Directive[], nginx: Nginx): boolean {
-  if (nginx.loadModule === null) return true
-  return findAll(directives, 'load_module').some(({ args }) =>
-    /(^|\/)ngx_http_js_module[^/]*\.so$/.test(args[0] ?? ''),
-  )
 }
 
 function describe(report: Report, nginxDir: string): string {

@@ -18,11 +18,11 @@ import {
   removeConfiguration,
   removeFolder,
 } from '../install/move.ts'
+import { listObstacles } from '../install/obstacles.ts'
 import { invocation } from '../invocation.ts'
 import { print, Refused } from '../output.ts'
 import { writeAtomically } from '../store/atomic.ts'
 import { DIRS_FILE, findFolder, readIncluded, readMap } from '../store/dirs.ts'
-import { listObstacles } from './install.ts'
 
 type SwitchOptions = { nginxDir?: string; nginx?: string; dir?: string; json?: boolean }
 

@@ -5,6 +5,7 @@ import { run } from '../nginx/child.ts'
 import { findNginx, type Nginx } from '../nginx/find.ts'
 import { findOnPath } from '../nginx/local.ts'
 import { Refused } from '../output.ts'
+import { type Directive, findAll } from './directives.ts'
 
 const PACKAGES =
   'Install its njs module: package libnginx-mod-http-js of Debian 13 and Ubuntu 24.04 or newer, or ' +
@@ -58,4 +59,12 @@ export async function readAdminListen(nginxDir: string): Promise<string | null> 
   const path = join(nginxDir, 'tollgate', 'admin.conf')
   const text = await readFile(path, 'utf8').catch(() => '')
   return /^\s*listen\s+([^\s;]+);/m.exec(text)?.[1] ?? null
+}
+
+/** Whether nginx.conf or a file that it includes loads the njs module, or needs not. */
+export function isModuleLoaded(directives: Directive[], nginx: Nginx): boolean {
+  if (nginx.loadModule === null) return true
+  return findAll(directives, 'load_module').some(({ args }) =>
+    /(^|\/)ngx_http_js_module[^/]*\.so$/.test(args[0] ?? ''),
+  )
 }

@@ -1,7 +1,6 @@
 import { PID_LENGTH } from '../../core/limits/counters.ts'
 import { shiftSafely } from '../../core/limits/hold.ts'
 import type { Zones } from '../../core/limits/types.ts'
-import type { Cursor } from '../ledger/sums.ts'
 import { isWorker } from './workers.ts'
 
 /** Up to here the zone is looked through at every turn, 2 ms; beyond it every ten seconds. */
@@ -11,18 +10,21 @@ const LIST_MS = 10000
 /** What is given back in one turn. */
 const SLICE = 2000
 
+/** The workers that hold slots, and when they were looked for; kept from turn to turn. */
+type Holders = { pids: string[]; listedMs: number }
+
 /** Gives back what workers held that have died. */
-export function releaseDead(zones: Zones, cursor: Cursor, nowMs: number): void {
+export function releaseDead(zones: Zones, holders: Holders, nowMs: number): void {
   const slots = zones.slots as NgxSharedDict<number>
   const size = slots.size()
   if (size === 0) return
   let names: string[] | null = null
-  if (size <= SMALL || nowMs - cursor.listedMs > LIST_MS) {
+  if (size <= SMALL || nowMs - holders.listedMs > LIST_MS) {
     names = slots.keys(size)
-    cursor.pids = names.filter((name) => name.length === PID_LENGTH)
-    cursor.listedMs = nowMs
+    holders.pids = names.filter((name) => name.length === PID_LENGTH)
+    holders.listedMs = nowMs
   }
-  const dead = cursor.pids.filter((pid) => !isWorker(parseInt(pid, 36)))
+  const dead = holders.pids.filter((pid) => !isWorker(parseInt(pid, 36)))
   if (dead.length === 0) return
   const all = names || slots.keys(size)
   dead.forEach((pid) => {
