@@ -5,7 +5,14 @@ import { existsSync, readdirSync, statSync, utimesSync, writeFileSync } from 'no
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
-const SOURCES = ['src', 'docs/openapi.json', 'build.mjs', 'package.json', 'package-lock.json']
+const SOURCES = [
+  'build',
+  'src',
+  'docs/openapi.json',
+  'build.mjs',
+  'package.json',
+  'package-lock.json',
+]
 const BUILT = [
   'tollgate.js',
   'tollgate-admin.js',
