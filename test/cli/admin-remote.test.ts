@@ -16,7 +16,7 @@ import type { World } from '../../src/cli/nginx/find.ts'
 import type { Clients, Key, Policy } from '../../src/core/config/shapes.ts'
 import { type Gate, makeAdmin, makeKey, startGate, until } from '../nginx/harness.ts'
 import { watchLogs } from '../nginx/logs.ts'
-import { findLocalSetups } from '../nginx/setups.ts'
+import { findEngines } from '../nginx/setups.ts'
 import { type Ending, endAll, makeInstallation, start, tollgate } from './command.ts'
 
 const MODEL = 'Qwen/Qwen3-8B'
@@ -25,8 +25,7 @@ const REVOKED = '2026-02-01T00:00:00Z'
 watchLogs()
 afterEach(endAll)
 
-/** Both engines; the doors make no difference to the admin API. */
-const setups = (await findLocalSetups()).filter(({ door }) => door === 'content')
+const setups = await findEngines()
 
 const known = makeKey()
 const retired = makeKey()

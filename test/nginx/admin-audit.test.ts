@@ -1,15 +1,16 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { caller, expectProblem, findAdminSetups, isNew, matching, read } from './adminapi.ts'
+import { caller, expectProblem, isNew, matching, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 
 const SECRET = 'a secret of the salts that nobody is shown'
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: the admin API remembers', (setup) => {
+describe.each(await findEngines())('$name: the admin API remembers', (setup) => {
   const alice = makeAdmin({ name: 'alice' })
   const bob = makeAdmin({ name: 'bob' })
   const admins = [alice.record, bob.record]

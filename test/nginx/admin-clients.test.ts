@@ -2,23 +2,15 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Clients } from '../../src/core/config/shapes.ts'
-import {
-  caller,
-  etagOf,
-  expectHeaders,
-  expectProblem,
-  findAdminSetups,
-  isNew,
-  matching,
-  read,
-} from './adminapi.ts'
+import { caller, etagOf, expectHeaders, expectProblem, isNew, matching, read } from './adminapi.ts'
 import { type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask } from './raw.ts'
+import { findEngines } from './setups.ts'
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: clients of the admin API', (setup) => {
+describe.each(await findEngines())('$name: clients of the admin API', (setup) => {
   let gate: Gate
   let call: ReturnType<typeof caller>
   const old = { ...makeKey().record, expires: null, revoked: '2026-02-01T00:00:00Z', note: 'old' }

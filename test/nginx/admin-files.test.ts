@@ -14,14 +14,15 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { formatClients } from '../../src/core/config/clientsfile.ts'
 import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { tollgate } from '../cli/command.ts'
-import { caller, expectProblem, findAdminSetups, isNew, matching, read } from './adminapi.ts'
+import { caller, expectProblem, isNew, matching, read } from './adminapi.ts'
 import { type Gate, type GateOptions, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { dropRights, setWritable } from './readonly.ts'
+import { findEngines } from './setups.ts'
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: the files behind the admin API', (setup) => {
+describe.each(await findEngines())('$name: the files behind the admin API', (setup) => {
   async function start(options: GateOptions = {}): Promise<Gate> {
     const gate = await startGate(setup, options)
     onTestFinished(() => gate.stop())

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { caller, expectProblem, findAdminSetups, matching, read } from './adminapi.ts'
+import { caller, expectProblem, matching, read } from './adminapi.ts'
 import { type Gate, makeAdmin, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: an Idempotency-Key', (setup) => {
+describe.each(await findEngines())('$name: an Idempotency-Key', (setup) => {
   const alice = makeAdmin({ name: 'alice' })
   const bob = makeAdmin({ name: 'bob' })
   let gate: Gate

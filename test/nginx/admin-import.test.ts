@@ -4,9 +4,10 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { formatClients } from '../../src/core/config/clientsfile.ts'
 import type { Client, Clients, Key } from '../../src/core/config/shapes.ts'
-import { caller, expectProblem, findAdminSetups, isNew, matching, read } from './adminapi.ts'
+import { caller, expectProblem, isNew, matching, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 
 type Sent = { line: number; client: string; id: string; sha256: string }
 
@@ -23,7 +24,7 @@ function keyOf(secret: string): { id: string; sha256: string } {
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: POST /import', (setup) => {
+describe.each(await findEngines())('$name: POST /import', (setup) => {
   const writer = makeAdmin()
   const reader = makeAdmin({ role: 'read' })
   let gate: Gate
@@ -215,7 +216,7 @@ describe.each(await findAdminSetups())('$name: POST /import', (setup) => {
   })
 })
 
-describe.each(await findAdminSetups())('$name: POST /import into a large file', (setup) => {
+describe.each(await findEngines())('$name: POST /import into a large file', (setup) => {
   const COUNT = 3000
   const record = (id: string, sha256: string): Key => ({
     ...{ id, sha256 },

@@ -3,15 +3,16 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseKey } from '../../src/core/config/key.ts'
-import { caller, expectProblem, findAdminSetups, isNew, read } from './adminapi.ts'
+import { caller, expectProblem, isNew, read } from './adminapi.ts'
 import { type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 
 const hashOf = (text: string) => createHash('sha256').update(text).digest('hex')
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: keys of the admin API', (setup) => {
+describe.each(await findEngines())('$name: keys of the admin API', (setup) => {
   let gate: Gate
   let call: ReturnType<typeof caller>
   beforeAll(async () => {

@@ -8,9 +8,10 @@ import { packageDir } from '../../src/cli/install/layout.ts'
 import { listProblems, problem } from '../../src/core/admin/problems.ts'
 import { listAdminRoutes } from '../../src/core/admin/routes.ts'
 import { clientSchema, policySchema } from '../../src/core/config/schema.ts'
-import { caller, findAdminSetups, isNew, matching } from './adminapi.ts'
+import { caller, isNew, matching } from './adminapi.ts'
 import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
 type Schema = { [keyword: string]: unknown }
@@ -106,7 +107,7 @@ function closed(value: unknown): unknown {
   return isObject ? { additionalProperties: false, ...copy } : copy
 }
 
-describe.each(await findAdminSetups())('$name: what the admin API answers', (setup) => {
+describe.each(await findEngines())('$name: what the admin API answers', (setup) => {
   const ajv = new Ajv2020({
     strict: false,
     formats: { 'date-time': /^\d{4}-.*(Z|[+-]\d\d:\d\d)$/ },

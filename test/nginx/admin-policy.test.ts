@@ -2,23 +2,16 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Policy } from '../../src/core/config/shapes.ts'
-import {
-  caller,
-  etagOf,
-  expectProblem,
-  findAdminSetups,
-  isNew,
-  matching,
-  read,
-} from './adminapi.ts'
+import { caller, etagOf, expectProblem, isNew, matching, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 
 const SECRET = 'a secret of the salts that nobody is shown'
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: plans and policy of the admin API', (setup) => {
+describe.each(await findEngines())('$name: plans and policy of the admin API', (setup) => {
   const admin = makeAdmin()
   const policy: Policy = {
     version: 1,

@@ -1,11 +1,12 @@
 import { appendFile, chmod, readFile, rename, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { caller, expectProblem, findAdminSetups, read } from './adminapi.ts'
+import { caller, expectProblem, read } from './adminapi.ts'
 import { CHAT, messages } from './clients.ts'
 import { edit } from './edit.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
 
 type Shown = { id: string; client?: string; outcome: string }
 type Page = { requests: Shown[]; next: string; isMore: boolean; skipped: number }
@@ -25,7 +26,7 @@ const idsOf = ({ requests }: Page) => requests.map(({ id }) => id)
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, at) => `l${from + at}`)
 
-describe.each(await findAdminSetups())('$name: GET /requests', (setup) => {
+describe.each(await findEngines())('$name: GET /requests', (setup) => {
   const reader = makeAdmin({ role: 'read' })
 
   async function start(options: Parameters<typeof startGate>[1] = {}) {

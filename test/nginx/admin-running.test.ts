@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Client } from '../../src/core/config/shapes.ts'
 import { tollgate } from '../cli/command.ts'
-import { caller, expectProblem, findAdminSetups, read } from './adminapi.ts'
+import { caller, expectProblem, read } from './adminapi.ts'
 import { linesOf } from './clients.ts'
 import { type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ownPidOf, workersOf } from './processes.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, send } from './wire.ts'
 
 /** Around midnight in UTC nothing is proven about a day. */
@@ -16,7 +17,7 @@ const MODEL = 'Qwen/Qwen3-8B'
 
 watchLogs()
 
-describe.each(await findAdminSetups())('$name: what runs, by the admin API', (setup) => {
+describe.each(await findEngines())('$name: what runs, by the admin API', (setup) => {
   const { secret, record } = makeKey()
   const client: Client = {
     keys: [record],

@@ -5,13 +5,13 @@ import { expectHeaders, expectProblem, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask } from './raw.ts'
-import { findSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const PAST = '2026-01-02T00:00:00Z'
 
 watchLogs()
 
-describe.each(await findSetups())('$name: the admin API', (setup) => {
+describe.each(await findEngines())('$name: the admin API', (setup) => {
   const writer = makeAdmin({ name: 'alice' })
   const reader = makeAdmin({ name: 'bob', role: 'read' })
   const expired = makeAdmin({ expires: PAST })

@@ -1,11 +1,5 @@
 import { expect } from 'vitest'
 import type { AdminInit, Gate } from './harness.ts'
-import { findLocalSetups, type Setup } from './setups.ts'
-
-/** Both engines, each once: by which door requests come in is no matter here. */
-export async function findAdminSetups(): Promise<Setup[]> {
-  return (await findLocalSetups()).filter(({ door }) => door === 'content')
-}
 
 /** The JSON of an answer. */
 export async function read(response: Response) {

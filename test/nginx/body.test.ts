@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Client } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findSetups } from './setups.ts'
+import { findLocalSetups } from './setups.ts'
 
 const CHAT = '/v1/chat/completions'
 
@@ -16,7 +16,7 @@ function clientOf(fields: Partial<Client>) {
   return { secret, client: { keys: [record], ...fields } as Client }
 }
 
-describe.each(await findSetups())('$name', (setup) => {
+describe.each(await findLocalSetups())('$name', (setup) => {
   const clients = {
     llama: clientOf({ models: ['Qwen/*', 'llama-*'] }),
     strict: clientOf({ request: { maxOutputTokens: 100, n: 2, excess: 'refuse' } }),

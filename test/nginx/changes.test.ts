@@ -15,7 +15,7 @@ import { type Gate, type GateOptions, sleep, startGate, until } from './harness.
 import { watchLogs } from './logs.ts'
 import { heldBy, probed, usedBy, zone } from './probe.ts'
 import { workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get, send } from './wire.ts'
 
 /** Around midnight in UTC nothing is proven about a day. */
@@ -28,7 +28,7 @@ async function awaitQuietMinute(): Promise<void> {
   if (Date.now() % 60000 > 48000) await sleep(60100 - (Date.now() % 60000))
 }
 
-describe.skipIf(isNearMidnight).each(await findLocalSetups())('$name', (setup) => {
+describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
   async function start(callers: { [name: string]: Caller }, options: GateOptions): Promise<Gate> {
     const gate = await startGate(setup, probed({ ...options, clients: documentOf(callers) }))
     onTestFinished(() => gate.stop())

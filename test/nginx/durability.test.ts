@@ -15,11 +15,11 @@ import { type Gate, type GateOptions, sleep, startGate, until } from './harness.
 import { watchLogs } from './logs.ts'
 import { probed, usedBy, zone } from './probe.ts'
 import { isAlive, workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
 
 // One door is enough: nothing here is a request.
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 const SECONDS = 15
 

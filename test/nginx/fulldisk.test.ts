@@ -11,11 +11,11 @@ import { CHAT, chatOf, clientOf, documentOf, tokensOf } from './clients.ts'
 import { type Gate, type Line, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { heldBy, probed, usedBy } from './probe.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
 
 // One door is enough: nothing here is about how a request is admitted.
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 const SECONDS = 20
 const DISK_BYTES = 1024 * 1024

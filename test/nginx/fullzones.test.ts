@@ -7,11 +7,11 @@ import { edit } from './edit.ts'
 import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, usedBy, zone } from './probe.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { type Call, get, send } from './wire.ts'
 
 // One door is enough: nothing here is about how a request is admitted.
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 /** A zone of eight pages, the smallest there is, has room for less than 300 numbers. */
 const SMALLEST = '32k'

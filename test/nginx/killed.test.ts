@@ -9,11 +9,11 @@ import { type Gate, type Line, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, usedBy, zone } from './probe.ts'
 import { isAlive, workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
 // One door is enough: what is killed are processes.
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 const budgets = { tokensPerDay: 1e9, tokensPerMonth: 1e9, costPerDay: 1e6, costPerMonth: 1e6 }
 const callers = {

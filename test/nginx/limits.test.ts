@@ -4,7 +4,7 @@ import type { Client, Limits, Policy } from '../../src/core/config/shapes.ts'
 import { linesOf } from './clients.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups, findSetups } from './setups.ts'
+import { findLocalSetups } from './setups.ts'
 import { send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -35,7 +35,7 @@ function count(answers: Response[], status: number): number {
   return answers.filter((answer) => answer.status === status).length
 }
 
-describe.each(await findSetups())('$name', (setup) => {
+describe.each(await findLocalSetups())('$name', (setup) => {
   const clients = {
     fifty: limited({ requestsPerMinute: 50 }),
     three: limited({ requestsPerMinute: 3 }),

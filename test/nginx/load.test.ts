@@ -4,14 +4,13 @@ import { formatClients } from '../../src/core/config/clientsfile.ts'
 import type { Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get, nowMs, oneConnection } from './wire.ts'
 
 /** What one portion of the file has, see src/edge/config/portions.ts. */
 const PORTION_BYTES = 32768
 
-const setups = await findLocalSetups()
-const engines = ['qjs', 'njs'] as const
+const setups = await findEngines()
 
 watchLogs()
 
@@ -128,12 +127,10 @@ describe.each(setups)('$name', (setup) => {
   })
 })
 
-describe.each(engines)('100,000 keys on the engine %s', (engine) => {
+describe.each(setups)('$name: 100,000 keys', (setup) => {
   const COUNT = 100_000
   let gate: Gate
   beforeAll(async () => {
-    const setup = setups.find(({ nginx }) => nginx.engine === engine)
-    if (!setup) throw new Error(`There is no nginx with the engine ${engine}`)
     gate = await startGate(setup)
   })
   afterAll(() => gate.stop())
@@ -172,7 +169,7 @@ describe.each(engines)('100,000 keys on the engine %s', (engine) => {
     expect([await statusOf(0), await statusOf(COUNT - 1)]).toEqual([200, 200])
     for (const [what, { seconds, stallMs }] of Object.entries({ first, second })) {
       const took = `${seconds.toFixed(1)} s, longest wait of a request ${stallMs.toFixed(0)} ms`
-      console.log(`100,000 keys, ${engine}, ${what} load: ${took}`)
+      console.log(`100,000 keys, ${setup.nginx.engine}, ${what} load: ${took}`)
     }
   })
 })

@@ -7,10 +7,10 @@ import { type Gate, type GateOptions, type Line, sleep, startGate, until } from 
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
 import { findPrometheus, type Prometheus, runTool } from './prometheus.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 const SECONDS = 20
 const PRICES = { '*': { input: 2, cachedInput: 1, output: 4 } }

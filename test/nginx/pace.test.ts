@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { type Caller, CHAT, clientOf, documentOf, MODEL, messages } from './clients.ts'
 import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { type Call, nowMs, send } from './wire.ts'
 
 /** The same server behind the same nginx, without the gate. */
@@ -40,7 +40,7 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
-describe.each(await findSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const callers: { [name: string]: Caller } = {
     plain: clientOf(),
     limited: clientOf({ limits: { concurrency: 9, tokensPerMinute: 1e9 } }),

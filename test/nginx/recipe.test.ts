@@ -5,7 +5,7 @@ import { edit } from './edit.ts'
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { workersOf } from './processes.ts'
-import { findSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 watchLogs()
 
@@ -27,7 +27,7 @@ async function reload(gate: Gate): Promise<void> {
   await sleep(100)
 }
 
-describe.each(await findSetups())('$name: the smallest step from the map', (setup) => {
+describe.each(await findEngines())('$name: the smallest step from the map', (setup) => {
   let gate: Gate
   beforeAll(async () => {
     gate = await startGate(setup, { example: 'recipe' })

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, messages } from './clients.ts'
 import { type Gate, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
 const STREAM = 'prompt:3,tokens:20,itl:50'
@@ -12,7 +12,7 @@ const sdks = ['openai', 'anthropic'] as const
 
 watchLogs()
 
-describe.each(await findSetups())('$name: the official SDKs', (setup) => {
+describe.each(await findEngines())('$name: the official SDKs', (setup) => {
   const callers = {
     openai_places: clientOf({ limits: { concurrency: 1 } }),
     anthropic_places: clientOf({ limits: { concurrency: 1 } }),

@@ -7,7 +7,7 @@ import { start as startCommand, tollgate } from '../cli/command.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, get, send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -16,7 +16,7 @@ const MODEL = 'Qwen/Qwen3-8B'
 watchLogs()
 
 /** What `tollgate tail --live` and `tollgate balance` are told by a running nginx. */
-describe.each(await findLocalSetups())('$name: what runs', (setup) => {
+describe.each(await findEngines())('$name: what runs', (setup) => {
   const { secret, record } = makeKey()
   const client: Client = {
     keys: [record],

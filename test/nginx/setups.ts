@@ -7,7 +7,7 @@ import { type Door, findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
 import { until } from '../waiting.ts'
 import { findContainer, runContained } from './container.ts'
 
-/** One combination of nginx and door in which every behaviour is tested. */
+/** One world: an nginx with its engine, a door, and a container or none. */
 export type Setup = {
   name: string
   nginx: Nginx
@@ -16,25 +16,48 @@ export type Setup = {
   image?: string
 }
 
-/** The combinations: both engines, on QuickJS both doors, and a container where there is an engine. */
+// A test runs in those worlds that can change its result, and in no others. What can change it:
+//
+//   the engine, and with it the version of nginx   everything that the gate's code does: two at least
+//   the door                                       admission, reading the body, the redirect, settlement
+//   the container                                  what the image's user may write, and its network
+//
+// findEngines() has each engine and each door once, and so is right for most. findLocalSetups() is for the
+// files in which a door and an engine meet. What nginx's own time or memory has no part in is a unit test.
+
+/** Every world: what starts, how bytes travel, what is written and by whom. */
 export async function findSetups(): Promise<Setup[]> {
-  const say = (line: string) => process.stderr.write(`${line}\n`)
+  return [...(await findLocalSetups()), ...(await findContainer(say))]
+}
+
+/** Both doors on QuickJS, and njs's own engine, which has one: where the door can change the result. */
+export async function findLocalSetups(): Promise<Setup[]> {
   const newest = await findNginx({ world: 'newest', say })
   const debian13 = await findNginx({ world: 'debian13', say })
   return [
     { name: 'newest, access door', nginx: newest, door: 'access' },
     { name: 'newest, content door', nginx: newest, door: 'content' },
     { name: 'debian13, content door', nginx: debian13, door: 'content' },
-    ...(await findContainer(say)),
   ]
 }
 
 /**
- * The combinations without the container: for files that take long, or that are about processes and
- * files of this machine, which are the same in there.
+ * Each engine with the door that is installed for it: what housekeeping, the admin API, the meter or the
+ * zones do, whichever door a request came by.
  */
-export async function findLocalSetups(): Promise<Setup[]> {
-  return (await findSetups()).filter(({ image }) => image === undefined)
+export async function findEngines(): Promise<Setup[]> {
+  return (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+}
+
+/** The newest alone: where nginx is only there to be asked, by a program that another file tests on both. */
+export async function findOneSetup(): Promise<Setup> {
+  const [setup] = await findEngines()
+  if (!setup) throw new Error('There is no nginx')
+  return setup
+}
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`)
 }
 
 /** An nginx that runs: `pid` is its master process. */

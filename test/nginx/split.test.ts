@@ -3,11 +3,11 @@ import { dialects } from '../../src/mock/settings.ts'
 import { CHAT, chatOf, MODEL, tokensOf } from './clients.ts'
 import { type Gate, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get, oneConnection } from './wire.ts'
 
 // One door is enough: the meter is the same in both.
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 const COMPLETIONS = '/v1/completions'
 

@@ -7,7 +7,7 @@ import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ownPidOf, workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, get, nowMs, oneConnection, send } from './wire.ts'
 
 const WORKERS = 4
@@ -21,7 +21,7 @@ const POLICY = { version: 1 as const, lockout: { badKeysPerMinute: 1_000_000 } }
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const app = makeKey()
   const other = makeKey()
   let gate: Gate

@@ -6,11 +6,11 @@ import { tollgate } from '../cli/command.ts'
 import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { expectedRows, linesUntil, textOf, type UsageLine } from './usagelines.ts'
 
 // One door is enough: nothing here is a request of a caller.
-const setups = (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
+const setups = await findEngines()
 
 const SECONDS = 20
 const HOUR_MS = 3_600_000

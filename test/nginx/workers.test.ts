@@ -13,7 +13,7 @@ import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { connectAll, heldBy, probed, usedBy, zone } from './probe.ts'
 import { workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { type Call, type CallOptions, eventsOf, get, send } from './wire.ts'
 
 const WORKERS = 4
@@ -28,7 +28,7 @@ async function awaitQuietMinute(): Promise<void> {
 /** Around midnight in UTC nothing is proven about a day. */
 const isNearMidnight = 86_400_000 - (Date.now() % 86_400_000) < 60_000
 
-describe.skipIf(isNearMidnight).each(await findLocalSetups())('$name: four workers', (setup) => {
+describe.skipIf(isNearMidnight).each(await findEngines())('$name: four workers', (setup) => {
   async function start(callers: { [name: string]: Caller }): Promise<Gate> {
     const gate = await startGate(
       setup,
