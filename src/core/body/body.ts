@@ -6,6 +6,9 @@ import { addEdit, type Edit, isEmptyObject } from './splice.ts'
 
 export { applyEdits, type Edit } from './splice.ts'
 
+/** Token ids that are counted one by one. */
+const IDS_MAX = 1000000
+
 const MODEL_BYTES_MAX = 256
 
 /** No value that is looked at is longer: a name of 256 bytes, all of them escaped, has 1538. */
@@ -316,7 +319,7 @@ function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
   if (hasMedia && body[entry.start] === 91) {
     const quote = body.indexOf(34, entry.start)
     if (quote < 0 || quote >= entry.end) {
-      facts.promptTokens += countCommas(body, entry.start, entry.end) + 1
+      facts.promptTokens += countNumbers(body, entry.start, entry.end)
       return
     }
   }
@@ -326,12 +329,12 @@ function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
   facts.promptBytes -= entry.fileBytes
 }
 
-/** Of a list; two in a row are in none. */
-function countCommas(body: Buffer, start: number, end: number): number {
-  let count = 0
+/** How many values a list of numbers has; behind the most that are counted, as many as fit. */
+function countNumbers(body: Buffer, start: number, end: number): number {
+  let count = 1
   let at = body.indexOf(44, start)
-  while (at >= 0 && at < end && body[at + 1] !== 44) {
-    count++
+  while (at >= 0 && at < end) {
+    if (++count > IDS_MAX) return count + Math.ceil((end - at) / 2)
     at = body.indexOf(44, at + 1)
   }
   return count

@@ -669,6 +669,8 @@ describe('readBody: the size of the prompt', () => {
     ['a list', '[1,22, 333]', 3],
     ['lists', '[[1,22],[333]]', 3],
     ['a long list', `[${'10,'.repeat(2e5)}1]`, 200001],
+    ['a million', `[${'10,'.repeat(999999)}1]`, 1000000],
+    ['more, by the least that an id takes', `[${'1,'.repeat(1200000)}1]`, 1200003],
   ])('counts token ids as they are: %s', (_, prompt, tokens) => {
     expect(facts('completions', `{"prompt":${prompt}}`)).toMatchObject({
       promptTokens: tokens,
