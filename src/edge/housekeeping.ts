@@ -10,6 +10,7 @@ import { overwriteFile, replaceFile, stampFiles } from './config/files.ts'
 import { continueLoad, type Progress } from './config/load.ts'
 import { putFirst } from './config/publish.ts'
 import { clientsZone, countersZone, openZones } from './gate/registry.ts'
+import { startSlice } from './giveway.ts'
 import { foldLedger } from './ledger/fold.ts'
 import { setProblem } from './ledger/notices.ts'
 import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './ledger/sums.ts'
@@ -40,6 +41,7 @@ const STATE_MS_MAX = 5000
  * clients.json into the zone when they have changed.
  */
 export async function housekeep(session: Session): Promise<void> {
+  startSlice()
   const beganMs = Date.now()
   const zone = clientsZone()
   const dir = session.variables['tollgate_dir'] || ''
@@ -51,7 +53,8 @@ export async function housekeep(session: Session): Promise<void> {
     const untilMs = beganMs + (isLoading ? FOLD_MS_BESIDE_LOAD : FOLD_MS_MAX)
     const cursor = isMine ? await keepSums(session, beganMs, untilMs) : null
     if (isMine) answerQuestion(openZones(), ledgerOf(session), stateDir, beganMs)
-    const state = isLoading ? await load(zone, dir, stamp, beganMs) : null
+    // In a busy worker the sums may have taken long, which is not to keep a load from going on.
+    const state = isLoading ? await load(zone, dir, stamp, Date.now()) : null
     if (state) {
       moveEpoch()
       report(state)
