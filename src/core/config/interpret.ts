@@ -2,10 +2,19 @@ import { parseTime } from '../time.ts'
 import { formatPath, type Segment } from './path.ts'
 import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema, URL_PATTERN } from './schema.ts'
 import type { Problem } from './shapes.ts'
-import { closest } from './suggest.ts'
+import { closest, type Effort } from './suggest.ts'
 
 /** More problems than these are only counted. */
 const PROBLEMS_MAX = 50
+
+/** Characters of a name that are told: a name may be as long as a file. */
+const NAME_CHARS_TOLD = 256
+
+/** A time with all its digits has 35. */
+const TIME_CHARS_MAX = 64
+
+/** For names that may have been meant, of all problems of a walk: some tens of milliseconds. */
+const EFFORT = 300000
 
 /**
  * One walk over a document. The place is a stack that is written out only for a problem, and each
@@ -17,17 +26,28 @@ export type Run = {
   omitted: number
   place: Segment[]
   patterns: { [source: string]: RegExp }
+  effort: Effort
 }
 
 /** Begins a walk at the root of a document. */
 export function startRun(): Run {
-  return { problems: [], omitted: 0, place: [], patterns: {} }
+  return { problems: [], omitted: 0, place: [], patterns: {}, effort: { left: EFFORT } }
 }
 
 /** Notes a problem at the place where the walk stands. */
 export function report(run: Run, message: string): void {
-  if (run.problems.length >= PROBLEMS_MAX) run.omitted++
-  else run.problems.push({ path: formatPath(run.place), message })
+  if (isFull(run)) run.omitted++
+  else run.problems.push({ path: formatPath(run.place.map(shorten)), message })
+}
+
+/** Whether a problem would only be counted: then nobody reads a message that takes long to make. */
+export function isFull(run: Run): boolean {
+  return run.problems.length >= PROBLEMS_MAX
+}
+
+function shorten(segment: Segment): Segment {
+  if (typeof segment === 'number' || segment.length <= NAME_CHARS_TOLD) return segment
+  return `${segment.slice(0, NAME_CHARS_TOLD)}...`
 }
 
 /** Ends a walk: says how many problems were not listed. */
@@ -70,9 +90,9 @@ export function interpretName(run: Run, pattern: string, name: string): void {
 }
 
 /** What is said of a field that the schema does not know. */
-export function describeUnknownField(name: string, schema: Schema): string {
+export function describeUnknownField(name: string, schema: Schema, effort?: Effort): string {
   const known = Object.keys(schema.properties || {})
-  const meant = closest(name, known)
+  const meant = closest(name, known, effort)
   return meant === null
     ? `Unknown field; known are ${known.join(', ')}`
     : `Unknown field; did you mean ${meant}?`
@@ -89,23 +109,31 @@ function interpretObject(run: Run, schema: Schema, value: { [name: string]: unkn
     }
   }
   const names = Object.keys(value)
+  if (isAbove(run, schema.maxProperties, names.length)) return
   for (let i = 0; i < names.length; i++) {
     const name = names[i] || ''
     const child = properties && hasOwn(properties, name) ? properties[name] : rest
     run.place.push(name)
     if (schema.propertyNames) interpretName(run, schema.propertyNames.pattern, name)
-    if (child === false) report(run, describeUnknownField(name, schema))
+    if (child === false) reportUnknownField(run, name, schema)
     else if (child) interpret(run, child, value[name])
     run.place.pop()
   }
 }
 
+function reportUnknownField(run: Run, name: string, schema: Schema): void {
+  report(run, isFull(run) ? '' : describeUnknownField(name, schema, run.effort))
+}
+
+/** Whether there are too many entries, which is reported: then none of them is looked at. */
+function isAbove(run: Run, most: number | undefined, count: number): boolean {
+  if (most === undefined || count <= most) return false
+  report(run, `Must have at most ${most} entries, not ${count}`)
+  return true
+}
+
 function interpretArray(run: Run, schema: Schema, value: unknown[]): void {
-  if (schema.maxItems !== undefined && value.length > schema.maxItems) {
-    report(run, `Must have at most ${schema.maxItems} entries, not ${value.length}`)
-    return
-  }
-  if (!schema.items) return
+  if (isAbove(run, schema.maxItems, value.length) || !schema.items) return
   for (let i = 0; i < value.length; i++) {
     run.place.push(i)
     interpret(run, schema.items, value[i])
@@ -116,22 +144,27 @@ function interpretArray(run: Run, schema: Schema, value: unknown[]): void {
 /** No message repeats a string: somebody may have pasted a key into the wrong field. */
 function interpretString(run: Run, schema: Schema, value: string): void {
   if (schema.enum && schema.enum.indexOf(value) < 0) {
-    const meant = closest(value, schema.enum)
-    report(
-      run,
-      `Must be one of ${schema.enum.join(', ')}${meant === null ? '' : `; did you mean ${meant}?`}`,
-    )
+    report(run, isFull(run) ? '' : describeEnum(value, schema.enum, run.effort))
   }
   const lengthMax = schema.maxLength
-  if (lengthMax !== undefined && value.length > lengthMax && countCodePoints(value) > lengthMax) {
+  if (lengthMax !== undefined && isLonger(value, lengthMax)) {
     report(run, `Must have at most ${lengthMax} characters`)
+    return
   }
   if (schema.pattern !== undefined && !matches(run, schema.pattern, value)) {
     report(run, describePattern(schema.pattern))
   }
-  if (schema.format === 'date-time' && parseTime(value) === null) {
+  if (
+    schema.format === 'date-time' &&
+    (value.length > TIME_CHARS_MAX || parseTime(value) === null)
+  ) {
     report(run, 'Must be a date and time such as 2026-11-23T09:00:00Z')
   }
+}
+
+function describeEnum(value: string, known: string[], effort: Effort): string {
+  const meant = closest(value, known, effort)
+  return `Must be one of ${known.join(', ')}${meant === null ? '' : `; did you mean ${meant}?`}`
 }
 
 function interpretNumber(run: Run, schema: Schema, value: number): void {
@@ -203,7 +236,12 @@ function withArticle(type: string): string {
   return type[0] === 'i' || type[0] === 'o' || type[0] === 'a' ? `an ${type}` : `a ${type}`
 }
 
-/** JSON Schema counts characters; the length of a string is UTF-16 units on most engines. */
+/** JSON Schema counts characters; the length of a string is UTF-16 units on most engines, two at most. */
+function isLonger(text: string, lengthMax: number): boolean {
+  if (text.length <= lengthMax) return false
+  return text.length > 2 * lengthMax || countCodePoints(text) > lengthMax
+}
+
 function countCodePoints(text: string): number {
   let count = 0
   for (let i = 0; i < text.length; i++) {

@@ -15,6 +15,7 @@ export type Schema = {
   required?: string[]
   additionalProperties?: Schema | false
   propertyNames?: { pattern: string }
+  maxProperties?: number
   items?: Schema
   maxItems?: number
   pattern?: string
@@ -61,6 +62,11 @@ const AMOUNT_MAX = 1000000
 export const ADMINS_MAX = 200
 /** Of one client, whose line is read as a whole. */
 export const KEYS_MAX = 1000
+/** Plans, groups or prices: every load reads all of them, and so does every answer that looks one up. */
+export const NAMED_MAX = 5000
+/** Addresses, and models, of one plan or client. */
+export const LIST_MAX = 256
+export const ADDRESS_CHARS_MAX = 64
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
 
 function count(description: string): Schema {
@@ -82,13 +88,13 @@ function grantProperties(): { [name: string]: Schema } {
     models: {
       type: 'array',
       items: { type: 'string', pattern: MODEL_PATTERN },
-      maxItems: 256,
+      maxItems: LIST_MAX,
       description: 'Model names that may be asked for; * stands for any characters',
     },
     addresses: {
       type: 'array',
-      items: { type: 'string', maxLength: 64 },
-      maxItems: 256,
+      items: { type: 'string', maxLength: ADDRESS_CHARS_MAX },
+      maxItems: LIST_MAX,
       description: 'Addresses that may call, as CIDR blocks or single addresses, IPv4 and IPv6',
     },
     limits: limitsSchema(),
@@ -273,6 +279,7 @@ export function policySchema(): Schema {
       plans: {
         type: 'object',
         propertyNames: { pattern: NAME_PATTERN },
+        maxProperties: NAMED_MAX,
         additionalProperties: {
           type: 'object',
           additionalProperties: false,
@@ -282,6 +289,7 @@ export function policySchema(): Schema {
       groups: {
         type: 'object',
         propertyNames: { pattern: NAME_PATTERN },
+        maxProperties: NAMED_MAX,
         additionalProperties: groupSchema(),
         description: 'Limits and budgets that all clients of a group share',
       },
@@ -294,6 +302,7 @@ export function policySchema(): Schema {
       prices: {
         type: 'object',
         propertyNames: { pattern: MODEL_PATTERN },
+        maxProperties: NAMED_MAX,
         additionalProperties: priceSchema(),
         description: 'By the name of a model, or a pattern such as llama-*',
       },

@@ -4,13 +4,23 @@ import {
   hasOwn,
   interpret,
   interpretName,
+  isFull,
   isObject,
   type Run,
   report,
   startRun,
 } from './interpret.ts'
 import { formatPath } from './path.ts'
-import { clientSchema, clientsSchema, NAME_PATTERN, policySchema, type Schema } from './schema.ts'
+import {
+  ADDRESS_CHARS_MAX,
+  clientSchema,
+  clientsSchema,
+  LIST_MAX,
+  NAME_PATTERN,
+  NAMED_MAX,
+  policySchema,
+  type Schema,
+} from './schema.ts'
 import type { Client, Clients, Grant, Policy, Problem } from './shapes.ts'
 import { closest } from './suggest.ts'
 
@@ -30,6 +40,8 @@ export type ClientsValidation = {
   next: number
   /** null when no policy could be read: then plans are not looked up. */
   plans: Fields | null
+  /** What was said of plans that are not there: many clients may have the same one. Dotted names. */
+  noPlan: { [dotted: string]: string }
   /** Whether cache salts can be made; taken for granted where no policy could be read. */
   hasSecret: boolean
   idOwners: Owners
@@ -42,14 +54,16 @@ export function validatePolicy(document: unknown): Problem[] {
   interpret(run, policySchema(), document)
   const plans = isObject(document) ? document['plans'] : undefined
   const hasSecret = isObject(document) && document['cacheSaltSecret'] !== undefined
-  if (isObject(plans)) {
+  const names = isObject(plans) ? Object.keys(plans) : []
+  if (isObject(plans) && names.length <= NAMED_MAX) {
     run.place.push('plans')
-    Object.keys(plans).forEach((name) => {
+    names.forEach((name) => {
       run.place.push(name)
       checkAddresses(run, plans[name])
       checkSalt(run, plans[name], hasSecret)
       run.place.pop()
     })
+    run.place.pop()
   }
   if (isObject(document)) checkAdmins(run, document['admins'])
   finishRun(run)
@@ -59,14 +73,19 @@ export function validatePolicy(document: unknown): Problem[] {
 /** Reports ids and hashes of tokens that stand twice. */
 function checkAdmins(run: Run, admins: unknown): void {
   if (!Array.isArray(admins)) return
+  const places: { [value: string]: number } = {}
   run.place.push('admins', 0)
   admins.forEach((admin: unknown, i) => {
     run.place[1] = i
     const fields: ('id' | 'sha256')[] = ['id', 'sha256']
     fields.forEach((field) => {
-      if (!isObject(admin)) return
-      const first = admins.findIndex((other) => isObject(other) && other[field] === admin[field])
-      if (first === i || admin[field] === undefined) return
+      const value = isObject(admin) ? admin[field] : undefined
+      if (typeof value !== 'string') return
+      const first = places[`${field}.${value}`]
+      if (first === undefined) {
+        places[`${field}.${value}`] = i
+        return
+      }
       run.place.push(field)
       report(run, `Stands at admins[${first}] already; remove one of the two`)
       run.place.pop()
@@ -79,7 +98,7 @@ function checkAdmins(run: Run, admins: unknown): void {
 export function validateClients(document: unknown, policy: Policy | null): Problem[] {
   const state = startClientsValidation(document, policy)
   validateNextClients(state, state.names.length)
-  return state.problems
+  return endClientsValidation(state)
 }
 
 /** Begins to check a parsed clients.json; validateNextClients() goes on in slices. */
@@ -100,6 +119,7 @@ export function startClientsValidation(
     names: Object.keys(clients),
     next: 0,
     plans: policy ? plans : null,
+    noPlan: {},
     hasSecret: !policy || policy.cacheSaltSecret !== undefined,
     idOwners: {},
     hashOwners: {},
@@ -118,9 +138,13 @@ export function validateNextClients(state: ClientsValidation, count: number): bo
   }
   place.pop()
   place.pop()
-  const isDone = end === state.names.length
-  if (isDone) finishRun(state.run)
-  return isDone
+  return end === state.names.length
+}
+
+/** All that was found; says how many problems are not among it. */
+export function endClientsValidation(state: ClientsValidation): Problem[] {
+  finishRun(state.run)
+  return state.problems
 }
 
 /**
@@ -171,16 +195,20 @@ function checkClient(state: ClientsValidation, name: string, client: unknown): v
 
 function checkPlan(state: ClientsValidation, plan: unknown): void {
   if (typeof plan !== 'string' || !state.plans || hasOwn(state.plans, plan)) return
-  const known = Object.keys(state.plans)
-  const meant = closest(plan, known)
   state.run.place.push('plan')
-  report(
-    state.run,
-    meant === null
-      ? `No plan "${plan.slice(0, 40)}" in policy.json; ${listPlans(known)}`
-      : `No plan "${plan.slice(0, 40)}" in policy.json; did you mean ${meant}?`,
-  )
+  report(state.run, isFull(state.run) ? '' : describeNoPlan(state, state.plans, plan))
   state.run.place.pop()
+}
+
+function describeNoPlan(state: ClientsValidation, plans: Fields, plan: string): string {
+  const said = state.noPlan[`.${plan}`]
+  if (said !== undefined) return said
+  const known = Object.keys(plans)
+  const meant = closest(plan, known, state.run.effort)
+  const hint = meant === null ? listPlans(known) : `did you mean ${meant}?`
+  const message = `No plan "${plan.slice(0, 40)}" in policy.json; ${hint}`
+  state.noPlan[`.${plan}`] = message
+  return message
 }
 
 function listPlans(known: string[]): string {
@@ -206,17 +234,23 @@ function checkUnique(
     owners[value] = name
     return
   }
+  state.run.place.push(field)
+  report(state.run, isFull(state.run) ? '' : describeTwin(state, owner, field, value))
+  state.run.place.pop()
+}
+
+function describeTwin(
+  state: ClientsValidation,
+  owner: string,
+  field: 'id' | 'sha256',
+  value: string,
+): string {
   const at = indexOfKey(state.clients[owner], field, value)
   // A client of an earlier portion is not at hand any more.
   const first = formatPath(at < 0 ? ['clients', owner] : ['clients', owner, 'keys', at])
-  state.run.place.push(field)
-  report(
-    state.run,
-    field === 'id'
-      ? `The id is also that of ${first}; ids are unique`
-      : `The same key stands at ${first} already; remove one of the two`,
-  )
-  state.run.place.pop()
+  return field === 'id'
+    ? `The id is also that of ${first}; ids are unique`
+    : `The same key stands at ${first} already; remove one of the two`
 }
 
 function indexOfKey(client: unknown, field: string, value: string): number {
@@ -227,12 +261,14 @@ function indexOfKey(client: unknown, field: string, value: string): number {
 
 function checkAddresses(run: Run, grant: unknown): void {
   const addresses = isObject(grant) ? grant['addresses'] : undefined
-  if (!Array.isArray(addresses)) return
+  // The schema has refused what is longer.
+  if (!Array.isArray(addresses) || addresses.length > LIST_MAX) return
   run.place.push('addresses', 0)
   for (let i = 0; i < addresses.length; i++) {
     run.place[run.place.length - 1] = i
     const address: unknown = addresses[i]
-    if (typeof address === 'string' && !parseBlock(address)) {
+    if (typeof address !== 'string' || address.length > ADDRESS_CHARS_MAX) continue
+    if (!parseBlock(address)) {
       report(run, 'Must be an address or a CIDR block such as 10.0.0.0/8 or 2001:db8::/32')
     }
   }

@@ -9,6 +9,7 @@ import { setNamed } from '../../core/config/replace.ts'
 import type { Client, Policy, Problem } from '../../core/config/shapes.ts'
 import {
   type ClientsValidation,
+  endClientsValidation,
   startClientsValidation,
   validateMoreClients,
   validatePolicy,
@@ -144,7 +145,7 @@ async function checkPortion(
     validateMoreClients(validation, portion.clients, names.slice(i, i + SLICE_CLIENTS))
     await giveWay()
   }
-  found = found.concat(validation.problems)
+  found = found.concat(endClientsValidation(validation))
   validation.problems.length = 0
   found.forEach((problem) => {
     progress.problems.push({ path: `clients.json: ${problem.path}`, message: problem.message })

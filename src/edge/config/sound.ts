@@ -6,6 +6,7 @@ import { type LoadState, SOUND_ENTRY, STAMP_ENTRY, STATE_ENTRY } from '../../cor
 import { replace } from '../../core/config/replace.ts'
 import type { Policy, Problem } from '../../core/config/shapes.ts'
 import {
+  endClientsValidation,
   startClientsValidation,
   validateMoreClients,
   validatePolicy,
@@ -98,7 +99,7 @@ export async function checkClients(book: Book, policy: Policy): Promise<Problem[
     validateMoreClients(validation, clients, names.slice(i, i + SLICE_CLIENTS))
     if (i > 0) await giveWay()
   }
-  return within('clients.json', validation.problems)
+  return within('clients.json', endClientsValidation(validation))
 }
 
 export function brokenReply(problems: Problem[]): Reply {
