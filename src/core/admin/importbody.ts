@@ -3,6 +3,9 @@ import { finishRun, interpret, isObject, type Run, startRun } from '../config/in
 import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema } from '../config/schema.ts'
 import type { Problem } from '../config/shapes.ts'
 
+/** A body of 1 MB has 8,886 at most when they are right. */
+const IMPORT_KEYS_MAX = 10000
+
 /** What POST /import is to do. */
 export type ImportBody = ImportMode & {
   keys: ImportedKey[]
@@ -25,7 +28,9 @@ export function startReading(body: unknown): ImportReading {
   const run = startRun()
   interpret(run, frameSchema(), body === undefined ? {} : body)
   const fields = isObject(body) ? body : {}
-  const given = Array.isArray(fields['keys']) ? fields['keys'] : []
+  const keys = Array.isArray(fields['keys']) ? fields['keys'] : []
+  // More than that are reported as such, and nobody looks at them.
+  const given = keys.length <= IMPORT_KEYS_MAX ? keys : []
   return { run, body: fields, given, keys: [], schema: keySchema() }
 }
 
@@ -72,7 +77,7 @@ function frameSchema(): Schema {
     additionalProperties: false,
     required: ['keys'],
     properties: {
-      keys: { type: 'array' },
+      keys: { type: 'array', maxItems: IMPORT_KEYS_MAX },
       plan: { type: 'string', pattern: NAME_PATTERN },
       note: { type: 'string', maxLength: 1024 },
       partial: { type: 'boolean' },

@@ -1,19 +1,54 @@
 import { hasOwn } from '../config/interpret.ts'
+import { NAMED_MAX } from '../config/schema.ts'
 
 /** Nothing that the admin API takes is deeper than 7; the njs engine parses 31 levels at most. */
 const DEPTH_MAX = 16
 
-/** The names of an object that is open, null for a list. */
-type Open = { names: { [dotted: string]: true } } | null
+/** Names of one object: as many as there may be plans, or groups, or prices. */
+const NAMES_MAX = NAMED_MAX
+
+/** The name of a model has 256 characters at most, which are 3,072 bytes where all are escaped. */
+const NAME_CHARS_MAX = 4096
+
+/** An object that is open, or a list. */
+type Open = { names: { [dotted: string]: true } | null; count: number }
+
+/** A look through a text that is under way; `at` is the end of the text when it is done. */
+type Look = {
+  text: string
+  at: number
+  /** Strings, objects and lists so far, and the most there may be; null: any number, of any length. */
+  parts: number
+  partsMax: number | null
+  open: Open[]
+  /** What is wrong, a sentence without its subject. */
+  fault: string | null
+  /** The same of a body that is JSON and too much of it. */
+  excess: string | null
+}
+
+const QUOTE = 34
+const COLON = 58
+const BACKSLASH = 92
+const OPEN_LIST = 91
+const CLOSE_LIST = 93
+const OPEN_OBJECT = 123
+const CLOSE_OBJECT = 125
 
 /**
  * Reads JSON as strictly as nobody else does: a name that stands twice in an object is a fault, because
  * JSON.parse keeps the last and somebody meant the first, and so is `__proto__`, which has a meaning of
- * its own in many a program that reads the file later. The fault is a sentence without its subject.
+ * its own in many a program that reads the file later. The fault is a sentence without its subject, and
+ * so is what is too much of it, which is found before anybody parses it: more strings, objects and lists
+ * than `partsMax`, or too many names in one object.
  */
-export function readJson(text: string): { value: unknown } | { fault: string } {
-  const fault = findFault(text)
-  if (fault !== null) return { fault }
+export function readJson(
+  text: string,
+  partsMax: number,
+): { value: unknown } | { fault: string } | { excess: string } {
+  const look = lookThrough(text, partsMax)
+  if (look.fault !== null) return { fault: look.fault }
+  if (look.excess !== null) return { excess: look.excess }
   try {
     return { value: JSON.parse(text) }
   } catch (_) {
@@ -23,36 +58,52 @@ export function readJson(text: string): { value: unknown } | { fault: string } {
 
 /** What of it no parser tells; null when there is nothing. Looks at brackets and names only. */
 export function findFault(text: string): string | null {
-  const open: Open[] = []
-  let isName = false
-  for (let at = 0; at < text.length; at++) {
-    switch (text.charAt(at)) {
-      case '"': {
-        const end = endOfString(text, at)
-        if (end < 0) return 'is not JSON: a string does not end'
-        const inside = open[open.length - 1]
-        const fault = isName && inside ? noteName(inside.names, text.slice(at, end)) : null
-        if (fault !== null) return fault
-        isName = false
-        at = end - 1
-        break
-      }
-      case '{':
-      case '[':
-        isName = text.charAt(at) === '{'
-        open.push(isName ? { names: {} } : null)
-        if (open.length > DEPTH_MAX) return `is nested deeper than ${DEPTH_MAX} levels`
-        break
-      case '}':
-      case ']':
-        open.pop()
-        isName = false
-        break
-      case ',':
-        isName = !!open[open.length - 1]
+  return lookThrough(text, null).fault
+}
+
+function lookThrough(text: string, partsMax: number | null): Look {
+  const look: Look = { text, at: 0, parts: 0, partsMax, open: [], fault: null, excess: null }
+  const size = text.length
+  while (look.at < size && look.fault === null && look.excess === null) {
+    const code = text.charCodeAt(look.at)
+    if (code === QUOTE) passString(look)
+    else if (code === OPEN_OBJECT || code === OPEN_LIST) enter(look, code)
+    else {
+      if (code === CLOSE_OBJECT || code === CLOSE_LIST) look.open.pop()
+      look.at++
     }
   }
-  return null
+  return look
+}
+
+function enter(look: Look, code: number): void {
+  look.open.push({ names: code === OPEN_OBJECT ? {} : null, count: 0 })
+  if (look.open.length > DEPTH_MAX) look.fault = `is nested deeper than ${DEPTH_MAX} levels`
+  countPart(look)
+  look.at++
+}
+
+function countPart(look: Look): void {
+  look.parts++
+  if (look.partsMax === null || look.parts <= look.partsMax) return
+  look.excess = `has more than ${look.partsMax} strings, objects and lists`
+}
+
+/** Goes behind a string, and behind the blanks that follow it. */
+function passString(look: Look): void {
+  const start = look.at
+  const end = endOfString(look.text, start)
+  if (end < 0) {
+    look.fault = 'is not JSON: a string does not end'
+    return
+  }
+  countPart(look)
+  look.at = end
+  while (isBlank(look.text.charCodeAt(look.at))) look.at++
+  const inside = look.open[look.open.length - 1]
+  // Only behind a name stands a colon.
+  if (!inside || !inside.names || look.text.charCodeAt(look.at) !== COLON) return
+  noteName(look, inside, inside.names, start, end)
 }
 
 /** Where a string ends that begins at a place; -1 when it does not. */
@@ -60,24 +111,49 @@ function endOfString(text: string, at: number): number {
   let end = text.indexOf('"', at + 1)
   while (end > 0) {
     let slash = end
-    while (text.charAt(slash - 1) === '\\') slash--
+    while (text.charCodeAt(slash - 1) === BACKSLASH) slash--
     if ((end - slash) % 2 === 0) return end + 1
     end = text.indexOf('"', end + 1)
   }
   return -1
 }
 
+function isBlank(code: number): boolean {
+  return code === 32 || code === 10 || code === 13 || code === 9
+}
+
 /** The dot keeps names harmless that every object has. */
-function noteName(names: { [dotted: string]: true }, literal: string): string | null {
-  let name = literal.slice(1, -1)
-  try {
-    if (name.indexOf('\\') >= 0) name = JSON.parse(literal)
-  } catch (_) {
-    return 'is not JSON: a name is broken'
+function noteName(
+  look: Look,
+  inside: Open,
+  names: { [dotted: string]: true },
+  start: number,
+  end: number,
+): void {
+  if (look.partsMax !== null && end - start > NAME_CHARS_MAX) {
+    look.excess = `has a name of more than ${NAME_CHARS_MAX} characters`
+    return
   }
-  if (name === '__proto__') return 'has the name __proto__, which no field has'
+  const name = decodeName(look.text.slice(start, end))
+  if (name === null) {
+    look.fault = 'is not JSON: a name is broken'
+    return
+  }
   const dotted = `.${name}`
-  if (hasOwn(names, dotted)) return `has the name ${JSON.stringify(name.slice(0, 64))} twice`
-  names[dotted] = true
-  return null
+  if (name === '__proto__') look.fault = 'has the name __proto__, which no field has'
+  else if (hasOwn(names, dotted)) {
+    look.fault = `has the name ${JSON.stringify(name.slice(0, 64))} twice`
+  } else names[dotted] = true
+  inside.count++
+  if (look.partsMax === null || inside.count <= NAMES_MAX) return
+  look.excess = `has an object with more than ${NAMES_MAX} names`
+}
+
+function decodeName(literal: string): string | null {
+  if (literal.indexOf('\\') < 0) return literal.slice(1, -1)
+  try {
+    return JSON.parse(literal)
+  } catch (_) {
+    return null
+  }
 }

@@ -10,6 +10,9 @@ export type AdminRoute = {
   role: Role
 }
 
+/** The most bytes of a body, and the most strings, objects and lists in it. */
+export type Bounds = { bytes: number; parts: number }
+
 /** What a request line comes to. */
 export type Match =
   | { route: AdminRoute; params: { [name: string]: string } }
@@ -25,6 +28,29 @@ export function listAdminRoutes(): AdminRoute[] {
     const parts = line.split(' ')
     return { method: parts[0] as Method, path: parts[1] as string, role: parts[2] as Role }
   })
+}
+
+/**
+ * How much a call takes as its body. What is more takes a worker longer than some hundred milliseconds;
+ * 1 MB is also the bound of nginx, in admin.conf.
+ */
+export function boundsOf(route: AdminRoute): Bounds {
+  switch (route.path) {
+    case '/import':
+      // 8,886 of the shortest keys, each with 8 strings and objects.
+      return { bytes: 1048576, parts: 100000 }
+    case '/policy':
+    case '/policy/validate':
+      // A plan with everything has 50 parts, a usual one 15.
+      return { bytes: 1048576, parts: 50000 }
+    case '/clients/{name}':
+    case '/plans/{name}':
+      // 256 models with all their characters, and as many addresses.
+      return { bytes: 262144, parts: 10000 }
+    default:
+      // A note with all its characters escaped, and every limit.
+      return { bytes: 16384, parts: 1000 }
+  }
 }
 
 const TABLE = `GET /me read

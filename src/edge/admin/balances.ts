@@ -40,9 +40,11 @@ export async function listBalances(call: Call): Promise<Reply> {
 async function describeAll(call: Call, clients: Named[], policy: Policy): Promise<ClientBalance[]> {
   const nowMs = call.nowMs
   const limited = clients.map((one) => collectLimited(one.name, one.client, policy))
-  let names: string[] = []
+  const names: string[] = []
   limited.forEach((some) => {
-    names = names.concat(some.map((one) => one.id))
+    some.forEach((one) => {
+      names.push(one.id)
+    })
   })
   const used = await collectUsed(names, call.places.ledger, nowMs)
   const zones = openZones()

@@ -1,15 +1,20 @@
 import { readJson } from '../../core/admin/json.ts'
 import { problem } from '../../core/admin/problems.ts'
-import type { Method, Reply } from '../../core/admin/types.ts'
+import { type AdminRoute, boundsOf } from '../../core/admin/routes.ts'
+import type { Reply } from '../../core/admin/types.ts'
 
 const JSON_TYPE = 'application/json'
 const PATCH_TYPE = 'application/merge-patch+json'
 
-/** The body of a call, and its value, undefined where there is none. nginx has read it, up to 1 MB. */
+/**
+ * The body of a call, and its value, undefined where there is none. nginx has read it, up to 1 MB; most
+ * calls take less, and none takes what is too much to be worked on in one go.
+ */
 export function readBody(
   r: NginxHTTPRequest,
-  method: Method,
+  route: AdminRoute,
 ): { value: unknown; bytes: Buffer } | Reply {
+  const method = route.method
   const bytes = method === 'GET' || method === 'DELETE' ? undefined : r.requestBuffer
   if (!bytes || bytes.length === 0) return { value: undefined, bytes: Buffer.alloc(0) }
   const types = method === 'PATCH' ? [PATCH_TYPE, JSON_TYPE] : [JSON_TYPE]
@@ -17,7 +22,13 @@ export function readBody(
   if (types.indexOf(type) < 0) {
     return problem('unsupported-type', `The body has to be sent as ${types.join(' or ')}`)
   }
-  const read = readJson(bytes.toString('utf8'))
+  const bounds = boundsOf(route)
+  if (bytes.length > bounds.bytes) {
+    const detail = `This call takes at most ${bounds.bytes} bytes, not ${bytes.length}`
+    return problem('too-large', detail)
+  }
+  const read = readJson(bytes.toString('utf8'), bounds.parts)
   if ('fault' in read) return problem('bad-json', `The body ${read.fault}`)
+  if ('excess' in read) return problem('too-large', `The body ${read.excess}`)
   return { value: read.value, bytes }
 }

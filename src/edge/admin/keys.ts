@@ -16,6 +16,7 @@ import {
   rotateKeys,
 } from '../../core/config/edits.ts'
 import { replace } from '../../core/config/replace.ts'
+import { KEY_ID_PATTERN } from '../../core/config/schema.ts'
 import type { Client, Key } from '../../core/config/shapes.ts'
 import { editClients, readSome, type Wanted } from '../config/store.ts'
 import { createSecret } from './secret.ts'
@@ -69,16 +70,18 @@ export async function rotateKey(call: Call): Promise<Reply> {
 /** GET /keys/{id}. */
 export async function getKey(call: Call): Promise<Reply> {
   const id = call.params['id'] as string
+  if (!isKeyId(id)) return unknownKey(id)
   const found = await readSome(call.places.dir, { name: null, keys: [id] })
   if ('status' in found) return found
   const owner = findKey(found.clients, id)
-  if (!owner) return problem('unknown-key', `No key has the id "${id.slice(0, 20)}"`)
+  if (!owner) return unknownKey(id)
   return { status: 200, body: ownedKey(call, owner.name, owner.client, owner.key) }
 }
 
 /** POST /keys/{id}/revoke. */
 export async function revoke(call: Call): Promise<Reply> {
   const id = call.params['id'] as string
+  if (!isKeyId(id)) return unknownKey(id)
   const wanted = { name: null, keys: [id] }
   const result = await editClients(call.places.dir, wanted, (clients) => {
     const owner = findKey(clients, id)
@@ -92,6 +95,15 @@ export async function revoke(call: Call): Promise<Reply> {
   if (result.wasRevoked) return reply
   const after = auditOf(result.name, result.key)
   return Object.assign(reply, { audit: describeChange('key.revoke', id, result.before, after) })
+}
+
+/** Of what cannot be one, nobody looks through the file. */
+function isKeyId(id: string): boolean {
+  return new RegExp(KEY_ID_PATTERN).test(id)
+}
+
+function unknownKey(id: string): Reply {
+  return problem('unknown-key', `No key has the id "${id.slice(0, 20)}"`)
 }
 
 function make(call: Call, client: string, body: KeyBody): Made {
@@ -131,9 +143,14 @@ function auditOf(client: string, key: Key) {
   return Object.assign({ client }, key)
 }
 
+/** The expiries of those of some keys that are among others, by ids: a client may have 1,000 keys. */
 function expiriesOf(keys: (Key | ShownKey)[], of: ShownKey[]) {
+  const wanted: { [dotted: string]: true } = {}
+  of.forEach((key) => {
+    wanted[`.${key.id}`] = true
+  })
   return keys
-    .filter((key) => of.some((other) => other.id === key.id))
+    .filter((key) => wanted[`.${key.id}`])
     .map((key) => ({ id: key.id, expires: key.expires || null }))
 }
 

@@ -7,10 +7,14 @@ import { findLines, lineAt, nextLine } from '../config/lines.ts'
 export type Page = { clients: { name: string; client: Client }[]; next: string | null }
 
 /** A page that is being filled; `next` is set when it is complete before the file ends. */
-type Filling = { page: Page; query: PageQuery; parsed: number }
+type Filling = { page: Page; query: PageQuery; parsed: number; bytes: number }
 
-/** Clients that are parsed for one page of a large file: who looks for more asks for the next page. */
+/**
+ * Clients that are parsed for one page of a large file, and their bytes, since one with 1,000 keys has
+ * 250 KB: who looks for more asks for the next page.
+ */
 const PARSED_MAX = 5000
+const BYTES_MAX = 4194304
 
 /** Null when there is no client behind which the page is to begin. */
 export function readPage(book: Book, query: PageQuery): Promise<Page | null> {
@@ -29,7 +33,7 @@ function pageOfWhole(book: Book, query: PageQuery): Page | null {
 async function pageOfLines(book: Book, query: PageQuery): Promise<Page | null> {
   let from = book.start
   if (query.after !== null) {
-    const found = await findLines(book, query.after, [], 1, () => true)
+    const found = await findLines(book, query.after, null, 1, () => true)
     if (!found[0]) return null
     from = found[0].end
   }
@@ -43,7 +47,8 @@ async function pageOfLines(book: Book, query: PageQuery): Promise<Page | null> {
       if (!line) continue
       if (isFilled(filling, line.name, line.client)) return true
       filling.parsed++
-      if (filling.parsed < PARSED_MAX) continue
+      filling.bytes += line.end - line.at
+      if (filling.parsed < PARSED_MAX && filling.bytes < BYTES_MAX) continue
       filling.page.next = line.name
       return true
     }
@@ -53,7 +58,7 @@ async function pageOfLines(book: Book, query: PageQuery): Promise<Page | null> {
 }
 
 function begin(query: PageQuery): Filling {
-  return { page: { clients: [], next: null }, query, parsed: 0 }
+  return { page: { clients: [], next: null }, query, parsed: 0, bytes: 0 }
 }
 
 /** Puts a client that fits onto the page; whether it found the page full. */

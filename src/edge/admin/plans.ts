@@ -21,7 +21,8 @@ export function listPlans(call: Call): Reply {
   const policy = readPolicy(call.places.dir)
   if ('status' in policy) return policy
   const plans = policy.plans || {}
-  const shown = Object.keys(plans).map((name) => showPlan(name, plans[name] as Grant))
+  const counts = readCounts()
+  const shown = Object.keys(plans).map((name) => showPlan(name, plans[name] as Grant, counts))
   return { status: 200, body: { plans: shown } }
 }
 
@@ -31,7 +32,7 @@ export function getPlan(call: Call): Reply {
   const policy = readPolicy(call.places.dir)
   if ('status' in policy) return policy
   const plan = storedPlan(policy, name)
-  return plan ? tagged(200, plan, showPlan(name, plan)) : unknownPlan(name)
+  return plan ? tagged(200, plan, showPlan(name, plan, readCounts())) : unknownPlan(name)
 }
 
 /** PUT /plans/{name}. */
@@ -46,7 +47,8 @@ export async function putPlan(call: Call): Promise<Reply> {
   })
   if ('status' in result) return result
   if ('refused' in result) return refusal(result, 'unknown-plan')
-  const reply = tagged(result.before ? 200 : 201, result.plan, showPlan(name, result.plan))
+  const shown = showPlan(name, result.plan, readCounts())
+  const reply = tagged(result.before ? 200 : 201, result.plan, shown)
   const action = result.before ? 'plan.change' : 'plan.create'
   return Object.assign(reply, { audit: describeChange(action, name, result.before, result.plan) })
 }
@@ -69,10 +71,16 @@ export async function deletePlan(call: Call): Promise<Reply> {
   return { status: 204, audit: describeChange('plan.remove', name, result.before, null) }
 }
 
-/** A plan as it is shown: with how many clients have it in the configuration that is in force. */
-function showPlan(name: string, plan: Grant): object {
-  const counts = JSON.parse(clientsZone().get(PLANS_ENTRY) || '{}')
-  const clients: number = hasOwn(counts, name) ? counts[name] : 0
+type Counts = { [plan: string]: number }
+
+/** How many clients have each plan in the configuration that is in force. */
+function readCounts(): Counts {
+  return JSON.parse(clientsZone().get(PLANS_ENTRY) || '{}')
+}
+
+/** A plan as it is shown: with how many clients have it. */
+function showPlan(name: string, plan: Grant, counts: Counts): object {
+  const clients = hasOwn(counts, name) ? (counts[name] as number) : 0
   return replace({ name, clients }, plan)
 }
 

@@ -5,15 +5,25 @@ import { type Book, eachPiece, wrongLayout } from './book.ts'
 export type Line = { at: number; end: number; name: string; client: Client }
 
 const LINE_END = 10
+const COLON = 58
+
+/** No field that is sought has a longer name. */
+const FIELD_BYTES_MAX = 16
 
 /**
- * The lines of a large file that have a client of this name, or hold one of these texts in quotes, at
- * most so many; of the latter those that are wanted.
+ * What is looked for: texts in quotes, as values of some fields, or `true` behind one of these texts. A
+ * text stands elsewhere too, `priority` in every line: where it does, the line is not parsed.
+ */
+export type Sought = { texts: string[]; fields: string[] | 'true' }
+
+/**
+ * The lines of a large file that have a client of this name, or something that is sought, at most so
+ * many; of the latter those that are wanted.
  */
 export async function findLines(
   book: Book,
   name: string | null,
-  texts: string[],
+  sought: Sought | null,
   countMax: number,
   isWanted: (line: Line) => boolean,
 ): Promise<Line[]> {
@@ -24,14 +34,19 @@ export async function findLines(
   await eachPiece(book, book.start, (piece, at) => {
     if (name !== null) {
       eachHit(piece, name, (hit) => {
-        if (beginsLine(piece, hit)) note(lineAt(piece, at, hit))
+        if (!beginsLine(piece, hit)) return hit + 1
+        note(lineAt(piece, at, hit))
+        return nextLine(piece, hit)
       })
     }
+    const texts = sought ? sought.texts : []
     texts.forEach((text) => {
-      eachHit(piece, text, (hit) => {
-        if (lines.length >= countMax) return
+      eachHit(piece, text, (hit, end) => {
+        if (lines.length >= countMax) return piece.length
+        if (!sought || !isSought(piece, hit, end, sought)) return hit + 1
         const line = lineAt(piece, at, hit)
         if (line && isWanted(line)) note(line)
+        return nextLine(piece, hit)
       })
     })
     return lines.length >= countMax
@@ -53,19 +68,36 @@ export function nextLine(piece: Buffer, place: number): number {
   return piece.indexOf(LINE_END, place) + 1
 }
 
-function eachHit(piece: Buffer, text: string, act: (hit: number) => void): void {
+/** Calls with where a text begins and ends, in quotes; what is returned is where to look on. */
+function eachHit(piece: Buffer, text: string, act: (hit: number, end: number) => number): void {
   const quoted = JSON.stringify(text)
+  const length = Buffer.byteLength(quoted)
   let hit = piece.indexOf(quoted)
   while (hit >= 0) {
-    act(hit)
-    hit = piece.indexOf(quoted, hit + 1)
+    const next = act(hit, hit + length)
+    hit = next < piece.length ? piece.indexOf(quoted, next) : -1
   }
 }
 
 function beginsLine(piece: Buffer, hit: number): boolean {
-  let at = hit - 1
-  while (at >= 0 && (piece[at] === 32 || piece[at] === 9)) at--
+  const at = lastBefore(piece, hit)
   return at < 0 || piece[at] === LINE_END
+}
+
+function isSought(piece: Buffer, hit: number, end: number, sought: Sought): boolean {
+  if (sought.fields === 'true') return /^\s*:\s*true/.test(piece.toString('utf8', end, end + 16))
+  const colon = lastBefore(piece, hit)
+  if (colon < 0 || piece[colon] !== COLON) return false
+  const quote = lastBefore(piece, colon)
+  const before = piece.toString('utf8', Math.max(0, quote - FIELD_BYTES_MAX), quote + 1)
+  return sought.fields.some((field) => before.endsWith(`"${field}"`))
+}
+
+/** The last place before another one where no blank stands; -1 when there is none. */
+function lastBefore(piece: Buffer, place: number): number {
+  let at = place - 1
+  while (at >= 0 && (piece[at] === 32 || piece[at] === 9)) at--
+  return at
 }
 
 /** Reads a line; null for the brackets behind the last client. */

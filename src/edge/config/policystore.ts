@@ -5,14 +5,16 @@ import type { Refused } from '../../core/config/edits.ts'
 import type { Client, Policy, Problem } from '../../core/config/shapes.ts'
 import { type Book, closeBook } from './book.ts'
 import { stampFiles } from './files.ts'
-import { findLines } from './lines.ts'
+import { findLines, type Sought } from './lines.ts'
 import { areHeld, type Lock, lostLock, releaseLocks } from './lock.ts'
+import { findPlans } from './many.ts'
 import { replaceText, whyNotWritable } from './replacement.ts'
 import { beingLoaded, checkClients, isSound, noteSound } from './sound.ts'
 import { lockSound, openClients, readPolicy, replyTo } from './store.ts'
 
 type Edit<T> = (policy: Policy) => T | Refused | Reply
 
+/** Clients that are told of those that have a plan, or need what goes away. */
 const USERS_MAX = 20
 
 /**
@@ -82,7 +84,8 @@ export async function usersOf(dir: string, plan: string): Promise<string[] | Rep
   const book = openClients(dir)
   if ('status' in book) return book
   try {
-    return await namesOf(book, plan, (client) => client.plan === plan)
+    const sought = { texts: [plan], fields: ['plan'] }
+    return await namesOf(book, sought, (client) => client.plan === plan)
   } finally {
     closeBook(book)
   }
@@ -92,31 +95,39 @@ export async function usersOf(dir: string, plan: string): Promise<string[] | Rep
 async function checkLost(book: Book, current: Policy, next: Policy): Promise<Problem[]> {
   const lost = findLost(current, next)
   const problems: Problem[] = []
-  for (let i = 0; i < lost.plans.length; i++) {
-    const plan = lost.plans[i] as string
-    const names = await namesOf(book, plan, (client) => client.plan === plan)
-    names.forEach((name) => {
-      problems.push({ path: `clients.json: clients.${name}.plan`, message: `Has the plan ${plan}` })
-    })
-  }
-  if (!lost.isSecretLost) return problems
-  const salted = await namesOf(book, 'cacheSalt', (client) => client.cacheSalt === true)
+  // In one go through the file: hundreds of plans may be lost at once.
+  const lines = lost.plans.length > 0 ? await findPlans(book, lost.plans, USERS_MAX) : []
+  lines.forEach((line) => {
+    const plan = line.client.plan
+    if (plan === undefined || lost.plans.indexOf(plan) < 0) return
+    const path = `clients.json: clients.${line.name}.plan`
+    problems.push({ path, message: `Has the plan ${plan}` })
+  })
+  if (!lost.isSecretLost) return withMore(problems)
+  const sought: Sought = { texts: ['cacheSalt'], fields: 'true' }
+  const salted = await namesOf(book, sought, (client) => client.cacheSalt === true)
   salted.forEach((name) => {
     const path = `clients.json: clients.${name}.cacheSalt`
     problems.push({ path, message: 'Needs cacheSaltSecret in policy.json' })
   })
-  return problems
+  return withMore(problems)
+}
+
+/** Looking for clients ends at the bound: how many more there are is not known. */
+function withMore(problems: Problem[]): Problem[] {
+  if (problems.length < USERS_MAX) return problems
+  return problems.concat([{ path: '', message: `At most ${USERS_MAX} clients are listed` }])
 }
 
 async function namesOf(
   book: Book,
-  text: string,
+  sought: Sought,
   fits: (client: Client) => boolean,
 ): Promise<string[]> {
   if (book.isWhole) {
     const clients = book.document.clients
     return Object.keys(clients).filter((name) => fits(clients[name] as Client))
   }
-  const lines = await findLines(book, null, [text], USERS_MAX, (line) => fits(line.client))
+  const lines = await findLines(book, null, sought, USERS_MAX, (line) => fits(line.client))
   return lines.map((line) => line.name)
 }

@@ -213,7 +213,8 @@ async function wantedLines(book: Book, wanted: Wanted | Many): Promise<Line[] | 
 function findFew(book: Book, wanted: Wanted): Promise<Line[]> {
   const hasKey = (line: Line) =>
     line.client.keys.some((key) => wanted.keys.some((one) => one === key.id || one === key.sha256))
-  return findLines(book, wanted.name, wanted.keys, LINES_MAX, hasKey)
+  const sought = { texts: wanted.keys, fields: ['id', 'sha256'] }
+  return findLines(book, wanted.name, sought, LINES_MAX, hasKey)
 }
 
 function documentOf(book: Book, lines: Line[]): Clients {

@@ -16,7 +16,7 @@ describe('readJson', () => {
     ['{"constructor":1,"toString":2}', { constructor: 1, toString: 2 }],
     [`${'['.repeat(16)}${']'.repeat(16)}`, JSON.parse(`${'['.repeat(16)}${']'.repeat(16)}`)],
   ])('%s', (text, value) => {
-    expect(readJson(text)).toEqual({ value })
+    expect(readJson(text, 100)).toEqual({ value })
   })
 
   test.each([
@@ -34,7 +34,7 @@ describe('readJson', () => {
     ['a string that ends in a backslash', '{"a\\"', 'does not end'],
     ['a broken name', '{"\\x":1}', 'broken'],
   ])('refuses %s', (_, text, fault) => {
-    expect(readJson(text)).toEqual({ fault: expect.stringContaining(fault) })
+    expect(readJson(text, 100)).toEqual({ fault: expect.stringContaining(fault) })
   })
 })
 
