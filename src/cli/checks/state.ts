@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { findNotices } from '../../core/config/validate.ts'
+import { findNotices } from '../../core/config/notices.ts'
 import { findObstacle } from '../install/accounts.ts'
 import { WORKERS_DIR } from '../install/layout.ts'
 import { listObstacles } from '../install/obstacles.ts'

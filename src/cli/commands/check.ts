@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { findNotices } from '../../core/config/validate.ts'
+import { findNotices } from '../../core/config/notices.ts'
 import { contextOf } from '../context.ts'
 import { count, formatProblem, print } from '../output.ts'
 import type { Inspection } from '../store/documents.ts'

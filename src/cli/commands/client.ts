@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type Refused as EditRefused, keyState, setDisabled } from '../../core/config/edits.ts'
+import { findNotices } from '../../core/config/notices.ts'
 import type { Client } from '../../core/config/shapes.ts'
-import { findNotices } from '../../core/config/validate.ts'
 import { contextOf } from '../context.ts'
 import { type Assignment, parseAssignment, setClientFields } from '../edits/fields.ts'
 import { count, formatTable, print, Refused, remark } from '../output.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { findNotices } from '../../core/config/validate.ts'
+import { findNotices } from '../../core/config/notices.ts'
 import { contextOf } from '../context.ts'
 import { setPlanFields } from '../edits/fields.ts'
 import { formatTable, print, remark } from '../output.ts'

@@ -1,6 +1,7 @@
 import { clientOf, putClient, type Refused } from '../config/edits.ts'
-import { isObject } from '../config/interpret.ts'
+import { hasOwn, isObject } from '../config/interpret.ts'
 import { replace, withNamed } from '../config/replace.ts'
+import { NAMED_MAX } from '../config/schema.ts'
 import type { Client, Clients, Grant, Policy, Problem } from '../config/shapes.ts'
 import { validateClients, validatePolicy } from '../config/validate.ts'
 import { relativeTo } from './bodies.ts'
@@ -57,6 +58,10 @@ export function setPlan(
   const problems = validatePolicy(alone)
   if (problems.length > 0) return refuseAll(relativeTo(['plans', name], problems))
   const plan = fields as Grant
+  if (!hasOwn(policy.plans || {}, name) && Object.keys(policy.plans || {}).length >= NAMED_MAX) {
+    const message = `There are ${NAMED_MAX} plans, the most there can be`
+    return refuseAll([{ path: '', message }])
+  }
   return { policy: replace(policy, { plans: withNamed(policy.plans, name, plan) }), plan }
 }
 

@@ -13,8 +13,8 @@ const NAME_CHARS_MAX = 4096
 /** An object that is open, or a list. */
 type Open = { names: { [dotted: string]: true } | null; count: number }
 
-/** A look through a text that is under way; `at` is the end of the text when it is done. */
-type Look = {
+/** A look through a text that is under way. */
+export type Look = {
   text: string
   at: number
   /** Strings, objects and lists so far, and the most there may be; null: any number, of any length. */
@@ -36,21 +36,41 @@ const OPEN_OBJECT = 123
 const CLOSE_OBJECT = 125
 
 /**
- * Reads JSON as strictly as nobody else does: a name that stands twice in an object is a fault, because
+ * Begins to read JSON as strictly as nobody else does: a name that stands twice in an object is a fault, because
  * JSON.parse keeps the last and somebody meant the first, and so is `__proto__`, which has a meaning of
  * its own in many a program that reads the file later. The fault is a sentence without its subject, and
  * so is what is too much of it, which is found before anybody parses it: more strings, objects and lists
  * than `partsMax`, or too many names in one object.
  */
-export function readJson(
-  text: string,
-  partsMax: number,
-): { value: unknown } | { fault: string } | { excess: string } {
-  const look = lookThrough(text, partsMax)
+export function startJson(text: string, partsMax: number | null): Look {
+  return { text, at: 0, parts: 0, partsMax, open: [], fault: null, excess: null }
+}
+
+/** Looks through so many more characters, or somewhat more; false when there is no more to look at. */
+export function lookOn(look: Look, count: number): boolean {
+  const text = look.text
+  const end = Math.min(text.length, look.at + count)
+  // A variable, since most characters do nothing but count.
+  let at = look.at
+  while (at < end && look.fault === null && look.excess === null) {
+    const code = text.charCodeAt(at)
+    if (code === QUOTE) at = passString(look, at)
+    else {
+      if (code === OPEN_OBJECT || code === OPEN_LIST) enter(look, code)
+      else if (code === CLOSE_OBJECT || code === CLOSE_LIST) leave(look)
+      at++
+    }
+  }
+  look.at = at
+  return at < text.length && look.fault === null && look.excess === null
+}
+
+/** The value of a text that was looked through. */
+export function endJson(look: Look): { value: unknown } | { fault: string } | { excess: string } {
   if (look.fault !== null) return { fault: look.fault }
   if (look.excess !== null) return { excess: look.excess }
   try {
-    return { value: JSON.parse(text) }
+    return { value: JSON.parse(look.text) }
   } catch (_) {
     return { fault: 'is not JSON' }
   }
@@ -58,29 +78,19 @@ export function readJson(
 
 /** What of it no parser tells; null when there is nothing. Looks at brackets and names only. */
 export function findFault(text: string): string | null {
-  return lookThrough(text, null).fault
-}
-
-function lookThrough(text: string, partsMax: number | null): Look {
-  const look: Look = { text, at: 0, parts: 0, partsMax, open: [], fault: null, excess: null }
-  const size = text.length
-  while (look.at < size && look.fault === null && look.excess === null) {
-    const code = text.charCodeAt(look.at)
-    if (code === QUOTE) passString(look)
-    else if (code === OPEN_OBJECT || code === OPEN_LIST) enter(look, code)
-    else {
-      if (code === CLOSE_OBJECT || code === CLOSE_LIST) look.open.pop()
-      look.at++
-    }
-  }
-  return look
+  const look = startJson(text, null)
+  lookOn(look, text.length)
+  return look.fault
 }
 
 function enter(look: Look, code: number): void {
   look.open.push({ names: code === OPEN_OBJECT ? {} : null, count: 0 })
   if (look.open.length > DEPTH_MAX) look.fault = `is nested deeper than ${DEPTH_MAX} levels`
   countPart(look)
-  look.at++
+}
+
+function leave(look: Look): void {
+  if (!look.open.pop()) look.fault = 'is not JSON: a bracket closes nothing'
 }
 
 function countPart(look: Look): void {
@@ -89,21 +99,21 @@ function countPart(look: Look): void {
   look.excess = `has more than ${look.partsMax} strings, objects and lists`
 }
 
-/** Goes behind a string, and behind the blanks that follow it. */
-function passString(look: Look): void {
-  const start = look.at
+/** Where to go on behind a string, and behind the blanks that follow it. */
+function passString(look: Look, start: number): number {
   const end = endOfString(look.text, start)
   if (end < 0) {
     look.fault = 'is not JSON: a string does not end'
-    return
+    return start
   }
   countPart(look)
-  look.at = end
-  while (isBlank(look.text.charCodeAt(look.at))) look.at++
+  let at = end
+  while (isBlank(look.text.charCodeAt(at))) at++
   const inside = look.open[look.open.length - 1]
   // Only behind a name stands a colon.
-  if (!inside || !inside.names || look.text.charCodeAt(look.at) !== COLON) return
-  noteName(look, inside, inside.names, start, end)
+  const isName = look.text.charCodeAt(at) === COLON
+  if (isName && inside && inside.names) noteName(look, inside, inside.names, start, end)
+  return at
 }
 
 /** Where a string ends that begins at a place; -1 when it does not. */

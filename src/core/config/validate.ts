@@ -1,4 +1,4 @@
-import { parseBlock } from '../admit/address.ts'
+import { checkAddresses, checkAdmins, checkSalt } from './checks.ts'
 import {
   finishRun,
   hasOwn,
@@ -11,17 +11,9 @@ import {
   startRun,
 } from './interpret.ts'
 import { formatPath } from './path.ts'
-import {
-  ADDRESS_CHARS_MAX,
-  clientSchema,
-  clientsSchema,
-  LIST_MAX,
-  NAME_PATTERN,
-  NAMED_MAX,
-  policySchema,
-  type Schema,
-} from './schema.ts'
-import type { Client, Clients, Grant, Policy, Problem } from './shapes.ts'
+import { replace } from './replace.ts'
+import { clientSchema, clientsSchema, NAME_PATTERN, policySchema, type Schema } from './schema.ts'
+import type { Policy, Problem } from './shapes.ts'
 import { closest } from './suggest.ts'
 
 type Fields = { [name: string]: unknown }
@@ -48,50 +40,82 @@ export type ClientsValidation = {
   hashOwners: Owners
 }
 
-/** Checks a parsed policy.json: all its problems, none when it is good. */
-export function validatePolicy(document: unknown): Problem[] {
-  const run = startRun()
-  interpret(run, policySchema(), document)
-  const plans = isObject(document) ? document['plans'] : undefined
-  const hasSecret = isObject(document) && document['cacheSaltSecret'] !== undefined
-  const names = isObject(plans) ? Object.keys(plans) : []
-  if (isObject(plans) && names.length <= NAMED_MAX) {
-    run.place.push('plans')
-    names.forEach((name) => {
-      run.place.push(name)
-      checkAddresses(run, plans[name])
-      checkSalt(run, plans[name], hasSecret)
-      run.place.pop()
-    })
-    run.place.pop()
-  }
-  if (isObject(document)) checkAdmins(run, document['admins'])
-  finishRun(run)
-  return run.problems
+/** A validation of policy.json that is under way. */
+export type PolicyValidation = {
+  run: Run
+  document: unknown
+  hasSecret: boolean
+  /** What has names that people give: each is walked by itself. */
+  sections: Section[]
+  /** Index of the section, and in it of the next name. */
+  section: number
+  next: number
 }
 
-/** Reports ids and hashes of tokens that stand twice. */
-function checkAdmins(run: Run, admins: unknown): void {
-  if (!Array.isArray(admins)) return
-  const places: { [value: string]: number } = {}
-  run.place.push('admins', 0)
-  admins.forEach((admin: unknown, i) => {
-    run.place[1] = i
-    const fields: ('id' | 'sha256')[] = ['id', 'sha256']
-    fields.forEach((field) => {
-      const value = isObject(admin) ? admin[field] : undefined
-      if (typeof value !== 'string') return
-      const first = places[`${field}.${value}`]
-      if (first === undefined) {
-        places[`${field}.${value}`] = i
-        return
-      }
-      run.place.push(field)
-      report(run, `Stands at admins[${first}] already; remove one of the two`)
-      run.place.pop()
+type Section = { field: string; pattern: string; schema: Schema; entries: Fields; names: string[] }
+
+/** Checks a parsed policy.json: all its problems, none when it is good. */
+export function validatePolicy(document: unknown): Problem[] {
+  const state = startPolicyValidation(document)
+  while (validateNextEntry(state));
+  return endPolicyValidation(state)
+}
+
+/** Begins to check a parsed policy.json; validateNextEntry() goes on, since it may have thousands. */
+export function startPolicyValidation(document: unknown): PolicyValidation {
+  const run = startRun()
+  const schema = policySchema()
+  const properties = schema.properties || {}
+  const sections: Section[] = []
+  Object.keys(properties).forEach((field) => {
+    const named = properties[field] as Schema
+    if (!named.propertyNames || !named.additionalProperties) return
+    const found = isObject(document) ? document[field] : undefined
+    const entries = isObject(found) ? found : {}
+    const names = Object.keys(entries)
+    const isAbove = named.maxProperties !== undefined && names.length > named.maxProperties
+    const pattern = named.propertyNames.pattern
+    const of = named.additionalProperties
+    sections.push({ field, pattern, schema: of, entries, names: isAbove ? [] : names })
+    properties[field] = replace(named, {
+      propertyNames: undefined,
+      additionalProperties: undefined,
     })
   })
+  interpret(run, schema, document)
+  const hasSecret = isObject(document) && document['cacheSaltSecret'] !== undefined
+  return { run, document, hasSecret, sections, section: 0, next: 0 }
+}
+
+/** Checks one more plan, group or price; false when there was none left. */
+export function validateNextEntry(state: PolicyValidation): boolean {
+  const section = state.sections[state.section]
+  if (!section) return false
+  const name = section.names[state.next]
+  if (name === undefined) {
+    state.section++
+    state.next = 0
+    return true
+  }
+  state.next++
+  const run = state.run
+  const entry = section.entries[name]
+  run.place.push(section.field, name)
+  interpretName(run, section.pattern, name)
+  interpret(run, section.schema, entry)
+  if (section.field === 'plans') {
+    checkAddresses(run, entry)
+    checkSalt(run, entry, state.hasSecret)
+  }
   run.place.length = 0
+  return true
+}
+
+/** All that was found; says how many problems are not among it. */
+export function endPolicyValidation(state: PolicyValidation): Problem[] {
+  if (isObject(state.document)) checkAdmins(state.run, state.document['admins'])
+  finishRun(state.run)
+  return state.run.problems
 }
 
 /** Checks a parsed clients.json. Without a policy the names of plans are not looked up. */
@@ -257,66 +281,4 @@ function indexOfKey(client: unknown, field: string, value: string): number {
   const keys = isObject(client) ? client['keys'] : []
   if (!Array.isArray(keys)) return -1
   return keys.findIndex((key) => isObject(key) && key[field] === value)
-}
-
-function checkAddresses(run: Run, grant: unknown): void {
-  const addresses = isObject(grant) ? grant['addresses'] : undefined
-  // The schema has refused what is longer.
-  if (!Array.isArray(addresses) || addresses.length > LIST_MAX) return
-  run.place.push('addresses', 0)
-  for (let i = 0; i < addresses.length; i++) {
-    run.place[run.place.length - 1] = i
-    const address: unknown = addresses[i]
-    if (typeof address !== 'string' || address.length > ADDRESS_CHARS_MAX) continue
-    if (!parseBlock(address)) {
-      report(run, 'Must be an address or a CIDR block such as 10.0.0.0/8 or 2001:db8::/32')
-    }
-  }
-  run.place.pop()
-  run.place.pop()
-}
-
-/** Reports a salt that could not be made: without it the prefix cache would not be apart. */
-function checkSalt(run: Run, grant: unknown, hasSecret: boolean): void {
-  if (hasSecret || !isObject(grant) || grant['cacheSalt'] !== true) return
-  run.place.push('cacheSalt')
-  report(run, 'Needs cacheSaltSecret in policy.json: any random text of 16 characters or more')
-  run.place.pop()
-}
-
-/**
- * What is allowed and does less than it seems to: cost budgets while no model has a price, and groups
- * that the policy does not know while it knows others. One notice of a kind.
- */
-export function findNotices(document: Clients, policy: Policy): Problem[] {
-  const groups = policy.groups || {}
-  const notices: Problem[] = []
-  const grants: [string[], Grant][] = []
-  const plans = policy.plans || {}
-  Object.keys(plans).forEach((name) => {
-    grants.push([['plans', name], plans[name] as Grant])
-  })
-  Object.keys(document.clients).forEach((name) => {
-    grants.push([['clients', name], document.clients[name] as Grant])
-  })
-  const costly = policy.prices ? undefined : grants.find((entry) => hasCostBudget(entry[1]))
-  if (costly) {
-    const path = formatPath(costly[0].concat(['budgets']))
-    notices.push({ path, message: 'No model has a price in policy.json: nothing costs anything' })
-  }
-  const lost = grants.find((entry) => isUnknownGroup((entry[1] as Client).group, groups))
-  if (lost && Object.keys(groups).length > 0) {
-    const path = formatPath(lost[0].concat(['group']))
-    notices.push({ path, message: 'The group is not in policy.json: it is a name in the log only' })
-  }
-  return notices
-}
-
-function hasCostBudget(grant: Grant): boolean {
-  const budgets = grant.budgets || {}
-  return budgets.costPerDay !== undefined || budgets.costPerMonth !== undefined
-}
-
-function isUnknownGroup(group: string | undefined, groups: object): boolean {
-  return group !== undefined && !hasOwn(groups, group)
 }

@@ -46,7 +46,7 @@ async function answer(r: NginxHTTPRequest): Promise<Reply> {
   if (match.route.role === 'write' && who.role !== 'write') {
     return problem('read-role', `The token "${who.id}" has the role read; this needs write`)
   }
-  const body = readBody(r, match.route)
+  const body = await readBody(r, match.route)
   if ('status' in body) return body
   const call: Call = {
     method: match.route.method,

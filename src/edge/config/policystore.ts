@@ -12,7 +12,8 @@ import { replaceText, whyNotWritable } from './replacement.ts'
 import { beingLoaded, checkClients, isSound, noteSound } from './sound.ts'
 import { lockSound, openClients, readPolicy, replyTo } from './store.ts'
 
-type Edit<T> = (policy: Policy) => T | Refused | Reply
+type Result<T> = T | Refused | Reply
+type Edit<T> = (policy: Policy) => Result<T> | Promise<Result<T>>
 
 /** Clients that are told of those that have a plan, or need what goes away. */
 const USERS_MAX = 20
@@ -24,7 +25,7 @@ const USERS_MAX = 20
 export async function editPolicy<T extends { policy: Policy }>(
   dir: string,
   edit: Edit<T>,
-): Promise<T | Refused | Reply> {
+): Promise<Result<T>> {
   const why = whyNotWritable(dir)
   if (why !== null) return problem('read-only', why)
   const path = `${dir}/policy.json`
@@ -44,11 +45,11 @@ async function editLocked<T extends { policy: Policy }>(
   path: string,
   edit: Edit<T>,
   locks: Lock[],
-): Promise<T | Refused | Reply> {
+): Promise<Result<T>> {
   const stamp = stampFiles(dir)
   const current = readPolicy(dir)
   if ('status' in current) return current
-  const result = edit(current)
+  const result = await edit(current)
   if (!('policy' in result)) return result
   const problems = await checkUnder(dir, current, result.policy)
   if ('status' in problems) return problems

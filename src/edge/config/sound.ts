@@ -7,9 +7,11 @@ import { replace } from '../../core/config/replace.ts'
 import type { Policy, Problem } from '../../core/config/shapes.ts'
 import {
   endClientsValidation,
+  endPolicyValidation,
   startClientsValidation,
+  startPolicyValidation,
   validateMoreClients,
-  validatePolicy,
+  validateNextEntry,
 } from '../../core/config/validate.ts'
 import { clientsZone } from '../gate/registry.ts'
 import { giveWay } from '../giveway.ts'
@@ -18,6 +20,9 @@ import { exists, stampFiles } from './files.ts'
 
 /** Clients that are checked in one go, 4 to 10 ms. */
 const SLICE_CLIENTS = 100
+
+/** How long a policy is looked at before the others get their turn. */
+const BUSY_MS_MAX = 5
 
 /** A large file is checked by the housekeeping alone, in portions; it takes 10 s for 100,000 clients. */
 const LOAD_WAIT_MS_MAX = 30000
@@ -78,7 +83,7 @@ export function noteSound(dir: string, before: string, changed: 'policy' | 'clie
 export async function checkFiles(dir: string, book: Book, policy: Policy): Promise<Reply | null> {
   const stamp = stampFiles(dir)
   if (clientsZone().get(SOUND_ENTRY) === stamp) return null
-  const policyProblems = within('policy.json', validatePolicy(policy))
+  const policyProblems = within('policy.json', await checkPolicy(policy))
   let problems = checkText('policy.json', dir).concat(policyProblems)
   if (book.isWhole) {
     const found = await checkClients(book, policy)
@@ -87,6 +92,18 @@ export async function checkFiles(dir: string, book: Book, policy: Policy): Promi
   if (problems.length > 0) return brokenReply(problems)
   if (book.isWhole) noteSound(dir, stamp, null)
   return null
+}
+
+/** All that is wrong with a policy, which may have thousands of plans, groups and prices. */
+export async function checkPolicy(policy: Policy): Promise<Problem[]> {
+  const validation = startPolicyValidation(policy)
+  let sinceMs = Date.now()
+  while (validateNextEntry(validation)) {
+    if (Date.now() - sinceMs < BUSY_MS_MAX) continue
+    await giveWay()
+    sinceMs = Date.now()
+  }
+  return endPolicyValidation(validation)
 }
 
 /** All that is wrong with the clients of a small file under a policy. */

@@ -1,9 +1,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { describe, expect, test } from 'vitest'
+import { findNotices } from '../../../src/core/config/notices.ts'
 import { clientsSchema, policySchema } from '../../../src/core/config/schema.ts'
 import type { Policy } from '../../../src/core/config/shapes.ts'
 import {
-  findNotices,
   startClientsValidation,
   validateClients,
   validateMoreClients,
