@@ -54,7 +54,7 @@ const FORBIDDEN = [
   [/\.(?:at|flat|flatMap|findLast|matchAll|normalize|localeCompare)\(/, 'a missing method'],
   [/\b(?:Array\.from|Object\.(?:fromEntries|hasOwn))\b/, 'a function that the njs engine lacks'],
   [/\bsendBuffer\(\w+,\s*\w+\)/, 'sendBuffer with flags, which stops streaming on QuickJS'],
-  [/\w\(await\b|,await\b/, 'an await among arguments, which njs 0.8 cannot parse'],
+  [/\w\(await\b|,\s*await\b/, 'an await among arguments, which njs 0.8 cannot parse'],
   [/\brequire\(|\beval\(|\bnew Function\b/, 'code loaded at run time'],
 ]
 

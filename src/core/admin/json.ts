@@ -21,6 +21,13 @@ export type Look = {
   parts: number
   partsMax: number | null
   open: Open[]
+  /** Where a string begins whose end was not reached, or -1. */
+  inString: number
+  /** The last string, which is a name when a colon follows it; null when that was seen. */
+  string: { start: number; end: number } | null
+  /** The next places of a quote and of a backslash, when they are not before `at`. */
+  quote: number
+  slash: number
   /** What is wrong, a sentence without its subject. */
   fault: string | null
   /** The same of a body that is JSON and too much of it. */
@@ -29,7 +36,6 @@ export type Look = {
 
 const QUOTE = 34
 const COLON = 58
-const BACKSLASH = 92
 const OPEN_LIST = 91
 const CLOSE_LIST = 93
 const OPEN_OBJECT = 123
@@ -43,7 +49,19 @@ const CLOSE_OBJECT = 125
  * than `partsMax`, or too many names in one object.
  */
 export function startJson(text: string, partsMax: number | null): Look {
-  return { text, at: 0, parts: 0, partsMax, open: [], fault: null, excess: null }
+  return {
+    text,
+    at: 0,
+    parts: 0,
+    partsMax,
+    open: [],
+    inString: -1,
+    string: null,
+    quote: -1,
+    slash: -1,
+    fault: null,
+    excess: null,
+  }
 }
 
 /** Looks through so many more characters, or somewhat more; false when there is no more to look at. */
@@ -51,17 +69,19 @@ export function lookOn(look: Look, count: number): boolean {
   const text = look.text
   const end = Math.min(text.length, look.at + count)
   // A variable, since most characters do nothing but count.
-  let at = look.at
+  let at = look.inString < 0 ? look.at : passString(look, look.at, end)
   while (at < end && look.fault === null && look.excess === null) {
     const code = text.charCodeAt(at)
-    if (code === QUOTE) at = passString(look, at)
-    else {
-      if (code === OPEN_OBJECT || code === OPEN_LIST) enter(look, code)
-      else if (code === CLOSE_OBJECT || code === CLOSE_LIST) leave(look)
-      at++
-    }
+    at++
+    if (code === QUOTE) {
+      look.inString = at - 1
+      at = passString(look, at, end)
+    } else if (code === COLON) noteName(look)
+    else if (code === OPEN_OBJECT || code === OPEN_LIST) enter(look, code)
+    else if (code === CLOSE_OBJECT || code === CLOSE_LIST) leave(look)
   }
   look.at = at
+  if (at >= text.length && look.inString >= 0) look.fault = 'is not JSON: a string does not end'
   return at < text.length && look.fault === null && look.excess === null
 }
 
@@ -99,61 +119,49 @@ function countPart(look: Look): void {
   look.excess = `has more than ${look.partsMax} strings, objects and lists`
 }
 
-/** Where to go on behind a string, and behind the blanks that follow it. */
-function passString(look: Look, start: number): number {
-  const end = endOfString(look.text, start)
-  if (end < 0) {
-    look.fault = 'is not JSON: a string does not end'
-    return start
+/** Goes on in a string: where to look on, which is behind its end unless `end` comes first. */
+function passString(look: Look, from: number, end: number): number {
+  let at = from
+  while (at < end) {
+    if (look.quote < at) look.quote = find(look.text, '"', at)
+    if (look.slash < at) look.slash = find(look.text, '\\', at)
+    if (look.slash > look.quote) {
+      look.string = { start: look.inString, end: look.quote + 1 }
+      look.inString = -1
+      countPart(look)
+      return look.quote + 1
+    }
+    at = look.quote === look.text.length ? look.quote : look.slash + 2
   }
-  countPart(look)
-  let at = end
-  while (isBlank(look.text.charCodeAt(at))) at++
-  const inside = look.open[look.open.length - 1]
-  // Only behind a name stands a colon.
-  const isName = look.text.charCodeAt(at) === COLON
-  if (isName && inside && inside.names) noteName(look, inside, inside.names, start, end)
   return at
 }
 
-/** Where a string ends that begins at a place; -1 when it does not. */
-function endOfString(text: string, at: number): number {
-  let end = text.indexOf('"', at + 1)
-  while (end > 0) {
-    let slash = end
-    while (text.charCodeAt(slash - 1) === BACKSLASH) slash--
-    if ((end - slash) % 2 === 0) return end + 1
-    end = text.indexOf('"', end + 1)
-  }
-  return -1
+/** The next place of a character; behind all of the text when there is none. */
+function find(text: string, character: string, at: number): number {
+  const found = text.indexOf(character, at)
+  return found < 0 ? text.length : found
 }
 
-function isBlank(code: number): boolean {
-  return code === 32 || code === 10 || code === 13 || code === 9
-}
-
-/** The dot keeps names harmless that every object has. */
-function noteName(
-  look: Look,
-  inside: Open,
-  names: { [dotted: string]: true },
-  start: number,
-  end: number,
-): void {
-  if (look.partsMax !== null && end - start > NAME_CHARS_MAX) {
+/** The last string was a name. The dot keeps names harmless that every object has. */
+function noteName(look: Look): void {
+  const string = look.string
+  const inside = look.open[look.open.length - 1]
+  look.string = null
+  if (!string || !inside || !inside.names) return
+  if (look.partsMax !== null && string.end - string.start > NAME_CHARS_MAX) {
     look.excess = `has a name of more than ${NAME_CHARS_MAX} characters`
     return
   }
-  const name = decodeName(look.text.slice(start, end))
+  const name = decodeName(look.text.slice(string.start, string.end))
   if (name === null) {
     look.fault = 'is not JSON: a name is broken'
     return
   }
   const dotted = `.${name}`
   if (name === '__proto__') look.fault = 'has the name __proto__, which no field has'
-  else if (hasOwn(names, dotted)) {
+  else if (hasOwn(inside.names, dotted)) {
     look.fault = `has the name ${JSON.stringify(name.slice(0, 64))} twice`
-  } else names[dotted] = true
+  } else inside.names[dotted] = true
   inside.count++
   if (look.partsMax === null || inside.count <= NAMES_MAX) return
   look.excess = `has an object with more than ${NAMES_MAX} names`

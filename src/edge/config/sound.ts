@@ -83,7 +83,8 @@ export function noteSound(dir: string, before: string, changed: 'policy' | 'clie
 export async function checkFiles(dir: string, book: Book, policy: Policy): Promise<Reply | null> {
   const stamp = stampFiles(dir)
   if (clientsZone().get(SOUND_ENTRY) === stamp) return null
-  const policyProblems = within('policy.json', await checkPolicy(policy))
+  const found = await checkPolicy(policy)
+  const policyProblems = within('policy.json', found)
   let problems = checkText('policy.json', dir).concat(policyProblems)
   if (book.isWhole) {
     const found = await checkClients(book, policy)
