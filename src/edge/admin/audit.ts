@@ -3,41 +3,63 @@ import { type AuditLine, readAudit } from '../../core/admin/auditline.ts'
 import { readLimit } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { exists } from '../config/files.ts'
+import { giveWay } from '../config/load.ts'
 
 const LIMIT_USUAL = 100
 const LIMIT_MAX = 1000
 
-/** So much of the end of a file is read at first, and at most; a usual line has 400 bytes. */
-const TAIL_BYTES = 65536
-const TAIL_BYTES_MAX = 4194304
+/** So much is read in one go, some milliseconds, and in all: a usual line has 400 bytes, some have 64 KB. */
+const PIECE_BYTES = 65536
+const BYTES_MAX = 1048576
 
-/** GET /audit: the newest changes first, from the running log and the one that was rotated last. */
-export function listAudit(call: Call): Reply {
+const LINE_END = 10
+
+/** Entries that are being collected, the newest first. */
+type Found = { entries: AuditLine[]; limit: number; bytes: number }
+
+/**
+ * GET /audit: the newest changes first, from the running log and the one that was rotated last, as far as
+ * a megabyte goes back.
+ */
+export async function listAudit(call: Call): Promise<Reply> {
   const limit = readLimit(call, LIMIT_USUAL, LIMIT_MAX)
   if (typeof limit !== 'number') return limit
-  let entries = readNewest(call.places.audit, limit)
-  if (entries.length < limit) {
-    entries = entries.concat(readNewest(`${call.places.audit}.1`, limit - entries.length))
-  }
-  return { status: 200, body: { entries } }
+  const found: Found = { entries: [], limit, bytes: 0 }
+  await readNewest(call.places.audit, found)
+  await readNewest(`${call.places.audit}.1`, found)
+  return { status: 200, body: { entries: found.entries } }
 }
 
-function readNewest(path: string, limit: number): AuditLine[] {
-  if (!exists(path)) return []
+async function readNewest(path: string, found: Found): Promise<void> {
+  if (!exists(path)) return
   const file = fs.openSync(path, 'r')
   try {
-    const size = fs.fstatSync(file).size
-    let length = Math.min(size, TAIL_BYTES)
-    for (;;) {
-      const buffer = Buffer.alloc(length)
-      fs.readSync(file, buffer, 0, length, size - length)
-      const text = buffer.toString('utf8')
-      const whole = length === size ? text : text.slice(text.indexOf('\n') + 1)
-      const entries = readAudit(whole, limit)
-      if (entries.length >= limit || length === size || length >= TAIL_BYTES_MAX) return entries
-      length = Math.min(size, length * 4)
+    let end = fs.fstatSync(file).size
+    // The part of a line that the next piece begins.
+    let rest = Buffer.alloc(0)
+    while (end > 0 && found.bytes < BYTES_MAX && found.entries.length < found.limit) {
+      const length = Math.min(end, PIECE_BYTES)
+      const piece = Buffer.alloc(length)
+      fs.readSync(file, piece, 0, length, end - length)
+      end -= length
+      found.bytes += length
+      const lines = Buffer.concat([piece, rest])
+      const start = end === 0 ? 0 : piece.indexOf(LINE_END) + 1
+      if (start === 0 && end > 0) {
+        rest = lines
+        continue
+      }
+      take(found, lines.toString('utf8', start))
+      rest = lines.subarray(0, start)
+      await giveWay()
     }
   } finally {
     fs.closeSync(file)
   }
+}
+
+function take(found: Found, text: string): void {
+  readAudit(text, found.limit - found.entries.length).forEach((entry) => {
+    found.entries.push(entry)
+  })
 }
