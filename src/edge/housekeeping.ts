@@ -137,6 +137,7 @@ function progressOf(zone: NgxSharedDict<string>, stamp: string): Progress {
   return {
     stamp,
     phase: 'check',
+    isPolicyChecked: false,
     offset: 0,
     clients: 0,
     keys: 0,

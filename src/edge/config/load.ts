@@ -37,6 +37,8 @@ export type Progress = {
   /** Of the files that are being loaded; another one begins anew. */
   stamp: string
   phase: 'check' | 'write' | 'sweep' | 'done'
+  /** policy.json has been checked: with thousands of plans that alone takes longer than a tick. */
+  isPolicyChecked: boolean
   /** Where the next portion of clients.json begins, in bytes. */
   offset: number
   clients: number
@@ -73,8 +75,10 @@ export async function continueLoad(
   progress: Progress,
   beganMs: number,
 ): Promise<void> {
+  const wasChecked = progress.isPolicyChecked
   const policy = readPolicy(dir, progress)
   if (!policy) return
+  if (!wasChecked) zone.set(PROGRESS_ENTRY, JSON.stringify(progress))
   const validation = startClientsValidation({ version: 1, clients: {} }, policy)
   while (progress.phase !== 'done' && progress.phase !== 'sweep' && isEarly(beganMs, TICK_MS_MAX)) {
     const portion = readClients(dir, progress)
@@ -108,8 +112,12 @@ function readPolicy(dir: string, progress: Progress): Policy | null {
   try {
     const policy = readDocument(`${dir}/policy.json`)
     if (isOutdated(dir, progress)) return null
+    if (progress.isPolicyChecked) return policy as Policy
     const problems = validatePolicy(policy)
-    if (problems.length === 0) return policy as Policy
+    if (problems.length === 0) {
+      progress.isPolicyChecked = true
+      return policy as Policy
+    }
     problems.forEach((problem) => {
       progress.problems.push({ path: `policy.json: ${problem.path}`, message: problem.message })
     })
