@@ -13,6 +13,8 @@ export type Hostile = {
   make(count: number): string
   /** The most of them that the bounds let in; twice as many are refused or as cheap. */
   most: number
+  /** How many times as long as a usual body it may take, where that is not what all may. */
+  times?: number
 }
 
 type Make = Hostile['make']
@@ -57,6 +59,13 @@ const VALIDATE = 'POST /policy/validate'
 /** A text below what is compared with it, so that each is looked for among all that are known. */
 const nearly = 'cachesaltsecre'
 
+/** Names of four characters that all have the same hash on QuickJS, h * 263 + c: 36,000 of them. */
+const sameHash: Make = (count) => {
+  const pair = (k: number) => String.fromCharCode(0x1000 - k, 0x1000 + 263 * k)
+  const names = Array.from({ length: count }, (_, i) => pair(i % 190) + pair(Math.floor(i / 190)))
+  return `{${names.map((name) => `"${name}":0`).join(',')}}`
+}
+
 /** What any call may get: JSON that costs much to be read. */
 const shapes: [name: string, make: Make, most: number][] = [
   ['fields', object('a', '1'), 900],
@@ -79,6 +88,17 @@ const shapes: [name: string, make: Make, most: number][] = [
 ]
 
 const bodies: Hostile[] = [
+  // What QuickJS takes for these is bounded, but more than their bytes account for.
+  { ...hostile('names with the same hash', VALIDATE, sameHash, 6000), times: 40 },
+  {
+    ...hostile(
+      'names with the same hash, again and again',
+      VALIDATE,
+      wrap('[', (count) => Array(count).fill(sameHash(3000)).join(','), ']'),
+      6,
+    ),
+    times: 40,
+  },
   hostile('empty plans', VALIDATE, policy('plans', object('a', '{}')), 5000),
   hostile('plans that are none', VALIDATE, policy('plans', object('a', '1')), 5000),
   hostile('plans with bad names', VALIDATE, policy('plans', object('!', '{}')), 5000),

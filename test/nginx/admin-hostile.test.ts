@@ -96,15 +96,15 @@ describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin AP
     [
       '20,000 empty plans',
       `{"version":1,"plans":{${Array.from({ length: 20_000 }, (_, i) => `"p${i}":{}`).join(',')}}}`,
-      'The body has an object with more than 5000 names',
+      'The body has more than 6000 different names',
     ],
     [
       '20,000 unknown fields',
       `{${Array.from({ length: 20_000 }, (_, i) => `"a${i}":1`).join(',')}}`,
-      'The body has an object with more than 5000 names',
+      'The body has more than 6000 different names',
     ],
   ])(
-    '%s are refused sooner than a usual policy of their size is checked',
+    '%s are refused, in no more time than a usual policy of their size takes',
     async (_, body, detail) => {
       const { response } = await send('POST /policy/validate', body)
       expect((await expectProblem(response, 413, 'too-large')).detail).toBe(detail)
@@ -113,7 +113,7 @@ describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin AP
         problems: [],
       })
       const usualMs = await bestOf(3, 'POST /policy/validate', usual)
-      expect(await bestOf(3, 'POST /policy/validate', body)).toBeLessThan(2 * usualMs)
+      expect(await bestOf(3, 'POST /policy/validate', body)).toBeLessThan(3 * usualMs)
     },
   )
 
@@ -121,7 +121,7 @@ describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin AP
     const usual = usualPolicy(0.95 * MB)
     const usualMs = await bestOf(3, 'POST /policy/validate', usual)
     const slow: object[] = []
-    for (const { name, call, make, most } of hostileBodies) {
+    for (const { name, call, make, most, times: own = TIMES_MAX } of hostileBodies) {
       const body = make(most)
       const first = await send(call, body)
       expect([call, name, first.response.status]).toEqual([
@@ -129,7 +129,7 @@ describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin AP
         name,
         expect.toSatisfy((status: number) => status < 500),
       ])
-      const times = (TIMES_MAX * Math.max(BYTES_MIN, body.length)) / usual.length
+      const times = (own * Math.max(BYTES_MIN, body.length)) / usual.length
       const isSlow = first.ms > times * usualMs && (await bestOf(3, call, body)) > times * usualMs
       if (isSlow) slow.push({ call, name, ms: first.ms, usualMs })
     }

@@ -4,14 +4,20 @@ import { NAMED_MAX } from '../config/schema.ts'
 /** Nothing that the admin API takes is deeper than 7; the njs engine parses 31 levels at most. */
 const DEPTH_MAX = 16
 
-/** Names of one object: as many as there may be plans, or groups, or prices. */
-const NAMES_MAX = NAMED_MAX
+/** Different names of a body: of as many plans, or groups, or prices as there may be, and of all fields. */
+const NAMES_MAX = NAMED_MAX + 1000
+
+/**
+ * Names, each times the different ones before it. QuickJS finds a name by a hash that anybody can work out:
+ * where all have the same, it compares each with all others, 0.01 us each. 1,000 plans come to 20 million.
+ */
+const PAIRS_MAX = 50000000
 
 /** The name of a model has 256 characters at most, which are 3,072 bytes where all are escaped. */
 const NAME_CHARS_MAX = 4096
 
 /** An object that is open, or a list. */
-type Open = { names: { [dotted: string]: true } | null; count: number }
+type Open = { names: { [dotted: string]: true } | null }
 
 /** A look through a text that is under way. */
 export type Look = {
@@ -21,6 +27,10 @@ export type Look = {
   parts: number
   partsMax: number | null
   open: Open[]
+  /** The different names of a body, how many they are, and PAIRS_MAX so far. */
+  names: { [dotted: string]: true }
+  different: number
+  pairs: number
   /** Where a string begins whose end was not reached, or -1. */
   inString: number
   /** The last string, which is a name when a colon follows it; null when that was seen. */
@@ -46,7 +56,7 @@ const CLOSE_OBJECT = 125
  * JSON.parse keeps the last and somebody meant the first, and so is `__proto__`, which has a meaning of
  * its own in many a program that reads the file later. The fault is a sentence without its subject, and
  * so is what is too much of it, which is found before anybody parses it: more strings, objects and lists
- * than `partsMax`, or too many names in one object.
+ * than `partsMax`, or too many names.
  */
 export function startJson(text: string, partsMax: number | null): Look {
   return {
@@ -55,6 +65,11 @@ export function startJson(text: string, partsMax: number | null): Look {
     parts: 0,
     partsMax,
     open: [],
+    // Not with the prototype of the others: QuickJS lets objects that get the same names one after another
+    // share a table, and compares or copies all of it for each of them.
+    names: Object.create(null),
+    different: 0,
+    pairs: 0,
     inString: -1,
     string: null,
     quote: -1,
@@ -104,7 +119,7 @@ export function findFault(text: string): string | null {
 }
 
 function enter(look: Look, code: number): void {
-  look.open.push({ names: code === OPEN_OBJECT ? {} : null, count: 0 })
+  look.open.push({ names: code === OPEN_OBJECT ? {} : null })
   if (look.open.length > DEPTH_MAX) look.fault = `is nested deeper than ${DEPTH_MAX} levels`
   countPart(look)
 }
@@ -162,9 +177,17 @@ function noteName(look: Look): void {
   else if (hasOwn(inside.names, dotted)) {
     look.fault = `has the name ${JSON.stringify(name.slice(0, 64))} twice`
   } else inside.names[dotted] = true
-  inside.count++
-  if (look.partsMax === null || inside.count <= NAMES_MAX) return
-  look.excess = `has an object with more than ${NAMES_MAX} names`
+  if (look.partsMax !== null) countName(look, dotted)
+}
+
+function countName(look: Look, dotted: string): void {
+  look.pairs += look.different
+  if (!hasOwn(look.names, dotted)) {
+    look.names[dotted] = true
+    look.different++
+  }
+  if (look.different > NAMES_MAX) look.excess = `has more than ${NAMES_MAX} different names`
+  else if (look.pairs > PAIRS_MAX) look.excess = 'has too many names that are different'
 }
 
 function decodeName(literal: string): string | null {
