@@ -166,6 +166,18 @@ describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin AP
     expect(most).toBeLessThan(MEMORY_BYTES_MAX)
   })
 
+  test('a policy that takes longer to check than a turn of the housekeeping is loaded', async () => {
+    const addresses = Array.from({ length: 250 }, (_, i) => `2001:db8:${i}::1/64`)
+    const plans = Object.fromEntries(
+      Array.from({ length: 150 }, (_, i) => [`p${i}`, { addresses }]),
+    )
+    const { generation } = await gate.state()
+    const body = JSON.stringify({ version: 1, plans: { gold: {}, ...plans } })
+    expect((await send('PUT /policy', body)).response.status).toBe(200)
+    await gate.waitForGeneration(generation + 1)
+    expect(await gate.state()).toMatchObject({ problems: [], clients: 601 })
+  })
+
   test('a plan that is missing is still told with the one that was meant', async () => {
     const body = '{"version":1,"plans":{"goldd":{}}}'
     const { problems } = await read((await send('POST /policy/validate', body)).response)
