@@ -3,10 +3,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { formatClients } from '../../src/core/config/clientsfile.ts'
 import type { Client, Clients, Policy } from '../../src/core/config/shapes.ts'
 import { type Hostile, hostileBodies, hostileQueries } from '../hostile.ts'
-import { expectProblem, findAdminSetups, read } from './adminapi.ts'
+import { expectProblem, read } from './adminapi.ts'
 import { type Gate, makeAdmin, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { workersOf } from './processes.ts'
+import { findEngines } from './setups.ts'
 
 /*
  * No time is judged by itself: what costs much is compared with a usual body of as many bytes, in the same
@@ -55,7 +56,7 @@ async function post(gate: Gate, token: string, call: string, body: string) {
   return { response, text, ms: performance.now() - startMs }
 }
 
-describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin API', (setup) => {
+describe.each(await findEngines())('$name: E: hostile bodies of the admin API', (setup) => {
   const admin = makeAdmin()
   const clients: Clients = { version: 1, clients: { app: { keys: [] } } }
   for (let i = 0; i < 600; i++) clients.clients[`client-${i}`] = { plan: 'gold', keys: [] }
@@ -190,7 +191,7 @@ describe.each(await findAdminSetups())('$name: E: hostile bodies of the admin AP
   })
 })
 
-describe.each(await findAdminSetups())('$name: E: a large clients.json', (setup) => {
+describe.each(await findEngines())('$name: E: a large clients.json', (setup) => {
   const admin = makeAdmin()
   const PLANS = 300
   const keyOf = (i: number) => ({

@@ -2,6 +2,7 @@ import { formatAudit } from '../../core/admin/auditline.ts'
 import { problem } from '../../core/admin/problems.ts'
 import { matchRoute, parseQuery } from '../../core/admin/routes.ts'
 import type { Call, Method, Reply, Who } from '../../core/admin/types.ts'
+import { startSlice } from '../giveway.ts'
 import { authenticate } from './authenticate.ts'
 import { readBody } from './body.ts'
 import { findHandler } from './handlers.ts'
@@ -34,6 +35,7 @@ export function showStatus(r: NginxHTTPRequest): void {
 
 /** The first thing that is wrong decides: path, method, token, role, body. */
 async function answer(r: NginxHTTPRequest): Promise<Reply> {
+  startSlice()
   const target = r.variables['request_uri'] || ''
   const cut = target.indexOf('?')
   const path = cut < 0 ? target : target.slice(0, cut)

@@ -3,7 +3,7 @@ import { type AuditLine, readAudit } from '../../core/admin/auditline.ts'
 import { readLimit } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { exists } from '../config/files.ts'
-import { giveWay } from '../config/load.ts'
+import { giveWay } from '../giveway.ts'
 
 const LIMIT_USUAL = 100
 const LIMIT_MAX = 1000

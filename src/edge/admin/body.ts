@@ -2,7 +2,7 @@ import { endJson, lookOn, startJson } from '../../core/admin/json.ts'
 import { problem } from '../../core/admin/problems.ts'
 import { type AdminRoute, boundsOf } from '../../core/admin/routes.ts'
 import type { Reply } from '../../core/admin/types.ts'
-import { giveWay } from '../config/load.ts'
+import { giveWay } from '../giveway.ts'
 
 const JSON_TYPE = 'application/json'
 const PATCH_TYPE = 'application/merge-patch+json'
