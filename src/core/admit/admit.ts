@@ -15,7 +15,7 @@ export type Call = {
   authorization: string | undefined
   xApiKey: string | undefined
   apiKey: string | undefined
-  /** Asked for public routes only, so that other requests do not pay for it. */
+  /** Asked for routes that take none, so that other requests do not pay for it. */
   hasBody(): boolean
   address: string
   nowMs: number
@@ -98,9 +98,10 @@ export function admit(call: Call, registry: Registry): Ticket {
     ticket.allow = route.method
     return refuse(ticket, 'unknown_route')
   }
-  if (access === 'key') return identify(call, route, ticket, registry)
-  // Public routes are GET. A body would be kept on the disk, for a caller that has no key.
-  return call.hasBody() ? refuse(ticket, 'bad_request') : ticket
+  if (access === 'key') identify(call, route, ticket, registry)
+  // It would be kept in memory for nothing, of public routes for a caller that has no key.
+  const isExcess = route.method === 'GET' && ticket.outcome === 'ok' && call.hasBody()
+  return isExcess ? refuse(ticket, 'bad_request') : ticket
 }
 
 /**

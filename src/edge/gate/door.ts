@@ -34,6 +34,16 @@ export function enter(r: GateRequest): void | Promise<void> {
   return waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => chargeAndPass(r, loaded))
 }
 
+/**
+ * Where body.conf has sent a GET whose body nothing had announced: it has been read, and the request begins
+ * anew. Its path has nothing to decode, see http.conf.
+ */
+export function again(r: GateRequest): void {
+  const variables = r.variables
+  const args = variables['args']
+  r.internalRedirect((variables['uri'] || '') + (args ? `?${args}` : ''))
+}
+
 /** In the access door the gate reads the body itself. */
 function readAndCharge(r: GateRequest, ticket: Ticket): void | Promise<void> {
   const rules = readRules()

@@ -41,7 +41,7 @@ export function admitAnew(r: GateRequest): Ticket {
       authorization: headers['Authorization'],
       xApiKey: headers['x-api-key'],
       apiKey: headers['api-key'],
-      hasBody: () => hasBody(headers),
+      hasBody: () => hasBody(r),
       address: r.remoteAddress,
       nowMs,
     },
@@ -56,6 +56,7 @@ export function admitAnew(r: GateRequest): Ticket {
   return ticket
 }
 
-function hasBody(headers: NginxHeadersIn): boolean {
-  return Number(headers['Content-Length']) > 0 || headers['Transfer-Encoding'] !== undefined
+/** HTTP/2 and 3 announce no length; there nginx knows it when it has read the body, see body.conf. */
+function hasBody(r: GateRequest): boolean {
+  return Number(r.variables['content_length']) > 0 || r.headersIn['Transfer-Encoding'] !== undefined
 }

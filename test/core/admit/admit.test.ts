@@ -97,10 +97,11 @@ describe('admit, the route', () => {
     expect(admit(get('/v1/models'), registry({}, ';models=public;')).client).toBeUndefined()
   })
 
-  test('a public route takes no body, a route with a key does', () => {
+  test('C: a GET takes no body, with a key and without, and a POST does', () => {
     const body = { hasBody: () => true }
     expect(admit(get('/health', body), registry()).outcome).toBe('bad_request')
-    expect(admit(get('/v1/models', body), registry()).outcome).toBe('ok')
+    expect(admit(get('/v1/models', body), registry()).outcome).toBe('bad_request')
+    expect(admit(get('/v1/models'), registry()).outcome).toBe('ok')
     expect(admit({ ...usual, ...body }, registry()).outcome).toBe('ok')
   })
 
