@@ -26,6 +26,7 @@ function writesLine() {
 
 export default {
   verdict: saysOk,
+  admission: saysOk,
   access: doNothing,
   enter: passesOn,
   client: saysNothing,

@@ -202,6 +202,7 @@ function nothing() {
 
 export default {
   verdict,
+  admission: verdict,
   access,
   enter,
   client,

@@ -88,6 +88,6 @@ function roomOf(demand: Demand, check: Check, free: number, isShortest: boolean)
   }
 }
 
-export function kindOf(check: Check): keyof Amounts {
-  return check.move.charAt(0) as keyof Amounts
+export function kindOf(check: Check): Exclude<keyof Amounts, 'u'> {
+  return check.move.charAt(0) as Exclude<keyof Amounts, 'u'>
 }

@@ -4,7 +4,17 @@ import { type BodyFacts, limitOutput, readBody } from '../body/body.ts'
 import type { KeyRecord, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { priceOf } from './cost.ts'
-import { estimateInput, type Figures, type LimitRefusal, reserve, type Zones } from './reserve.ts'
+import {
+  type Demand,
+  type Early,
+  estimateInput,
+  type Figures,
+  giveBack,
+  type LimitRefusal,
+  reserve,
+  reserveEarly,
+  type Zones,
+} from './reserve.ts'
 
 /** What a claim asks of the platform. */
 export type Till = Zones & {
@@ -34,27 +44,67 @@ export function needsBody(route: Route, record: KeyRecord, rules: Rules): boolea
 }
 
 /**
+ * What is known before the body: requests of the minute, places, unread bytes. Call it before the body
+ * is read. What was taken stands in the ticket, and is given back by refund() or claim(); null where
+ * nothing is limited. Who is refused has it in the ticket, and gets the figures for the headers.
+ */
+export function claimEarly(
+  ticket: Ticket,
+  route: Route,
+  record: KeyRecord,
+  uploadBytes: number,
+  till: Till,
+  nowMs: number,
+): Early | Figures | null {
+  if (!isLimited(record, till.rules) && !uploadBytes) return null
+  const demand = demandOf(route, record, needsBody(route, record, till.rules), till, nowMs)
+  const result = reserveEarly(till, demand, record.key, uploadBytes)
+  if ('outcome' in result) {
+    refuse(ticket, result)
+    return result.figures
+  }
+  ticket.hold = result.hold
+  return result
+}
+
+/**
  * The second half of admission: what the body asks for, and whether limits and budgets have it. Both
- * stand in the ticket afterwards. `body` is null where the route has none that is read. Returns what
- * the limits say, for the headers of the answer; null where there are none.
+ * stand in the ticket afterwards. `body` is null where the route has none that is read, `early` is what
+ * claimEarly() gave, null where it was not asked. Returns what the limits say, for the headers of the
+ * answer; null where there are none.
  */
 export function claim(
   ticket: Ticket,
   route: Route,
   record: KeyRecord,
   body: Buffer | null,
+  early: Early | null,
   till: Till,
   nowMs: number,
 ): Figures | null {
   ticket.atMs = nowMs
   if (record.models && route.name === 'models') ticket.models = record.models
+  // What a handler before a redirect took is taken anew.
+  if (!early) refund(ticket, till)
   const facts = body ? examine(ticket, route, record, body, till) : null
-  if (ticket.outcome !== 'ok') return null
-  const limited = record.limited || []
-  const needsHold = limited.length > 0 || till.rules.maxInFlight !== undefined || record.request
-  const figures = needsHold ? hold(ticket, route, record, body, facts, till, nowMs) : null
-  if (facts && facts.edits.length > 0) ticket.edits = facts.edits
+  const needsHold = isLimited(record, till.rules) || record.request
+  const figures =
+    ticket.outcome === 'ok' && needsHold
+      ? hold(ticket, route, record, body, facts, early, till, nowMs)
+      : null
+  if (ticket.outcome !== 'ok') refund(ticket, till)
+  else if (facts && facts.edits.length > 0) ticket.edits = facts.edits
   return figures
+}
+
+/** Gives back what a request holds that was not admitted after all, or ended before it was. */
+export function refund(ticket: Ticket, zones: Zones): void {
+  if (ticket.hold) giveBack(zones, ticket.hold, 'qafu')
+  delete ticket.hold
+}
+
+function isLimited(record: KeyRecord, rules: Rules): boolean {
+  return (record.limited || []).length > 0 || rules.maxInFlight !== undefined
 }
 
 /** Reads the body and notes in the ticket what the later handlers have to know of it. */
@@ -81,20 +131,46 @@ function examine(
   return facts
 }
 
+/** What a request asks for before anything is known of its body. */
+function demandOf(
+  route: Route,
+  record: KeyRecord,
+  hasFacts: boolean,
+  till: Till,
+  nowMs: number,
+): Demand {
+  const rules = till.rules
+  return {
+    limited: record.limited || [],
+    upstream: rules.maxInFlight === undefined ? '' : till.upstream(),
+    clientId: record.client,
+    isShadow: record.shadow === true,
+    isMetered: hasFacts && route.name !== 'count_tokens' && route.scope !== 'tokenize',
+    isCharged: route.scope === 'audio',
+    inputTokens: 0,
+    inputTokensMax: 0,
+    outputTokens: route.scope === 'inference' ? null : 0,
+    defaultOutputTokens: rules.defaultOutputTokens || OUTPUT_TOKENS_DEFAULT,
+    isStream: false,
+    choices: 1,
+    price: null,
+    maxInFlight: rules.maxInFlight,
+    nowMs,
+    pid: till.pid,
+  }
+}
+
 function hold(
   ticket: Ticket,
   route: Route,
   record: KeyRecord,
   body: Buffer | null,
   facts: BodyFacts | null,
+  early: Early | null,
   till: Till,
   nowMs: number,
 ): Figures | null {
-  const rules = till.rules
-  const limited = record.limited || []
-  const model = ticket.model || rules.defaultModel || ''
-  const hasOutput = route.scope === 'inference'
-  const isMetered = facts !== null && route.name !== 'count_tokens' && route.scope !== 'tokenize'
+  const model = ticket.model || till.rules.defaultModel || ''
   const bytes = facts ? facts.promptBytes : 0
   const media = facts ? facts.media : 0
   const ids = (facts && facts.promptTokens) || 0
@@ -105,24 +181,18 @@ function hold(
     ticket.message = `The prompt has about ${input} tokens, and at most ${most} are allowed`
     return null
   }
-  const result = reserve(till, {
-    limited,
-    upstream: rules.maxInFlight === undefined ? '' : till.upstream(),
-    clientId: record.client,
-    isShadow: record.shadow === true,
-    isMetered,
-    isCharged: route.scope === 'audio',
-    inputTokens: input,
-    inputTokensMax: Math.max(input, bytes + ids + TEMPLATE_TOKENS),
-    outputTokens: !hasOutput ? 0 : facts && facts.maxOutputTokens ? facts.maxOutputTokens : null,
-    defaultOutputTokens: rules.defaultOutputTokens || OUTPUT_TOKENS_DEFAULT,
-    isStream: facts !== null && facts.isStream,
-    choices: facts ? facts.choices * facts.prompts : 1,
-    price: hasCost(record) ? priceOf(model, till.prices()) : null,
-    maxInFlight: rules.maxInFlight,
-    nowMs,
-    pid: till.pid,
-  })
+  const demand = demandOf(route, record, facts !== null, till, nowMs)
+  demand.inputTokens = input
+  demand.inputTokensMax = Math.max(input, bytes + ids + TEMPLATE_TOKENS)
+  if (facts) {
+    if (route.scope === 'inference' && facts.maxOutputTokens) {
+      demand.outputTokens = facts.maxOutputTokens
+    }
+    demand.isStream = facts.isStream
+    demand.choices = facts.choices * facts.prompts
+  }
+  if (hasCost(record)) demand.price = priceOf(model, till.prices())
+  const result = reserve(till, demand, early)
   if ('outcome' in result) {
     refuse(ticket, result)
     return result.figures

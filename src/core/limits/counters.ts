@@ -17,16 +17,17 @@
  * - `a<upstream>/<client>` requests in flight of a client by its name, kept where `maxInFlight` is set; the upstream is
  *   empty unless a site names it. `f*<upstream>` those of all, and `a<upstream>/` how many clients have any: it moves
  *   with the first, see shift() in hold.ts
+ * - `u<key>` bytes that a key, by its public id, has announced and not sent yet; small bodies are left out
  * - `r<id>`, `R<id>` tokens and cost that are reserved by what is in flight
  * - `p<bucket>` learned prompt tokens per byte of text
  * - `birth`, `epoch`, ... see the constants
  *
  * Zone `tollgate_slots`, what each worker holds, so that it goes back when the worker dies:
- * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<upstream>/<client>` its part of the counter of that name
+ * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<upstream>/<client>`, `<pid>u<key>` its part of the counter of that name
  * - `<pid>` present as long as anything of that worker may be in there
  */
 export type CounterKind = 'q' | 't' | 'i' | 'o' | 'd' | 'm' | 'D' | 'M'
-export type HeldKind = 'a' | 'f' | 'r' | 'R'
+export type HeldKind = 'a' | 'f' | 'r' | 'R' | 'u'
 
 const MINUTE_MS = 60000
 const DAY_MS = 86400000
@@ -78,7 +79,7 @@ export function pidName(pid: number): string {
   return pid.toString(36).padStart(PID_LENGTH, '0')
 }
 
-/** The part of `f`, `r`, `R` or `a` that one worker holds; `pid` as by pidName(). */
+/** The part of `f`, `r`, `R`, `a` or `u` that one worker holds; `pid` as by pidName(). */
 export function slotName(pid: string, kind: HeldKind, id: string): string {
   return pid + kind + id
 }

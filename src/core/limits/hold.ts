@@ -15,6 +15,8 @@ export type Amounts = {
   o: number
   r: number
   R: number
+  /** Bytes that are announced and not read yet. */
+  u?: number
 }
 
 /** What a request in flight holds. Plain JSON: it travels in the ticket. */
@@ -97,6 +99,35 @@ export function heldSteps(pid: string, move: string, delta: number): Step[] {
 }
 
 /**
+ * Gives back what a request holds of some kinds, as if it had never been there, its place in the minute
+ * too. A second call for the same hold does nothing. Never throws.
+ */
+export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
+  const isGone = isOfOther(zones, hold)
+  const moves = hold.moves
+  hold.moves = moves.filter((move) => kinds.indexOf(move.charAt(0)) < 0)
+  moves.forEach((move) => {
+    const kind = move.charAt(0)
+    const held = hold.amounts[kind as keyof Amounts]
+    if (kinds.indexOf(kind) < 0 || !held) return
+    if (isWindow(move)) {
+      shiftSafely(zones, ['windows', nameAt(move, hold.minute * MINUTE_MS), -held])
+    } else if (!isGone) shiftHeld(zones, hold, move, -held)
+  })
+}
+
+/** Whether the counters that were moved are gone, and others in their place. */
+function isOfOther(zones: Zones, hold: Hold): boolean {
+  return hold.birth !== 0 && zones.counters.get(BIRTH_COUNTER) !== hold.birth
+}
+
+function shiftHeld(zones: Zones, hold: Hold, move: string, delta: number): void {
+  heldSteps(hold.pid, move, delta).forEach((step) => {
+    shiftSafely(zones, step)
+  })
+}
+
+/**
  * Gives back what a request holds, and counts what it used, at its end. What it did not use of a
  * minute goes back to the minute it was taken from, as long as that counts; what exceeded it is added
  * to the running one. Budgets count in the day and month of `endMs`, which is the ledger line's time.
@@ -109,7 +140,7 @@ export function settleHold(
   endMs: number,
 ): void {
   const moves = hold.moves
-  const isGone = hold.birth !== 0 && zones.counters.get(BIRTH_COUNTER) !== hold.birth
+  const isGone = isOfOther(zones, hold)
   hold.moves = []
   // What is used first: for a moment both count, which is never too little.
   moves.forEach((move) => {
@@ -121,14 +152,10 @@ export function settleHold(
   })
   moves.forEach((move) => {
     const kind = move.charAt(0) as keyof Amounts
-    const held = hold.amounts[kind]
+    const held = hold.amounts[kind] || 0
     if (isWindow(move)) {
       if (kind !== 'q') settleWindow(zones, hold, move, tokensIn(kind, used) - held, endMs)
-    } else if (held && !isGone) {
-      heldSteps(hold.pid, move, -held).forEach((step) => {
-        shiftSafely(zones, step)
-      })
-    }
+    } else if (held && !isGone) shiftHeld(zones, hold, move, -held)
   })
 }
 

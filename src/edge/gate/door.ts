@@ -1,12 +1,19 @@
 import type { Ticket } from '../../core/admit/admit.ts'
-import { type Rules, STAMP_ENTRY } from '../../core/config/record.ts'
-import { claim, needsBody } from '../../core/limits/claim.ts'
+import { STAMP_ENTRY } from '../../core/config/record.ts'
+import { claim, claimEarly, needsBody, refund } from '../../core/limits/claim.ts'
 import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
-import { limitVariables } from '../../core/limits/reserve.ts'
+import { type Early, type Figures, giveBack, limitVariables } from '../../core/limits/reserve.ts'
 import { sendRefusal } from './refusal.ts'
-import { clientsZone, countersZone, openTill, readRules } from './registry.ts'
+import { clientsZone, countersZone, openTill, rulesOf } from './registry.ts'
 import { showRunning } from './running.ts'
-import { admitAnew, type GateRequest, heldTicket, keepTicket, ticketFor } from './ticket.ts'
+import {
+  admitAnew,
+  type GateRequest,
+  heldTicket,
+  keepTicket,
+  ticketFor,
+  uploadOf,
+} from './ticket.ts'
 
 /** How often, and how long, a request waits for the first load after a cold start. */
 const LOAD_POLL_MS = 20
@@ -22,9 +29,21 @@ export function access(r: GateRequest): void | Promise<void> {
   keepTicket(r, ticket)
   return r.readRequestArrayBuffer().then((bytes) =>
     waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => {
-      chargeBody(r, loaded, Buffer.from(bytes), readRules())
+      chargeBody(r, loaded, Buffer.from(bytes))
     }),
   )
+}
+
+/**
+ * `$tollgate_admission`, in the content door's `if`: as `$tollgate_verdict`, and takes what is known before
+ * the body, so that who is above a limit is refused before it is read. For enter.conf alone.
+ */
+export function admission(r: GateRequest): string {
+  const ticket = heldTicket(r) || admitAnew(r)
+  // There is no answer yet. In a log nobody would give back what is taken.
+  if (r.variables['status'] === '000') chargeEarly(r, ticket)
+  keepTicket(r, ticket)
+  return ticket.loading ? 'loading' : ticket.outcome
 }
 
 /** The content door: hands an admitted request to the location where proxy_pass stands. */
@@ -46,26 +65,29 @@ export function again(r: GateRequest): void {
 
 /** In the access door the gate reads the body itself. */
 function readAndCharge(r: GateRequest, ticket: Ticket): void | Promise<void> {
-  const rules = readRules()
-  if (ticket.outcome !== 'ok' || !isRead(r, rules)) return charge(r, ticket, null, rules)
+  // What nginx will read later is taken from all limits at once, unless it is large.
+  const route = r.route
+  const isWaiting = isRead(r) || (route && route.method === 'POST' && uploadOf(r))
+  if (ticket.outcome !== 'ok' || !isWaiting) return charge(r, ticket, null)
+  chargeEarly(r, ticket)
+  if (ticket.outcome !== 'ok') return charge(r, ticket, null)
   // Should nginx refuse the body, its error page has to know who it was.
   keepTicket(r, ticket)
   return r.readRequestArrayBuffer().then((bytes) => {
-    chargeBody(r, ticket, Buffer.from(bytes), rules)
+    chargeBody(r, ticket, Buffer.from(bytes))
   })
 }
 
-function chargeBody(r: GateRequest, ticket: Ticket, body: Buffer, rules: Rules): void {
-  charge(r, ticket, ticket.outcome === 'ok' && isRead(r, rules) ? body : null, rules)
+function chargeBody(r: GateRequest, ticket: Ticket, body: Buffer): void {
+  charge(r, ticket, ticket.outcome === 'ok' && isRead(r) ? body : null)
   // A stream that runs for minutes does not keep what it was asked.
   if (ticket.edits) r.body = body
 }
 
 /** In the content door nginx has read the body before the handler runs. */
 function chargeAndPass(r: GateRequest, ticket: Ticket): void {
-  const rules = readRules()
-  const body = ticket.outcome === 'ok' && isRead(r, rules) ? bodyOf(r) : null
-  charge(r, ticket, body, rules)
+  const body = ticket.outcome === 'ok' && isRead(r) ? bodyOf(r) : null
+  charge(r, ticket, body)
   if (ticket.outcome === 'ok') r.internalRedirect('@tollgate')
 }
 
@@ -75,18 +97,46 @@ function bodyOf(r: GateRequest): Buffer {
   return r.variables['request_body_file'] ? Buffer.alloc(0) : r.requestBuffer || Buffer.alloc(0)
 }
 
-function isRead(r: GateRequest, rules: Rules): boolean {
-  return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, rules)
+function isRead(r: GateRequest): boolean {
+  return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, rulesOf(r))
+}
+
+/** Takes what is known before the body; once, and of routes that take one. */
+function chargeEarly(r: GateRequest, ticket: Ticket): void {
+  if (ticket.outcome !== 'ok' || ticket.hold || !r.route || !r.record) return
+  if (r.route.method === 'GET') return
+  const nowMs = Date.now()
+  let early: Early | Figures | null
+  try {
+    early = claimEarly(ticket, r.route, r.record, uploadOf(r), openTill(r), nowMs)
+  } catch (error) {
+    // A full zone. The error page has to know who it was.
+    keepTicket(r, ticket)
+    throw error
+  }
+  if (early && 'hold' in early) r.early = early as Early
+  else if (early) setVariables(r, limitVariables(early as Figures, ticket.dialect, nowMs))
+  ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
 }
 
 /** The second half of admission: body, limits, budgets. Answers what is refused. */
-function charge(r: GateRequest, ticket: Ticket, body: Buffer | null, rules: Rules): void {
+function charge(r: GateRequest, ticket: Ticket, body: Buffer | null): void {
   const nowMs = Date.now()
   if (ticket.outcome === 'ok' && r.route && r.record) {
+    const till = openTill(r)
+    const hold = ticket.hold
+    if (hold && hold.amounts.u) {
+      // Its body is there. Noted at once, lest what follows breaks and it goes back twice.
+      giveBack(till, hold, 'u')
+      keepTicket(r, ticket)
+    }
     // In a file it would not reach vLLM, see server.conf; the buffer there is as large as the limit.
-    if (r.variables['request_body_file']) ticket.outcome = 'body_too_large'
-    else {
-      const figures = claim(ticket, r.route, r.record, body, openTill(r, rules), nowMs)
+    if (r.variables['request_body_file']) {
+      ticket.outcome = 'body_too_large'
+      refund(ticket, till)
+    } else {
+      const figures = claim(ticket, r.route, r.record, body, r.early || null, till, nowMs)
+      delete r.early
       if (figures) setVariables(r, limitVariables(figures, ticket.dialect, nowMs))
     }
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'

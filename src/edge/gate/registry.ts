@@ -39,8 +39,9 @@ export function openRegistry(r: GateRequest): Registry {
   }
 }
 
-/** What claim() asks for. */
-export function openTill(r: GateRequest, rules: Rules): Till {
+/** What claim() asks for. Not kept on `r`, which it refers to: QuickJS would not free the circle at once. */
+export function openTill(r: GateRequest): Till {
+  const rules = rulesOf(r)
   const upstream = () => r.variables['tollgate_upstream'] || ''
   const more = { rules, prices: readPrices, upstream, pid: WORKER }
   return Object.assign(more, openZones())
@@ -70,9 +71,10 @@ export function runningZone(): NgxSharedDict<string> {
   return ngx.shared['tollgate_running'] as NgxSharedDict<string>
 }
 
-/** What the policy says of every request. */
-export function readRules(): Rules {
-  return JSON.parse(clientsZone().get(RULES_ENTRY) || '{}')
+/** What the policy says of every request, read once for all that a request asks of it. */
+export function rulesOf(r: GateRequest): Rules {
+  r.rules = r.rules || (JSON.parse(clientsZone().get(RULES_ENTRY) || '{}') as Rules)
+  return r.rules
 }
 
 /** The prices of the policy, by model. */

@@ -1,7 +1,8 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import type { RefusalAnswer } from '../../core/admit/answer.ts'
 import type { Route } from '../../core/admit/route.ts'
-import type { KeyRecord } from '../../core/config/record.ts'
+import type { KeyRecord, Rules } from '../../core/config/record.ts'
+import type { Early } from '../../core/limits/early.ts'
 import type { Cut } from '../../core/meter/cut.ts'
 import type { Meter } from '../../core/meter/types.ts'
 
@@ -13,6 +14,9 @@ export type GateRequest = NginxHTTPRequest & {
   record?: KeyRecord
   /** SHA-256 of the secret, the name of its record. */
   hash?: string
+  rules?: Rules
+  /** What was taken before the body was read. */
+  early?: Early
   /** The body, where the access door has read it. */
   body?: Buffer
   answer?: RefusalAnswer

@@ -1,6 +1,7 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import type { Counters } from '../../core/admit/lockout.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
+import { refund } from '../../core/limits/claim.ts'
 import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
 import { estimateInput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
 import { finishMeter, type Metered } from '../../core/meter/meter.ts'
@@ -21,6 +22,11 @@ export function settle(
 ): void {
   const state = r.metering
   const zones = openZones()
+  // It ended before it was admitted: its caller has left, or nginx has refused the body.
+  if (ticket.atMs === undefined) {
+    refund(ticket, zones)
+    return
+  }
   const metered = state && state.meter ? finishMeter(state.meter) : null
   const usage: Usage = (metered && metered.usage) || {}
   if (metered && metered.isEstimated) estimate(ticket, usage, zones.counters)

@@ -66,7 +66,7 @@ export function ledger(r: GateRequest): string {
     if (ticket.shadow) line.shadow = ticket.shadow
     if (ticket.limit) line.limit = ticket.limit
     if (ticket.spentMs !== undefined) line.admissionMs = Math.max(0, ticket.spentMs)
-    if (ticket.atMs !== undefined) settleSafely(r, ticket, line, endMs)
+    if (ticket.atMs !== undefined || ticket.hold) settleSafely(r, ticket, line, endMs)
   }
   const upstream = variables['upstream_addr']
   if (upstream) {

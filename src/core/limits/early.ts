@@ -1,0 +1,90 @@
+import type { Reservation } from './amounts.ts'
+import { type Check, checkOf, checksOf } from './check.ts'
+import { giveBack, type Hold, type Step, undo } from './hold.ts'
+import { askAll, IN_FLIGHT_RETRY_MS, judge } from './judge.ts'
+import { type Figures, type LimitRefusal, tellRate } from './refusal.ts'
+import { birthOf, commit, holdOf, isEarly, take } from './take.ts'
+import type { Demand, Zones } from './types.ts'
+
+/** What was taken before the body was read. It stands beside the request, and its hold in the ticket. */
+export type Early = {
+  hold: Hold
+  figures: Figures
+  /** All that holds for the request, those included that are asked when its body is there. */
+  checks: Check[]
+  /** In shadow: what would have been refused. */
+  shadow?: LimitRefusal
+}
+
+/**
+ * What one key may have announced and not sent yet, over all workers: four of the largest bodies. nginx
+ * makes the buffer of a body as large as was announced, and 40 halves of 33 MB at once, of a client
+ * without limits, were 770 MB. A single body is let in whatever its size.
+ */
+export const UPLOAD_BYTES_MAX = 134217728
+
+/**
+ * Takes what needs no body: requests of the minute, places of those in flight, and the bytes of `key`
+ * that are announced (0: they are too few to count). Who is refused here is told what reserve()
+ * would tell, a spent budget too.
+ */
+export function reserveEarly(
+  zones: Zones,
+  demand: Demand,
+  key: string,
+  uploadBytes: number,
+): Early | LimitRefusal {
+  const checks = checksOf(demand)
+  const first = checks.filter(isEarly)
+  const plan: Reservation = { amounts: { q: 1, a: 1, f: 1, t: 1, i: 1, o: 0, r: 1, R: 1 } }
+  const grant = take(zones, demand, first, () => plan)
+  if ('outcome' in grant) {
+    const told = judge(zones, demand, checks, plan, askAll(zones, checks, demand.nowMs), false)
+    return Object.assign(told.refusal || grant, { figures: told.figures })
+  }
+  const hold = holdOf(demand, grant, birthOf(zones))
+  const early: Early = { hold, figures: grant.verdict.figures, checks }
+  if (grant.verdict.refusal) early.shadow = grant.verdict.refusal
+  const refusal = uploadBytes ? takeUpload(zones, demand, hold, key, uploadBytes) : null
+  if (!refusal) return early
+  giveBack(zones, hold, 'qaf')
+  return withoutOwn(refusal, early)
+}
+
+/** Adds what a request is going to send to its hold; also in shadow, since the gate guards itself. */
+function takeUpload(
+  zones: Zones,
+  demand: Demand,
+  hold: Hold,
+  key: string,
+  bytes: number,
+): LimitRefusal | null {
+  const check = checkOf(`u${key}`, demand.nowMs)
+  check.name = 'unreadBytes of key'
+  check.limit = UPLOAD_BYTES_MAX
+  const steps: Step[] = []
+  hold.amounts.u = bytes
+  let level: number
+  try {
+    level = commit(zones, demand, [check], [check.move], hold.amounts, steps)[0] as number
+  } catch (error) {
+    giveBack(zones, hold, 'qaf')
+    throw error
+  }
+  if (level > 0 && level + bytes > check.limit) {
+    undo(zones, steps)
+    return tellRate(check, IN_FLIGHT_RETRY_MS, demand.nowMs, {})
+  }
+  hold.moves.push(check.move)
+  return null
+}
+
+/** What the headers say when a request is refused that is in the counters of requests already. */
+export function withoutOwn(refusal: LimitRefusal, early: Early): LimitRefusal {
+  const requests = early.figures['q']
+  if (requests) requests.left++
+  if (refusal.outcome !== 'parameter_denied') {
+    refusal.figures = Object.assign(refusal.figures, early.figures)
+  }
+  return refusal
+}

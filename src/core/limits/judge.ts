@@ -1,0 +1,105 @@
+import { kindOf, type Reservation } from './amounts.ts'
+import { type Check, levelOf, usedOf, waitOf } from './check.ts'
+import { EVERYBODY } from './counters.ts'
+import { activeName } from './hold.ts'
+import { type Figures, type LimitRefusal, noteFigure, tellBudget, tellRate } from './refusal.ts'
+import type { Demand, Zones } from './types.ts'
+
+/** In flight, nothing tells when a place becomes free. */
+export const IN_FLIGHT_RETRY_MS = 1000
+
+/** How much of each limit is taken. */
+export function askAll(zones: Zones, checks: Check[], nowMs: number): number[] {
+  return checks.map((check) => {
+    const zone = check.before ? zones.windows : zones.counters
+    return levelOf(zones, check, zone.get(check.at) || 0, nowMs)
+  })
+}
+
+/** What all limits together say: the refusal that lasts longest, and what the headers tell. */
+export type Verdict = { refusal?: LimitRefusal; figures: Figures }
+
+/**
+ * Compares every limit with what others have taken and this request takes. Of several that refuse it
+ * tells the one that lasts longest. `isMoved`: the request is in the counters already.
+ */
+export function judge(
+  zones: Zones,
+  demand: Demand,
+  checks: Check[],
+  plan: Reservation,
+  levels: number[],
+  isMoved: boolean,
+): Verdict {
+  const nowMs = demand.nowMs
+  const figures: Figures = {}
+  const verdict: Verdict = { figures }
+  let longest = -1
+  checks.forEach((check, i) => {
+    const level = levels[i] as number
+    const amount = plan.amounts[kindOf(check)]
+    noteFigure(figures, check, isMoved ? level + amount : level, nowMs)
+    if (!isOver(zones, demand, check, level, amount, isMoved)) return
+    let waitMs = IN_FLIGHT_RETRY_MS
+    const isSpent = check.used !== undefined && usedOf(zones, check) + amount > check.limit
+    if (isSpent) waitMs = Infinity
+    else if (check.before) waitMs = waitOf(zones, check, level, amount, nowMs)
+    if (waitMs <= longest) return
+    longest = waitMs
+    // What is only reserved by requests in flight may be free again in a moment.
+    verdict.refusal = isSpent
+      ? tellBudget(check, level, nowMs, figures)
+      : tellRate(check, waitMs, nowMs, figures)
+  })
+  if (plan.denied) verdict.refusal = plan.denied
+  return verdict
+}
+
+/** Whether a limit has not as much as a request takes of it, beside what others have taken. */
+function isOver(
+  zones: Zones,
+  demand: Demand,
+  check: Check,
+  level: number,
+  amount: number,
+  isMoved: boolean,
+): boolean {
+  if (level + amount <= check.limit) return false
+  return !isOfAll(check) || isUnfair(zones, demand, check.limit, level + 1, isMoved)
+}
+
+/** Before anything is taken. Most requests are within all limits, and nothing has to be told of them. */
+export function isAnyOver(
+  zones: Zones,
+  demand: Demand,
+  checks: Check[],
+  plan: Reservation,
+  levels: number[],
+): boolean {
+  return checks.some((check, i) =>
+    isOver(zones, demand, check, levels[i] as number, plan.amounts[kindOf(check)], false),
+  )
+}
+
+/** Whether a request that is the `total`-th in flight, beyond maxInFlight, has to go, see reserve(). */
+function isUnfair(
+  zones: Zones,
+  demand: Demand,
+  limit: number,
+  total: number,
+  isMoved: boolean,
+): boolean {
+  const move = ownMove(demand)
+  const own = (zones.counters.get(move) || 0) + (isMoved ? 0 : 1)
+  const active = (zones.counters.get(activeName(move)) || 0) + (isMoved || own > 1 ? 0 : 1)
+  return own > Math.max(1, Math.floor(limit / active)) || total > 2 * limit
+}
+
+export function isOfAll(check: Check): boolean {
+  return check.move.startsWith(`f${EVERYBODY}`)
+}
+
+/** The counter of what the client has in flight, for its share of maxInFlight. */
+export function ownMove(demand: Demand): string {
+  return `a${demand.upstream}/${demand.clientId}`
+}
