@@ -34,5 +34,8 @@ export function expectRefusal(answer: RawAnswer, path: string, outcome: string):
     expect(body).toEqual({ type: 'error', error, request_id: id })
   } else expect(body).toEqual({ error: { message: text, type, param: null, code } })
   expect(answer.headers['www-authenticate']).toBe(answer.status === 401 ? 'Bearer' : undefined)
+  // Asking again is of use for a rate, a time-out, and what is wrong with servers.
+  const isTransient = answer.status >= 500 || answer.status === 408 || answer.status === 429
+  expect(answer.headers['x-should-retry']).toBe(isTransient ? undefined : 'false')
   expect(JSON.stringify(answer)).not.toContain('tg_')
 }

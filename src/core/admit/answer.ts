@@ -30,11 +30,14 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
     headers['retry-after'] = `${Math.ceil(ms / 1000)}`
     headers['retry-after-ms'] = `${ms}`
   }
-  // A spent budget is not there again in a minute: SDKs would only ask in vain.
-  if (ticket.outcome === 'budget_spent') headers['x-should-retry'] = 'false'
+  status = status || told.status
+  // Asking again is in vain: a spent budget is not there again in a minute, and a bad key stays bad. Without a
+  // word clients such as Claude Code ask for a minute, and their address is locked out.
+  const isTransient = status >= 500 || status === 408 || status === 429
+  if (!isTransient || ticket.outcome === 'budget_spent') headers['x-should-retry'] = 'false'
   const body = ticket.dialect === 'anthropic' ? anthropic : openai
   return {
-    status: status || told.status,
+    status,
     headers,
     body: JSON.stringify(body(told, message, requestId, ticket)),
   }

@@ -104,6 +104,24 @@ describe('answerRefusal', () => {
     expect([headers['retry-after'], headers['retry-after-ms']]).toEqual([seconds, ms])
   })
 
+  test.each([
+    ['a bad key', 'invalid_key', 0, 'false'],
+    ['no key', 'missing_key', 0, 'false'],
+    ['a client that is disabled', 'client_disabled', 0, 'false'],
+    ['an unknown route', 'unknown_route', 0, 'false'],
+    ['a body that is wrong', 'invalid_body', 0, 'false'],
+    ['a body that is too large', 'body_too_large', 0, 'false'],
+    ['headers that are too large', 'bad_request', 431, 'false'],
+    ['a spent budget', 'budget_spent', 0, 'false'],
+    ['a rate', 'rate_limited', 0, undefined],
+    ['an address that is locked out', 'locked_out', 0, undefined],
+    ['a request that took too long', 'bad_request', 408, undefined],
+    ['a server that is down', 'upstream_unavailable', 502, undefined],
+    ['a gate that broke', 'gate_error', 0, undefined],
+  ] as const)('T: tells SDKs whether to ask again after %s', (_, outcome, status, told) => {
+    expect(answer(outcome, {}, status).headers['x-should-retry']).toBe(told)
+  })
+
   test('no wait, no header', () => {
     expect(answer('invalid_key').headers).not.toHaveProperty('retry-after')
   })
