@@ -12,7 +12,10 @@ export type Call = {
   id: string
   /** The name that answers carry. */
   model: string
+  /** Of all prompts together. */
   promptTokens: number
+  /** Completions take a list of them. */
+  prompts: number
   tokens: number
   reason: 'stop' | 'length'
   choices: number
@@ -65,6 +68,7 @@ export function readCall(
     id,
     model,
     promptTokens: settings.promptTokens ?? promptTokens(body),
+    prompts: 1,
     tokens,
     reason,
     choices: Math.max(1, asNumber(body.n) ?? 1),

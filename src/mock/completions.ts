@@ -10,7 +10,9 @@ import { finalUsage, runningUsage } from './usage.ts'
 export function answerCompletion(request: Call): Answer {
   const prompts = request.body.prompt
   const isMany = Array.isArray(prompts) && typeof prompts[0] !== 'number'
-  const call = isMany ? { ...request, choices: request.choices * prompts.length } : request
+  const call = isMany
+    ? { ...request, prompts: prompts.length, choices: request.choices * prompts.length }
+    : request
   if (!call.isStream) return json(bodyOf(call), call.tokens)
   // vLLM cannot stream a beam search: one event carries the whole object, usage beside filled choices.
   if (call.body.use_beam_search === true && call.settings.dialect === 'vllm') {

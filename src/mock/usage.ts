@@ -17,11 +17,12 @@ export function finalUsage(call: Call, details: 'absent' | 'null'): string {
   return `{${counts(call, call.tokens * call.choices)}${detail}}`
 }
 
-/** Usage on a token's own chunk: the count of that choice alone, as vLLM does it. */
+/** Usage on a token's own chunk: the count of that choice and of its prompt alone, as vLLM does it. */
 export function runningUsage(call: Call, completionTokens: number): string {
   if (call.isContinuous) {
     const details = completionDetails(call, completionTokens)
-    return `,"usage":{${counts(call, completionTokens)},"completion_tokens_details":${details}}`
+    const own = { ...call, promptTokens: Math.ceil(call.promptTokens / call.prompts) }
+    return `,"usage":{${counts(own, completionTokens)},"completion_tokens_details":${details}}`
   }
   return call.settings.usage === 'null' ? ',"usage":null' : ''
 }

@@ -67,6 +67,8 @@ export type Ticket = {
   models?: string[]
   /** Choices of the answer, where more than one. */
   choices?: number
+  /** Prompts, where more than one; each has the same number of these choices. */
+  prompts?: number
   /** Bytes of text in the prompt, to learn from; absent where there is something else in it. */
   textBytes?: number
   /** What the request holds of limits and budgets. */

@@ -124,7 +124,9 @@ function examine(
   }
   if (facts.model !== undefined) ticket.model = facts.model
   if (facts.isStream) ticket.isStream = true
-  if (facts.choices > 1) ticket.choices = facts.choices
+  const choices = facts.choices * facts.prompts
+  if (choices > 1) ticket.choices = choices
+  if (facts.prompts > 1) ticket.prompts = facts.prompts
   if (facts.taken !== 'nothing') ticket.taken = facts.taken
   if (facts.wantsUsage) ticket.wantsUsage = true
   if (facts.media === 0 && facts.promptBytes > 0) ticket.textBytes = facts.promptBytes
@@ -185,11 +187,12 @@ function hold(
   demand.inputTokens = input
   demand.inputTokensMax = Math.max(input, bytes + ids + TEMPLATE_TOKENS)
   if (facts) {
-    if (route.scope === 'inference' && facts.maxOutputTokens) {
-      demand.outputTokens = facts.maxOutputTokens
-    }
     demand.isStream = facts.isStream
     demand.choices = facts.choices * facts.prompts
+    // What the caller names is the most of each choice.
+    if (route.scope === 'inference' && facts.maxOutputTokens) {
+      demand.outputTokens = facts.maxOutputTokens * demand.choices
+    }
   }
   if (hasCost(record)) demand.price = priceOf(model, till.prices())
   const result = reserve(till, demand, early)

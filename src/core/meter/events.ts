@@ -74,7 +74,7 @@ function isRunningUsage(event: Buffer, key: number): boolean {
 }
 
 /**
- * A running count is that of its own choice alone (vllm-wire.md, section 2b). Where a hard budget does
+ * A running count is that of its own choice and its own prompt alone (vllm-wire.md, section 2b). Where a hard budget does
  * not have the tokens, the event is not noted.
  */
 function noteRunning(meter: Meter, event: Buffer, value: number): void {
@@ -83,14 +83,24 @@ function noteRunning(meter: Meter, event: Buffer, value: number): void {
   if (mayUse) {
     const count = numberAt(event, '"completion_tokens":', value)
     const completion = meter.completion + count - (meter.counts[index] || 0)
-    if (!mayUse(numberAt(event, '"prompt_tokens":', value), completion)) {
+    const of = promptOfChoice(meter, index)
+    const promptCount = numberAt(event, '"prompt_tokens":', value)
+    const prompt = meter.prompt + promptCount - (meter.promptCounts[of] || 0)
+    if (!mayUse(prompt, completion)) {
       meter.isSpent = true
       return
     }
     meter.counts[index] = count
     meter.completion = completion
+    meter.promptCounts[of] = promptCount
+    meter.prompt = prompt
   }
   meter.running[index] = event.subarray(value, endOfObject(event, value))
+}
+
+/** Which prompt a choice answers. */
+export function promptOfChoice(meter: Meter, index: number): number {
+  return Math.floor((index * meter.plan.prompts) / meter.plan.choices)
 }
 
 /** Counts an event with a token, for servers that tell no running count. */

@@ -1,5 +1,5 @@
 import { type Entries, type Entry, feedScan, type Scan, startScan } from '../body/scan.ts'
-import { findReason, numberAt } from './events.ts'
+import { findReason, numberAt, promptOfChoice } from './events.ts'
 import type { Meter } from './types.ts'
 import { addChoice, type Fields, fieldsOf, readTimings, readUsage, type Usage } from './usage.ts'
 
@@ -66,9 +66,14 @@ function finishBody(meter: Meter): Metered | null {
 export function countSoFar(meter: Meter): Usage {
   const usage: Usage = {}
   let completion = 0
-  meter.running.forEach((count) => {
+  let prompt = -1
+  meter.running.forEach((count, index) => {
     const json = countIn(count)
-    usage.promptTokens = numberAt(json, '"prompt_tokens":', 0)
+    const of = promptOfChoice(meter, index)
+    if (of !== prompt) {
+      usage.promptTokens = (usage.promptTokens || 0) + numberAt(json, '"prompt_tokens":', 0)
+    }
+    prompt = of
     completion += numberAt(json, '"completion_tokens":', 0)
   })
   usage.completionTokens = completion || meter.events
@@ -82,12 +87,15 @@ function countIn(kept: Buffer): Buffer {
   return kept.subarray(open, kept.indexOf(125, open) + 1)
 }
 
-/** Each choice has its own running count; the prompt is the same for all. */
+/** Each choice has its own running count, with the prompt that it answers. */
 function sumRunning(meter: Meter): Usage | null {
   let sum: Usage | null = null
-  meter.running.forEach((count) => {
+  let prompt = -1
+  meter.running.forEach((count, index) => {
     const usage = readUsage(parse(countIn(count).toString()))
-    if (usage) sum = sum ? addChoice(sum, usage) : usage
+    const of = promptOfChoice(meter, index)
+    if (usage) sum = sum ? addChoice(sum, usage, of !== prompt) : usage
+    prompt = of
   })
   return sum
 }

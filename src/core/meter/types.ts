@@ -9,8 +9,9 @@ export type MeterPlan = {
   route: string
   /** What the caller did not ask for, and must not see. */
   taken: Taken
-  /** How many the answer has: `n`, times the prompts. */
+  /** How many the answer has: `n`, times the prompts. Those of the first prompt come first (index = prompt x n + i). */
   choices: number
+  prompts: number
   /** The caller asked for usage in the stream. */
   wantsUsage: boolean
   /**
@@ -47,8 +48,10 @@ export type Meter = {
   /** By choice, the last running count, see countIn(); and, with a hard budget, the counts. */
   running: Buffer[]
   counts: number[]
+  promptCounts: number[]
   finished: boolean[]
   completion: number
+  prompt: number
   /** An event was not allowed to come: it and all behind it are dropped, and the stream has to end. */
   isSpent: boolean
   /** The server writes null where usage was not asked for; null until that is known. */

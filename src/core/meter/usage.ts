@@ -46,9 +46,10 @@ export function readTimings(value: unknown): Usage | null {
   )
 }
 
-/** Adds the running count of one more choice: completions add up, the prompt is the same for all. */
-export function addChoice(sum: Usage, next: Usage): Usage {
-  const names: ['completionTokens', 'reasoningTokens'] = ['completionTokens', 'reasoningTokens']
+/** Adds the running count of one more choice: completions add up, and prompts where it answers another one. */
+export function addChoice(sum: Usage, next: Usage, isOtherPrompt: boolean): Usage {
+  const names: (keyof Usage)[] = ['completionTokens', 'reasoningTokens']
+  if (isOtherPrompt) names.push('promptTokens', 'cachedTokens')
   names.forEach((name) => {
     if (next[name] !== undefined) sum[name] = (sum[name] || 0) + countOf(next[name])
   })

@@ -187,6 +187,7 @@ function begin(r: GateRequest): MeterState {
     route: ticket.route,
     taken: ticket.taken || 'nothing',
     choices: ticket.choices || 1,
+    prompts: ticket.prompts || 1,
     wantsUsage: ticket.wantsUsage === true,
     mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
   })

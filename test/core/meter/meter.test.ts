@@ -38,6 +38,7 @@ function meterPlan(plan: Partial<MeterPlan>): MeterPlan {
     route: 'chat',
     taken: 'nothing',
     choices: 1,
+    prompts: 1,
     wantsUsage: false,
     mayUse: null,
     ...plan,
@@ -321,6 +322,26 @@ describe('usage of streams', () => {
       promptTokens: 3,
       completionTokens: 15,
     })
+  })
+
+  it('G: running counts of several prompts are summed, those of a prompt once', async () => {
+    const prompt = ['one two three', 'four five six', 'seven eight nine']
+    const body = { prompt, n: 2, stream: true, stream_options: exact }
+    const all = events(await answer('/v1/completions', 'tokens:4', body))
+    // One token of each of the six choices; then a second one of the first four.
+    const part = all.slice(0, 6 + 4)
+    const asked: [number | null, number][] = []
+    const plan = { route: 'completions', choices: 6, prompts: 3 }
+    const mayUse = (prompt: number | null, completion: number) =>
+      asked.push([prompt, completion]) > 0
+    for (const { metered } of [play(plan, part, false), play({ ...plan, mayUse }, part, false)]) {
+      expect(metered).toMatchObject({
+        usage: { promptTokens: 9, completionTokens: 10 },
+        isEstimated: false,
+      })
+    }
+    expect(asked.at(-1)).toEqual([9, 10])
+    expect(play(plan, all).metered.usage).toMatchObject({ promptTokens: 9, completionTokens: 24 })
   })
 
   it('an aborted stream with running counts is exact at every event', async () => {

@@ -67,11 +67,21 @@ describe('addChoice', () => {
   it('adds completions and reasoning, and keeps the prompt', () => {
     const one = { promptTokens: 9, cachedTokens: 4, completionTokens: 5, reasoningTokens: 1 }
     const two = { promptTokens: 9, cachedTokens: 4, completionTokens: 7, reasoningTokens: 2 }
-    expect(addChoice(one, two)).toEqual({
+    expect(addChoice(one, two, false)).toEqual({
       promptTokens: 9,
       cachedTokens: 4,
       completionTokens: 12,
       reasoningTokens: 3,
+    })
+  })
+
+  it('G: adds the prompt where it is another one', () => {
+    const one = { promptTokens: 9, cachedTokens: 4, completionTokens: 5 }
+    const two = { promptTokens: 3, completionTokens: 7 }
+    expect(addChoice(one, two, true)).toEqual({
+      promptTokens: 12,
+      cachedTokens: 4,
+      completionTokens: 12,
     })
   })
 })
