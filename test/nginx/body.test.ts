@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Client } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, startGate } from './harness.ts'
@@ -186,6 +187,19 @@ describe.each(await findLocalSetups())('$name', (setup) => {
       expect(answer).toMatchObject({ status: 400, code: 'invalid_body' })
       expect(answer.message).toMatch(/model|x/)
       expect(gate.mock.log()).toEqual([])
+    })
+
+    test('U: a compressed body is 415, and the caller is told why', async () => {
+      const body = new Uint8Array(gzipSync('{"model":"a"}'))
+      const headers = { 'content-type': 'application/json', 'content-encoding': 'gzip' }
+      const answer = await gate.call(CHAT, { method: 'POST', body, headers })
+      expect(await refusal(answer)).toEqual({
+        status: 415,
+        code: 'invalid_body',
+        param: null,
+        message: 'The request body has a content-encoding: send it as plain JSON',
+      })
+      expect(gate.mock.log()).toHaveLength(0)
     })
 
     test('a body over the limit is 413 in the caller’s dialect', async () => {

@@ -48,6 +48,8 @@ export type Ticket = {
   retryAfterMs?: number
   /** The parameter of the body that is at fault. */
   param?: string
+  /** The body that could not be read had a content-encoding, for 415. */
+  isEncoded?: true
   /** What the caller reads instead of the usual text of the outcome. */
   message?: string
   /** Which limit or budget refused or, with `shadow`, would have: `requestsPerMinute of client`. */

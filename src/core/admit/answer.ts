@@ -24,6 +24,10 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
     message = `Method not allowed: this route takes ${ticket.allow}`
     status = 405
   }
+  if (ticket.isEncoded) {
+    message = 'The request body has a content-encoding: send it as plain JSON'
+    status = 415
+  }
   if (told.status === 401) headers['www-authenticate'] = 'Bearer'
   if (ticket.retryAfterMs !== undefined) {
     const ms = Math.min(ticket.retryAfterMs, RETRY_MS_MAX)

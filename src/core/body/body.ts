@@ -90,7 +90,10 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
   if (body.length > 0 && body.indexOf(0) < 0) feedScan(scan, body)
   if (scan.state !== 'end') {
-    const fault = scan.fault || (scan.offset ? 'ends too early' : 'is empty or not UTF-8')
+    const fault =
+      body.length > 0 && body[0] === 239 && body[1] === 187
+        ? 'begins with a byte order mark: send UTF-8 without one'
+        : scan.fault || (scan.offset ? 'ends too early' : 'is empty or not UTF-8')
     const key = scan.twice === null ? '' : ': ' + JSON.stringify(scan.twice)
     const message = 'The request body ' + fault + key
     return { outcome: 'invalid_body', param: scan.twice, message }
@@ -207,14 +210,15 @@ function exceed(reading: Reading, name: string, most: number): void {
 
 /**
  * A whole number that all parsers read alike; -1 when absent, Infinity for a -1 that asks for all. Servers
- * take "5", 5.0 and 1e3 for numbers, each in its own way, so these are refused.
+ * take "5" and 1e3 for numbers, each in its own way, so these are refused; 5.0 is 5 to all that take it.
  */
 function readNumber(reading: Reading, name: string, isOpen: boolean): number {
   const text = textOf(reading, name)
   if (text === 'null') return -1
   if (isOpen && text === '-1') return Number.POSITIVE_INFINITY
   const value = text.length < 17 ? Number(text) : Number.NaN
-  if (String(value) === text && Number.isInteger(value) && value >= 0) return value
+  const isPlain = String(value) === text || String(value) + '.0' === text
+  if (isPlain && Number.isInteger(value) && value >= 0) return value
   invalid(reading, name, 'must be a whole number and not negative')
   return -1
 }
@@ -238,20 +242,22 @@ function maximumNames(route: Route): string[] {
 
 /**
  * Finds the maxima, also under names that this server should ignore: `n_predict` is llama.cpp's, and
- * wins there. Such a name may raise what is reserved, but does not count as naming a maximum.
+ * wins there. Such a name may raise what is reserved, but does not count as naming a maximum. Neither
+ * does 0, which servers that read `a or b` take for none.
  */
 function readMaxima(reading: Reading): void {
   const facts = reading.facts
   const own = maximumNames(reading.route)
   const most = reading.ceilings.maxOutputTokens
   if (own.length === 0) return
-  const names = 'max_tokens max_completion_tokens max_output_tokens n_predict'
+  const names = 'max_tokens max_completion_tokens max_output_tokens n_predict max_new_tokens'
   let largest = -1
   let isNamed = false
   names.split(' ').forEach((name) => {
     const entry = reading.entries['.' + name]
     if (!entry) return
-    const tokens = readNumber(reading, name, true)
+    const named = readNumber(reading, name, true)
+    const tokens = named === 0 ? -1 : named
     facts.maxima.push({ name, start: entry.start, end: entry.end, tokens })
     largest = Math.max(largest, tokens)
     if (tokens >= 0 && own.includes(name)) isNamed = true

@@ -142,6 +142,7 @@ function charge(r: GateRequest, ticket: Ticket, body: Buffer | null): void {
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
     if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
   }
+  if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
   keepTicket(r, ticket)
   if (ticket.outcome !== 'ok') sendRefusal(r, ticket)

@@ -88,6 +88,14 @@ describe('answerRefusal', () => {
     expect(refused.body.error.message).toBe('Method not allowed: this route takes POST')
   })
 
+  test('U: a body with a content-encoding is 415, and named', () => {
+    const { status, body, headers } = answer('invalid_body', { isEncoded: true, message: 'x' })
+    expect([status, headers['x-should-retry']]).toEqual([415, 'false'])
+    expect(body.error.message).toBe(
+      'The request body has a content-encoding: send it as plain JSON',
+    )
+  })
+
   test('a status of nginx’s own is kept', () => {
     expect(answer('bad_request', {}, 431).status).toBe(431)
     expect(answer('upstream_unavailable', {}, 504).status).toBe(504)

@@ -107,6 +107,14 @@ describe('readBody: the body as a whole', () => {
   })
 })
 
+describe('readBody: a byte order mark', () => {
+  it('U: is named', () => {
+    expect(refusal('chat', '\ufeff{"model":"a"}').message).toBe(
+      'The request body begins with a byte order mark: send UTF-8 without one',
+    )
+  })
+})
+
 describe('readBody: model', () => {
   const rules = { ...OFF, models: ['llama-*', 'tiny'] }
 
@@ -206,22 +214,14 @@ describe('readBody: ceilings', () => {
     )
   })
 
-  it.each([
-    '-1',
-    '1.5',
-    '1e3',
-    '1e999',
-    '"5"',
-    'true',
-    '[1]',
-    '{}',
-    '-0',
-    '99999999999999999999',
-  ])('refuses %s as a number, since parsers differ over it', (value) => {
-    expect(sent('chat', `{"n":${value}}`)).toBe('invalid_body n')
-    if (value !== '-1')
-      expect(sent('chat', `{"max_tokens":${value}}`)).toBe('invalid_body max_tokens')
-  })
+  it.each(['-1', '1.5', '1e3', '1e999', '"5"', 'true', '[1]', '{}', '-0', '99999999999999999999'])(
+    'refuses %s as a number, since parsers differ over it',
+    (value) => {
+      expect(sent('chat', `{"n":${value}}`)).toBe('invalid_body n')
+      if (value !== '-1')
+        expect(sent('chat', `{"max_tokens":${value}}`)).toBe('invalid_body max_tokens')
+    },
+  )
 
   it.each([
     ['one choice where nothing is said', 'chat', '{}', 1],
@@ -229,6 +229,7 @@ describe('readBody: ceilings', () => {
     ['n', 'chat', '{"n":4}', 4],
     ['the larger of n and best_of', 'completions', '{"n":2,"best_of":5}', 5],
     ['n after the ceiling', 'chat', '{"n":400}', 16],
+    ['U: n with a fraction of none', 'chat', '{"n":4.0}', 4],
   ])('tells the choices: %s', (_, route, body, choices) => {
     expect(facts(route, body).choices).toBe(choices)
   })
@@ -298,6 +299,27 @@ describe('readBody: maximum of output tokens', () => {
       '{"max_completion_tokens":100}',
     ],
     ['-1, which asks for all', 'chat', '{"max_tokens":-1}', '{"max_tokens":100}'],
+    ['U: a fraction of none at it', 'chat', '{"max_tokens":100.0}', '{"max_tokens":100.0}'],
+    ['U: a fraction of none above it', 'chat', '{"max_tokens":101.0}', '{"max_tokens":100}'],
+    ['J: 0, which servers take for none', 'chat', '{"max_tokens":0}', '{"max_tokens":100}'],
+    [
+      'J: 0 under the newer name',
+      'chat',
+      '{"max_completion_tokens":0}',
+      '{"max_completion_tokens":100}',
+    ],
+    [
+      'J: 0 beside one above it',
+      'chat',
+      '{"max_completion_tokens":0,"max_tokens":500}',
+      '{"max_completion_tokens":0,"max_tokens":100}',
+    ],
+    [
+      'J: a name of other servers',
+      'completions',
+      '{"max_tokens":5,"max_new_tokens":500}',
+      '{"max_tokens":5,"max_new_tokens":100}',
+    ],
     ['none of responses', 'responses', '{"a":1}', '{"max_output_tokens":100,"a":1}'],
     [
       'another name, which the server ignores',
@@ -330,6 +352,9 @@ describe('readBody: maximum of output tokens', () => {
     ['null', 'chat', '{"max_tokens":null}', undefined],
     ['the larger of two', 'chat', '{"max_tokens":1,"max_completion_tokens":738}', 738],
     ['-1', 'chat', '{"max_tokens":-1}', undefined],
+    ['J: 0', 'chat', '{"max_completion_tokens":0}', undefined],
+    ['J: one beside 0', 'chat', '{"max_completion_tokens":0,"max_tokens":7}', 7],
+    ['U: 7.0', 'chat', '{"max_tokens":7.0}', 7],
     ['a name that this route ignores', 'chat', '{"max_output_tokens":1}', undefined],
     ['a larger one that only llama.cpp knows', 'chat', '{"max_tokens":1,"n_predict":50}', 50],
     ['responses', 'responses', '{"max_output_tokens":7}', 7],
