@@ -105,6 +105,7 @@ export function admit(call: Call, registry: Registry): Ticket {
   if (access === 'key') identify(call, route, ticket, registry)
   // It would be kept in memory for nothing, of public routes for a caller that has no key.
   const isExcess = route.method === 'GET' && ticket.outcome === 'ok' && call.hasBody()
+  if (isExcess) ticket.message = 'This route takes no body'
   return isExcess ? refuse(ticket, 'bad_request') : ticket
 }
 

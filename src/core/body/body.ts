@@ -88,12 +88,10 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   const scan = startScan(paths.split(' '), 0, PARTS_FREE)
   // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
   // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
-  if (body.length > 0 && body.indexOf(0) < 0) feedScan(scan, body)
+  const hasMark = body.length > 0 && body[0] === 239 && body[1] === 187
+  if (body.length > 0 && !hasMark && body.indexOf(0) < 0) feedScan(scan, body)
   if (scan.state !== 'end') {
-    const fault =
-      body.length > 0 && body[0] === 239 && body[1] === 187
-        ? 'begins with a byte order mark: send UTF-8 without one'
-        : scan.fault || (scan.offset ? 'ends too early' : 'is empty or not UTF-8')
+    const fault = scan.fault || (scan.offset ? 'ends too early' : faultOfBytes(body))
     const key = scan.twice === null ? '' : ': ' + JSON.stringify(scan.twice)
     const message = 'The request body ' + fault + key
     return { outcome: 'invalid_body', param: scan.twice, message }
@@ -122,6 +120,13 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   readStream(reading)
   steer(reading)
   return reading.refusal || facts
+}
+
+/** What is wrong with bytes that were not looked at. */
+function faultOfBytes(body: Buffer): string {
+  if (body.length === 0) return 'is empty'
+  if (body.indexOf(0) >= 0) return 'has a NUL byte: send it as UTF-8'
+  return 'begins with a byte order mark: send UTF-8 without one'
 }
 
 function readModel(reading: Reading): void {

@@ -1,4 +1,4 @@
-import { skipSpaces } from './splice.ts'
+import { isSpace } from './splice.ts'
 
 /** Deeper nesting is refused: servers parse by recursion, and nothing real comes near. */
 const DEPTH_MAX = 512
@@ -8,6 +8,9 @@ const KEY_BYTES_MAX = 256
 
 /** Keys that get an entry. A real request has under 100 at its top. */
 const KEYS_MAX = 512
+
+/** White space between what stands at the top. Of 512 lines that are indented deeply it is half as much. */
+const SPACES_MAX = 32768
 
 /** A number at the top. Those of 64 bits have 20 digits, a double 25 bytes at most. */
 const SCALAR_BYTES_MAX = 256
@@ -20,14 +23,20 @@ const CLOSE_BYTES = 6
 const DENSE_BYTES = 24
 
 /**
- * Strings, lists and objects below the top: so many are free, then one for each seven bytes, and a million in
- * all. Tools, the densest that clients send, have one in ten bytes. What is denser takes ten times the time
- * of text, and a million of them hold a worker for a third of a second.
+ * Strings, lists and objects below the top: so many are free, then one for each five bytes, and a million in
+ * all. Tools have one in ten bytes, messages of a word or two, the densest that clients send, one in six. What
+ * is denser takes ten times the time of text, and a million of them hold a worker for a third of a second.
  */
 export const PARTS_FREE = 4096
-const PART_BYTES = 7
+const PART_BYTES = 5
 const PARTS_MAX = 1000000
-const PARTS_FAULT = `has more than one string, list or object for each ${PART_BYTES} bytes, or a million of them`
+const PARTS_FAULT = `has too many strings, lists and objects, more than one for each ${PART_BYTES} bytes or a million: send fewer at once`
+
+/** Of two bits that differ, one is left out: `[` and `{` become 91, `]` and `}` 93. */
+const BRACE_OR_BRACKET = 223
+
+/** A data URL that is shorter counts as text. */
+const DATA_BYTES_MIN = 32
 
 /** A stretch that is read byte by byte up to its bound takes as long as so many parts. */
 const QUIET_PARTS = 3
@@ -77,6 +86,7 @@ export type Scan = {
   /** Strings, lists and objects that may still come. */
   parts: number
   keys: number
+  spaces: number
   key: string
   entry: Entry | null
   /** The object inside of which keys are read, below the outermost, and its path. */
@@ -142,6 +152,7 @@ export function startScan(wanted: string[], valueBytesMax: number, partsFree: nu
     offset: 0,
     parts: partsFree,
     keys: 0,
+    spaces: 0,
     key: '',
     entry: null,
     parent: null,
@@ -184,8 +195,9 @@ function step(scan: Scan, piece: Buffer, at: number): number {
     return end
   }
   if (scan.state === 'scalar') return skipScalar(scan, piece, at)
-  at = skipSpaces(piece, at)
-  if (at < piece.length) stepStructure(scan, piece[at] as number, at)
+  const byte = piece[at] as number
+  if (!isSpace(byte)) stepStructure(scan, byte, at)
+  else if (++scan.spaces > SPACES_MAX) fail(scan, 'has too much white space')
   return at + 1
 }
 
@@ -200,7 +212,8 @@ function stepStructure(scan: Scan, byte: number, at: number): void {
   else if ((state === 'key' || state === 'first') && byte === 34) {
     scan.state = 'inKey'
     scan.from = at + 1
-  } else malformed(scan, at)
+  } else if (state === 'start') fail(scan, 'is not a JSON object')
+  else malformed(scan, at)
 }
 
 function closeObject(scan: Scan, end: number): void {
@@ -217,7 +230,7 @@ function endKey(scan: Scan, piece: Buffer, end: number): void {
   const raw = take(scan, piece, end)
   const key = raw === null ? null : raw.includes('\\') ? decodeString('"' + raw + '"') : raw
   if (key === null) {
-    fail(scan, 'has a key that is too long or broken')
+    if (raw !== null) fail(scan, 'has a key that is no string of JSON')
     return
   }
   scan.key = key
@@ -271,7 +284,8 @@ function endValue(scan: Scan, piece: Buffer, end: number): void {
 function skipScalar(scan: Scan, piece: Buffer, at: number): number {
   while (at < piece.length && isOfScalar(piece[at] as number)) at++
   const bytes = scan.offset + at - (scan.entry as Entry).start
-  if (bytes > SCALAR_BYTES_MAX) return fail(scan, 'has a number that is too long')
+  if (bytes > SCALAR_BYTES_MAX)
+    return fail(scan, 'has a number of more than ' + SCALAR_BYTES_MAX + ' bytes')
   // What ends it is looked at next, and no other byte can stand there.
   if (at < piece.length) endValue(scan, piece, at)
   return at
@@ -287,6 +301,7 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
   let dataAt = scan.dataAt
   let end: number
   let last: number
+  let size: number
   if (scan.isInString) {
     at = endOfString(scan, piece, at)
     if (at < 0) return piece.length
@@ -309,15 +324,25 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
         }
         last = piece[end - 1] as number
       }
-      if (((last === 108 || piece[at + 1] === 100) && end - at > 4) || at === dataAt) {
+      size = end - at
+      if (
+        (last === 108 && size > 4) ||
+        (last === 97 && size === 5) ||
+        (size > DATA_BYTES_MIN && piece[at + 1] === 100) ||
+        at === dataAt
+      ) {
         noteString(scan, piece, at, end)
         dataAt = scan.dataAt
-        // It takes as long as another part.
-        parts--
       }
       at = end + 1
       byte = piece[at] as number
-    } else if (byte > 90 && (byte === 93 || byte === 125)) {
+    } else if ((byte & BRACE_OR_BRACKET) === 91) {
+      if (--parts < 0) return fail(scan, PARTS_FAULT)
+      stack[depth++] = byte + 2
+      if (depth === 2) items++
+      else if (depth > DEPTH_MAX) return fail(scan, 'has more than ' + DEPTH_MAX + ' levels')
+      byte = piece[++at] as number
+    } else if ((byte & BRACE_OR_BRACKET) === 93) {
       if (stack[--depth] !== byte) return malformed(scan, at)
       at++
       if (depth === 0) {
@@ -327,18 +352,11 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
         return at
       }
       byte = piece[at] as number
-    } else if (byte > 90 && (byte === 91 || byte === 123)) {
-      if (--parts < 0) return fail(scan, PARTS_FAULT)
-      stack[depth++] = byte + 2
-      if (depth === 2) items++
-      else if (depth > DEPTH_MAX) return fail(scan, 'is nested too deeply')
-      byte = piece[++at] as number
-    } else if (byte === undefined) {
-      break
     } else {
       end = at + QUIET_BYTES
       do byte = piece[++at] as number
       while (at < end && (byte < 91 ? byte !== 34 : byte > 93 && byte < 123))
+      if (byte === undefined) break
       if (at === end) {
         parts -= QUIET_PARTS
         at = nextHeard(scan.next, piece, at)
@@ -463,7 +481,7 @@ function keep(scan: Scan, piece: Buffer, end: number): void {
   }
   scan.held = null
   scan.from = -1
-  if (isKey) fail(scan, 'has a key that is too long or broken')
+  if (isKey) fail(scan, 'has a key of more than ' + KEY_BYTES_MAX + ' bytes')
   else if (scan.entry) scan.entry.isTooLong = true
 }
 

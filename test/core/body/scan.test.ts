@@ -133,13 +133,15 @@ describe('feedScan', () => {
     }
   })
 
+  it.each(['[1]', '"a"', 'null', '\ufeff{}'])('refuses %s, which is no object', (text) => {
+    expect(scan(text)).toMatchObject({ state: 'broken', fault: 'is not a JSON object' })
+  })
+
   it('keeps nothing where the bound is 0', () => {
     expect(textOf(scan('{"usage":1}', 0).entries, 'usage')).toBeNull()
   })
 
   it.each([
-    ['a list', '[1]'],
-    ['a byte order mark', '\ufeff{}'],
     ['no value', '{"a":}'],
     ['no comma', '{"a":1 "b":2}'],
     ['two commas', '{"a":1,,"b":2}'],
@@ -195,31 +197,40 @@ describe('feedScan', () => {
   })
 
   it.each([
-    ['nesting of 513', `{"a":${'['.repeat(513)}${']'.repeat(513)}}`, 'is nested too deeply'],
-    ['a megabyte of open lists', `{"a":${'['.repeat(1e6)}`, 'is nested too deeply'],
-    ['a megabyte of open objects', `{"a":${'{"a":'.repeat(2e5)}`, 'is nested too deeply'],
-    ['a key of 257 bytes', `{"${'k'.repeat(257)}":1}`, 'has a key that is too long or broken'],
-    ['a key with a broken escape', '{"\\u00zz":1}', 'has a key that is too long or broken'],
-    ['a megabyte of lists', `{"a":[${'[],'.repeat(3e5)}`, 'one string, list or object for each 7'],
+    ['nesting of 513', `{"a":${'['.repeat(513)}${']'.repeat(513)}}`, 'has more than 512 levels'],
+    ['a megabyte of open lists', `{"a":${'['.repeat(1e6)}`, 'has more than 512 levels'],
+    ['a megabyte of open objects', `{"a":${'{"a":'.repeat(2e5)}`, 'has more than 512 levels'],
+    ['a key of 257 bytes', `{"${'k'.repeat(257)}":1}`, 'has a key of more than 256 bytes'],
+    ['a key with a broken escape', '{"\\u00zz":1}', 'has a key that is no string of JSON'],
+    [
+      'a megabyte of lists',
+      `{"a":[${'[],'.repeat(3e5)}`,
+      'has too many strings, lists and objects',
+    ],
     [
       'a megabyte of objects',
       `{"a":[${'{},'.repeat(3e5)}`,
-      'one string, list or object for each 7',
+      'has too many strings, lists and objects',
     ],
     [
       'a megabyte of strings',
       `{"a":[${'"",'.repeat(3e5)}`,
-      'one string, list or object for each 7',
+      'has too many strings, lists and objects',
     ],
-    ['a megabyte of keys inside', `{"a":{${'"":0,'.repeat(3e5)}`, 'one string, list or object'],
+    [
+      'a megabyte of keys inside',
+      `{"a":{${'""0,'.repeat(3e5)}`,
+      'has too many strings, lists and objects',
+    ],
     ['a megabyte of keys', `{${manyKeys(1e5)}}`, 'has more than 512 keys'],
     ['513 keys, some of them inside', `{"response":{${manyKeys(512)}}}`, 'has more than 512 keys'],
     [
       'more than a million strings, however far apart',
       `{"a":[${'"twelve bytes",'.repeat(1.1e6)}`,
-      'or a million of them',
+      'or a million',
     ],
-    ['a number of a megabyte', `{"a":${'1'.repeat(1e6)}}`, 'has a number that is too long'],
+    ['a megabyte of spaces', `{${' '.repeat(1e6)}`, 'has too much white space'],
+    ['a number of a megabyte', `{"a":${'1'.repeat(1e6)}}`, 'has a number of more than 256 bytes'],
   ])('has a bound: %s', (_, text, fault) => {
     const bounded = scan(text, 0)
     expect(bounded.state).toBe('broken')
@@ -230,14 +241,14 @@ describe('feedScan', () => {
   })
 
   it.each([
-    ['a megabyte of spaces', `{${' '.repeat(1e6)}}`],
+    ['32,768 spaces', `{${' '.repeat(32768)}}`],
     ['a megabyte of spaces in a list', `{"a":[${' '.repeat(1e6)}]}`],
     ['a megabyte of commas', `{"a":[${','.repeat(1e6)}]}`],
     ['a million token ids', `{"a":[${'12345,'.repeat(1e6)}1]}`],
     ['a megabyte of escaped quotes', `{"a":"${'\\"'.repeat(5e5)}"}`],
     ['a megabyte of escaped quotes in a list', `{"a":["${'\\"'.repeat(5e5)}"]}`],
     ['a megabyte of backslashes', `{"a":"${'\\\\'.repeat(5e5)}"}`],
-    ['one part for each seven bytes', `{"a":[${'"abcd",'.repeat(2e5)}"d"]}`],
+    ['one part for each five bytes', `{"a":[${'"ab",'.repeat(2e5)}"d"]}`],
     ['4,096 parts in 12 KB', `{"a":[${'[],'.repeat(4095)}[]]}`],
     ['512 keys', `{${manyKeys(512)}}`],
     ['a number of 256 digits', `{"a":${'1'.repeat(256)}}`],
