@@ -7,6 +7,7 @@
 //   mock-vllm.mjs      the mock server by itself, for docker-compose.yml
 //   *.schema.json      the JSON Schemas of the configuration files, from src/core/config/schema.ts
 //   console/           what the admin listener serves as files: the console, and docs/openapi.json
+import { rmSync } from 'node:fs'
 import { chmod, copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -190,7 +191,10 @@ async function copyStatic() {
 
 function failOn(problems) {
   for (const problem of problems) console.error(problem)
-  if (problems.length > 0) process.exit(1)
+  if (problems.length === 0) return
+  // Nobody is to install what a wall has refused.
+  rmSync('dist/tollgate.js', { force: true })
+  process.exit(1)
 }
 
 function print(schema) {

@@ -174,6 +174,17 @@ const FAULTS: Shape[] = [
   ['31 MB of zeros for a prompt', `"prompt":[${'0,'.repeat(31e6 / 2)}0],`],
   ['31 MB of empty strings', `"x":[${'"",'.repeat(31e6 / 3)}""],`],
   ['31 MB of escaped quotes', `"x":"${'\\"'.repeat(31e6 / 2)}",`],
+  ['31 MB of a scalar', `"x":${'E'.repeat(31e6)}`],
+  ['31 MB of JSON that is quoted twice', `"x":"${'x\\\\\\"'.repeat(31e6 / 5)}",`],
+  ['30 MB of backslashes behind a letter', `"x":"y${'\\'.repeat(3e7)}",`],
+  ['30 MB of dense escapes', `"x":"${'\\"a'.repeat(1e7)}",`],
+  ['1 MB of commas for a prompt', `"prompt":[${','.repeat(1e6)}],`],
+  [
+    '28 MB of numbers for many names',
+    ['prompt', 'input', 'inputs', 'texts', 'images', 'documents', 'queries']
+      .map((name) => `"${name}":[${'0,'.repeat(2e6)}0],`)
+      .join(''),
+  ],
   ['31 MB of white space', `${' '.repeat(31e6)}`],
 ].map(([name = '', part]) => ({
   name,

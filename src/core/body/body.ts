@@ -330,7 +330,7 @@ function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
   if (hasMedia && body[entry.start] === 91) {
     const quote = body.indexOf(34, entry.start)
     if (quote < 0 || quote >= entry.end) {
-      facts.promptTokens += countNumbers(body, entry.start, entry.end)
+      facts.promptTokens += countNumbers(body, entry.start, entry.end, IDS_MAX - facts.promptTokens)
       return
     }
   }
@@ -340,12 +340,15 @@ function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
   facts.promptBytes -= entry.fileBytes
 }
 
-/** How many values a list of numbers has; behind the most that are counted, as many as fit. */
-function countNumbers(body: Buffer, start: number, end: number): number {
+/**
+ * How many values a list of numbers has. Behind the most that are counted of a body, and in what is no list of
+ * numbers, it is as many as fit.
+ */
+function countNumbers(body: Buffer, start: number, end: number, most: number): number {
   let count = 1
   let at = body.indexOf(44, start)
   while (at >= 0 && at < end) {
-    if (++count > IDS_MAX) return count + Math.ceil((end - at) / 2)
+    if (++count > most || body[at + 1] === 44) return count + Math.ceil((end - at) / 2)
     at = body.indexOf(44, at + 1)
   }
   return count

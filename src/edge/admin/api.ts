@@ -64,7 +64,9 @@ async function answer(r: NginxHTTPRequest): Promise<Reply> {
     nowMs,
   }
   const handler = findHandler(match.route)
-  const key = call.method === 'POST' ? call.header('Idempotency-Key') : undefined
+  // What only looks may be asked again: kept answers of it would let a reading token fill the zone.
+  const isChange = call.method === 'POST' && match.route.role === 'write'
+  const key = isChange ? call.header('Idempotency-Key') : undefined
   const reply =
     key === undefined ? await handler(call) : await answerOnce(call, key, body.bytes, handler)
   if (reply.audit) r.variables['tollgate_audit'] = formatAudit(call, reply.audit)

@@ -40,6 +40,7 @@ const VALUES: [string, (random: () => number) => string][] = [
   ['line ends', (random) => `"${escaped('\\n', random)}",`],
   ['escaped letters', (random) => `"${escaped('\\u0041', random)}",`],
   ['brackets in strings', (random) => `"${escaped('[{]}', random)}",`],
+  ['twice quoted JSON', (random) => `"${escaped('x\\\\\\"', random)}",`],
   ['quoted JSON', (random) => `"${escaped('{\\"a\\":[\\"b\\"]}', random)}",`],
   ['data URLs', (random) => `"data:image/png;base64,${'A'.repeat(random() * 40)}",`],
   ['data URLs without a comma', () => '"data:image/png;base64",'],
@@ -50,6 +51,9 @@ const VALUES: [string, (random: () => number) => string][] = [
   ['messages', () => '{"role":"user","content":"a"},'],
   ['token ids', () => '[1],'],
 ]
+
+/** What may stand at the top and is no list, object or string. */
+const SCALARS = ['E', '1', '.', 'true', '-', 'e+']
 
 /** Where it stands: what comes before, what behind it. */
 const PLACES: [string, string, string, string][] = [
@@ -110,6 +114,11 @@ export function hostileShape(seed: number, bytes: number): Shape {
     const unit = make(random)
     const size = Math.max(1, Math.floor((bytes * share) / unit.length))
     if (random() < 0.1) return { name: `keys of ${name}`, text: keys(unit, bytes * share) }
+    if (random() < 0.05) {
+      const scalar = pick(SCALARS)
+      const text = keys(`${scalar.repeat(1 + random() ** 4 * bytes * share)},`, bytes * share)
+      return { name: `keys of scalars ${scalar}`, text }
+    }
     return { name, text: unit.repeat(size) }
   }
   const [place, path, before, behind] = pick(PLACES)

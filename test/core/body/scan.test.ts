@@ -230,12 +230,16 @@ describe('feedScan', () => {
       'or a million',
     ],
     ['a megabyte of spaces', `{${' '.repeat(1e6)}`, 'has too much white space'],
+    ['8 MB of escaped quotes', `{"a":"${'\\"'.repeat(4e6)}`, 'has more than a million escapes'],
+    ['12 MB of JSON quoted twice', `{"a":"${'x\\\\\\"'.repeat(2.4e6)}`, 'has more than a million'],
+    ['16 MB of backslashes', `{"a":"${'\\'.repeat(16e6)}`, 'has more than a million escapes'],
+    ['16 MB of backslashes, later', `{"a":"x${'\\'.repeat(16e6)}"`, 'has more than a million'],
     ['a number of a megabyte', `{"a":${'1'.repeat(1e6)}}`, 'has a number of more than 256 bytes'],
   ])('has a bound: %s', (_, text, fault) => {
     const bounded = scan(text, 0)
     expect(bounded.state).toBe('broken')
     expect(bounded.fault).toContain(fault)
-    if (text.length > 1e7) return
+    if (text.length > 5e6) return
     const pieces = text.match(/[\s\S]{1,100}/g)?.map((piece) => Buffer.from(piece)) ?? []
     expect(scanPieces(pieces, 0).fault).toContain(fault)
   })
@@ -258,8 +262,9 @@ describe('feedScan', () => {
     expect(scanPieces(pieces, 0)).toMatchObject({ state: 'end', fault: '' })
   })
 
-  it('counts no parts of an answer', () => {
-    expect(scan(`{"a":[${'[],'.repeat(3e5)}[]]}`, 0, Infinity)).toMatchObject({ state: 'end' })
+  it('counts neither parts nor escapes of an answer', () => {
+    const text = `{"a":[${'[],'.repeat(3e5)}"${'x\\"'.repeat(1.1e6)}"]}`
+    expect(scan(text, 0, Infinity)).toMatchObject({ state: 'end' })
   })
 })
 
