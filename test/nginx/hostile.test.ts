@@ -39,6 +39,8 @@ describe.each(await findEngines())('$name', (setup) => {
     server = createServer((call, answer) => {
       call.resume().on('end', () => answer.setHeader('content-type', 'application/json').end('{}'))
     }).listen(0, '127.0.0.1')
+    // As upstream blocks expect it: the default ends connections that nginx still has.
+    server.keepAliveTimeout = 60_000
     await once(server, 'listening')
     const { port } = server.address() as { port: number }
     gate = await startGate(setup, { clients: document, upstreamServer: `127.0.0.1:${port}` })
@@ -145,10 +147,10 @@ describe.each(await findEngines())('$name', (setup) => {
       await Promise.all(attacks)
       return seconds
     }
-    const ofChats = await secondsAmong([{ name: 'a chat', ...chatOf(31e6) }])
     const ofFaults = await secondsAmong(FAULTS)
-    // Three seconds where nothing else runs; a machine that is slow is so with chats too.
-    expect(ofFaults).toBeLessThan(Math.max(3, 4 * ofChats))
+    const chatSeconds = (await cpuOf(chatOf(31e6), 3)) / 1000
+    // Three seconds, and on a machine that is slow as many as ten large chats take.
+    expect(ofFaults).toBeLessThan(Math.max(3, 10 * chatSeconds))
   }, 180_000)
 
   test.each(REAL)('$name passes', async ({ path, body }) => {

@@ -19,24 +19,25 @@ const SCALAR_BYTES_MAX = 256
 const QUIET_BYTES = 24
 
 /**
- * Escaped quotes, in all strings together: 8 MB of JSON that is quoted in JSON has fewer. They are found one by
+ * Escaped quotes, in all strings together: 5 MB of JSON that is quoted in JSON has fewer. They are found one by
  * one; those with less than a few bytes between them are read byte by byte, which takes as long as two more,
- * and so do 16 backslashes in a row.
+ * and so do eight backslashes in a row.
  */
-const ESCAPES_MAX = 1000000
+const ESCAPES_MAX = 700000
 const CLOSE_BYTES = 8
 const DENSE_BYTES = 24
-const SLASHES = 8
+const SLASHES_SHIFT = 2
+const SLASHES = 1 << SLASHES_SHIFT
 
 /**
- * Strings, lists and objects below the top: so many are free, then one for each five bytes, and a million in
+ * Strings, lists and objects below the top: so many are free, then one for each five bytes, and 800,000 in
  * all. Tools have one in ten bytes, messages of a word or two, the densest that clients send, one in six. What
- * is denser takes ten times the time of text, and a million of them hold a worker for a third of a second.
+ * is denser takes ten times the time of text, and so many of them hold a worker for half a second.
  */
 export const PARTS_FREE = 4096
 const PART_BYTES = 5
-const PARTS_MAX = 1000000
-const PARTS_FAULT = `has too many strings, lists and objects, more than one for each ${PART_BYTES} bytes or a million: send fewer at once`
+const PARTS_MAX = 800000
+const PARTS_FAULT = `has too many strings, lists and objects, more than one for each ${PART_BYTES} bytes or ${PARTS_MAX}: send fewer at once`
 
 /** Of two bits that differ, one is left out: `[` and `{` become 91, `]` and `}` 93. */
 const BRACE_OR_BRACKET = 223
@@ -417,13 +418,15 @@ function endOfString(scan: Scan, piece: Buffer, at: number): number {
     begin = at
     most = escapes * SLASHES
     while (piece[at] === 92 && at - begin < most) at += 2
+    escapes -= (at - begin) >> SLASHES_SHIFT
+    most = escapes * SLASHES
     quote = piece.indexOf(34, at)
     end = quote < 0 ? piece.length : quote
     slash = end
     while (slash > at && piece[slash - 1] === 92 && end - slash < most) slash--
-    escapes -= ((at - begin) >> 3) + ((end - slash) >> 3)
+    escapes -= (end - slash) >> SLASHES_SHIFT
     if (escapes <= 0) {
-      fail(scan, 'has more than a million escapes: send fewer at once')
+      fail(scan, 'has more than ' + ESCAPES_MAX + ' escapes: send fewer at once')
       return -1
     }
     if (quote < 0) {
