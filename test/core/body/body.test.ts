@@ -586,7 +586,7 @@ describe('readBody: the size of the prompt', () => {
 
   it.each([
     ['messages', 'chat', '{"messages":[{"a":"b"}]}', '[{"a":"b"}]', 0],
-    ['messages and tools', 'chat', '{"tools":[1],"messages":["a"],"x":"yyyy"}', '[1]["a"]', 0],
+    ['messages and tools', 'chat', '{"tools":[1],"messages":["a"],"user":"yyyy"}', '[1]["a"]', 0],
     ['a prompt', 'completions', '{"prompt":"abc"}', '"abc"', 0],
     ['system and messages', 'messages', '{"system":"s","messages":["m"]}', '"s"["m"]', 0],
     ['a query and documents', 'rerank', '{"query":"q","documents":["d"]}', '"q"["d"]', 0],
