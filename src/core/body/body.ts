@@ -305,15 +305,21 @@ function readPrompts(reading: Reading): void {
   const isMany = route.scope === 'embeddings' || route.name.startsWith('completions')
   const most = reading.ceilings.inputs === undefined ? 2048 : reading.ceilings.inputs
   const inputs =
-    'prompt input inputs texts images documents queries items text_1 text_2 data_1 data_2 prompt_embeds'
+    'prompt input inputs texts images documents queries items text_1 text_2 data_1 data_2 prompt_embeds input_ids previous_input_messages'
   const texts = ' messages system instructions tools functions query text suffix'
   const names = (inputs + texts).split(' ')
+  // Every other text may come into the prompt, by the template of the chat for one; these do not.
+  const others = 'model user stop stream_options logit_bias metadata cache_salt safety_identifier'
+  const harmless = others.split(' ')
   const messages = names.indexOf('messages')
   namesOf(reading).forEach((name) => {
     const i = names.indexOf(name)
-    if (i < 0) return
     const entry = reading.entries['.' + name] as Entry
-    measure(reading, entry, i <= messages)
+    const first = reading.body[entry.start]
+    const isText = first === 34 || first === 91 || first === 123
+    if (i < 0 && (!isText || harmless.includes(name))) return
+    measure(reading, entry, i >= 0 && i <= messages)
+    if (i < 0) return
     // A batch of chats is a list of conversations; other messages are one.
     if (i < messages ? !isMany : name !== 'messages' || route.name !== 'chat_batch') return
     const content = entry.inner ? entry.inner['.content'] : entry

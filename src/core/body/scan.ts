@@ -111,9 +111,10 @@ export type Scan = {
   from: number
   /** Those of earlier pieces, copied: nginx uses its buffers again. */
   held: Buffer | null
-  /** Where the string begins that follows the key `data`. */
-  dataAt: number
-  /** Where in the piece at hand the next quote, brackets, comma and space stand; see nextHeard(). */
+  /** Where the value begins of a key that ends in `data` or `url`; and whether it is `data` itself. */
+  fileAt: number
+  isData: boolean
+  /** Where in the piece at hand the next quote, brackets, comma, space and backslash stand; see nextHeard(). */
   next: number[]
 }
 
@@ -146,9 +147,9 @@ type State =
  * crossed by native searches. test/nginx/hostile.test.ts holds it to that.
  *
  * Values up to the given bytes are kept as text; 0 keeps none. `partsFree` is PARTS_FREE for what callers send. Where all is fed in one piece, images, sounds
- * and videos are counted in the entry: data URLs, base64 under the key `data`, and keys such as `image_url`.
- * Base64 with a space in it is text. The rest is taken at its word: who hides text there is charged what the
- * server counts, like everybody.
+ * and videos are counted in the entry: data URLs under keys that end in `data` or `url` or in the list
+ * `images`, base64 under the key `data`, and keys such as `image_url`. With a space or an escape in it, it is text.
+ * The rest is taken at its word: who hides text there is charged what the server counts, like everybody.
  */
 export function startScan(wanted: string[], valueBytesMax: number, partsFree: number): Scan {
   return {
@@ -173,7 +174,8 @@ export function startScan(wanted: string[], valueBytesMax: number, partsFree: nu
     isEscaped: false,
     from: -1,
     held: null,
-    dataAt: NOWHERE,
+    fileAt: NOWHERE,
+    isData: false,
     next: [],
   }
 }
@@ -182,8 +184,8 @@ export function startScan(wanted: string[], valueBytesMax: number, partsFree: nu
 export function feedScan(scan: Scan, piece: Buffer): void {
   let at = 0
   const size = piece.length
-  scan.dataAt = NOWHERE
-  scan.next = [-1, -1, -1, -1, -1, -1, -1]
+  scan.fileAt = NOWHERE
+  scan.next = [-1, -1, -1, -1, -1, -1, -1, -1]
   scan.parts += Math.min(Math.floor(size / PART_BYTES), PARTS_MAX)
   if (scan.from >= 0) scan.from = 0
   while (at < size && scan.state !== 'broken') at = step(scan, piece, at)
@@ -307,7 +309,7 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
   let depth = scan.depth
   let parts = scan.parts
   let items = entry.items
-  let dataAt = scan.dataAt
+  let fileAt = scan.fileAt
   let end: number
   let last: number
   let size: number
@@ -335,13 +337,13 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
       }
       size = end - at
       if (
-        (last === 108 && size > 4) ||
-        (last === 97 && size === 5) ||
+        (last === 108 && size > 3) ||
+        (last === 97 && size > 4) ||
         (size > DATA_BYTES_MIN && piece[at + 1] === 100) ||
-        at === dataAt
+        at === fileAt
       ) {
         noteString(scan, piece, at, end)
-        dataAt = scan.dataAt
+        fileAt = scan.fileAt
       }
       at = end + 1
       byte = piece[at] as number
@@ -461,23 +463,27 @@ function noteString(scan: Scan, piece: Buffer, open: number, close: number): voi
   const next = scan.next
   // Of white space, what is usual there: one byte in front of a colon, and one behind.
   const colon = piece[close + 1] === 58 ? close + 1 : close + 2
-  const isKey = piece[colon] === 58
-  if (isKey && piece[close - 4] === 95 && spells(piece, close - 3, 'url')) entry.urls++
-  let from = open === scan.dataAt ? open + 1 : close
-  if (piece[open + 2] === 97 && spells(piece, open + 1, 'data')) {
-    if (isKey && piece[open + 5] === 34) {
-      scan.dataAt = piece[colon + 1] === 32 ? colon + 2 : colon + 1
-    } else if (piece[open + 5] === 58) {
-      if ((next[5] as number) < open) next[5] = find(piece, 44, open)
-      const comma = next[5] as number
-      if (comma < close && comma - open < TYPE_BYTES_MAX && spells(piece, comma - 7, ';base64')) {
-        from = comma + 1
-      }
+  if (piece[colon] === 58) {
+    const isData = piece[close - 1] === 97
+    if (!spells(piece, close - (isData ? 4 : 3), isData ? 'data' : 'url')) return
+    if (!isData && piece[close - 4] === 95) entry.urls++
+    scan.fileAt = piece[colon + 1] === 32 ? colon + 2 : colon + 1
+    scan.isData = isData && piece[close - 5] === 34
+    return
+  }
+  if (open !== scan.fileAt && scan.key !== 'images') return
+  let from = scan.isData && open === scan.fileAt ? open + 1 : close
+  if (piece[open + 1] === 100 && spells(piece, open + 1, 'data:')) {
+    if ((next[5] as number) < open) next[5] = find(piece, 44, open)
+    const comma = next[5] as number
+    if (comma < close && comma - open < TYPE_BYTES_MAX && spells(piece, comma - 7, ';base64')) {
+      from = comma + 1
     }
   }
   if (from >= close) return
   if ((next[6] as number) < from) next[6] = find(piece, 32, from)
-  if ((next[6] as number) < close) return
+  if ((next[7] as number) < from) next[7] = find(piece, 92, from)
+  if ((next[6] as number) < close || (next[7] as number) < close) return
   entry.files++
   entry.fileBytes += close - from
 }
