@@ -122,6 +122,20 @@ describe.each(await findEngines())('$name', (setup) => {
     },
   )
 
+  test('B: 50 shapes of 4 MB add no more than eight times their bytes', async () => {
+    await gate.restart()
+    await send(chatOf(1000))
+    const before = peakBytesOf(worker())
+    let largest = 0
+    for (let seed = FIRST_SEED; seed < FIRST_SEED + 50; seed++) {
+      const shape = hostileShape(seed, 4e6)
+      largest = Math.max(largest, Buffer.byteLength(shape.body))
+      await send(shape)
+      const ratio = (peakBytesOf(worker()) - before) / largest
+      expect(ratio, shape.name).toBeLessThan(MEMORY_MOST)
+    }
+  }, 120_000)
+
   test('a revocation holds soon while six callers send such bodies', async () => {
     /** How long it takes until a revoked key is refused, while six callers send these bodies. */
     const secondsAmong = async (shapes: Shape[]) => {
