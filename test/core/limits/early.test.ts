@@ -13,37 +13,11 @@ import {
   settleHold,
   UPLOAD_BYTES_MAX,
 } from '../../../src/core/limits/reserve.ts'
+import { world } from './zones.ts'
 
 const MINUTE = 60000
 const NOW = Date.UTC(2026, 10, 23)
 const LARGEST = UPLOAD_BYTES_MAX / 4
-
-function zone(room = Infinity) {
-  const entries: { [name: string]: number } = {}
-  return {
-    entries,
-    get: (name: string) => entries[name],
-    set(name: string, value: number) {
-      entries[name] = value
-    },
-    incr(name: string, delta: number, init?: number) {
-      if (!(name in entries) && Object.keys(entries).length >= room) throw new Error('no memory')
-      entries[name] = (entries[name] ?? init ?? 0) + delta
-      return entries[name]
-    },
-    delete(name: string) {
-      const had = name in entries
-      delete entries[name]
-      return had
-    },
-  }
-}
-
-function world(room = Infinity) {
-  const zones = { windows: zone(), counters: zone(), slots: zone(room) }
-  zones.counters.entries[BIRTH_COUNTER] = 7
-  return zones
-}
 
 function client(limits: Limits, budgets?: Budgets): Limited {
   const subject: Limited = { of: 'client', id: 'ClientClie', limits }
@@ -263,7 +237,7 @@ describe('D: unread bytes of a key', () => {
   })
 
   test('in a full zone all of it goes back, and the error names the zone', () => {
-    const zones = world(2)
+    const zones = world({ slots: 2 })
     const before = counted(zones)
     const asked = demand([client({ concurrency: 9, requestsPerMinute: 9 })])
     expect(() => reserveEarly(zones, asked, 'k1', 20000)).toThrow('tollgate_slots, which is full')

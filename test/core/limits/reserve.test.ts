@@ -15,42 +15,11 @@ import {
   settleHold,
   type Zones,
 } from '../../../src/core/limits/reserve.ts'
+import { world, zone } from './zones.ts'
 
 const MINUTE = 60000
 /** The beginning of a minute and of a day: 2026-11-23T00:00:00Z. */
 const NOW = Date.UTC(2026, 10, 23)
-
-/** A zone of numbers in which every call is atomic, as in nginx. */
-function zone(room = Infinity) {
-  const entries: { [name: string]: number } = {}
-  return {
-    entries,
-    get: (name: string) => entries[name],
-    set(name: string, value: number) {
-      entries[name] = value
-    },
-    incr(name: string, delta: number, init?: number) {
-      if (!(name in entries) && Object.keys(entries).length >= room) throw new Error('no memory')
-      entries[name] = (entries[name] ?? init ?? 0) + delta
-      return entries[name]
-    },
-    delete(name: string) {
-      const had = name in entries
-      delete entries[name]
-      return had
-    },
-  }
-}
-
-function world(rooms: { windows?: number; counters?: number; slots?: number } = {}) {
-  const zones = {
-    windows: zone(rooms.windows),
-    counters: zone(rooms.counters),
-    slots: zone(rooms.slots),
-  }
-  zones.counters.entries[BIRTH_COUNTER] = 7
-  return zones
-}
 
 function client(limits: Limits, budgets?: Budgets, id = 'ClientClie'): Limited {
   return budgets ? { of: 'client', id, limits, budgets } : { of: 'client', id, limits }
