@@ -16,12 +16,9 @@ export function isEmptyObject(body: Buffer, at: number): boolean {
 
 /** The place of the next byte that is no white space. */
 export function skipSpaces(bytes: Buffer, at: number): number {
-  while (isSpace(bytes[at])) at++
+  let byte = bytes[at]
+  while (byte === 32 || byte === 9 || byte === 10 || byte === 13) byte = bytes[++at]
   return at
-}
-
-export function isSpace(byte: number | undefined): boolean {
-  return byte === 32 || byte === 9 || byte === 10 || byte === 13
 }
 
 /** The body with its edits. */

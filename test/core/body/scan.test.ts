@@ -249,7 +249,7 @@ describe('feedScan', () => {
   })
 
   it.each([
-    ['32,768 spaces', `{${' '.repeat(32768)}}`],
+    ['131,072 spaces', `{${' '.repeat(131072)}}`],
     ['a megabyte of spaces in a list', `{"a":[${' '.repeat(1e6)}]}`],
     ['a megabyte of commas', `{"a":[${','.repeat(1e6)}]}`],
     ['a million token ids', `{"a":[${'12345,'.repeat(1e6)}1]}`],
