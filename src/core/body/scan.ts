@@ -419,6 +419,7 @@ function endOfString(scan: Scan, piece: Buffer, at: number): number {
     at++
   }
   for (;;) {
+    // Pairs of backslashes from here on are read forward, those before the quote backward: both are charged.
     begin = at
     most = escapes * SLASHES
     while (piece[at] === 92 && at - begin < most) at += 2
@@ -445,6 +446,7 @@ function endOfString(scan: Scan, piece: Buffer, at: number): number {
       return at
     }
     escapes--
+    // Where escapes stand close together, a search for each of them takes longer than to read on.
     if (quote - begin < CLOSE_BYTES) {
       escapes -= 2
       end = Math.min(at + DENSE_BYTES, piece.length)
