@@ -2,6 +2,7 @@
 // Two walls stand in it: build/rooms.ts, between the rooms of src/, and build/wall.ts, around the gate.
 //
 //   tollgate.js        the gate: what nginx loads where requests flow
+//   tollgate-rare.js   our own pages: what nginx loads where few requests come
 //   tollgate-admin.js  housekeeping: what nginx loads beside them
 //   tollgate-cli.mjs   the command, for Node, with its dependencies inside
 //   mock-vllm.mjs      the mock server by itself, for docker-compose.yml
@@ -208,6 +209,7 @@ failOn(findTrespasses(readAllImports('src')))
 
 const wall = await load('build/wall.ts')
 const gate = await buildBundle('src/gate.ts', 'tollgate.js')
+const rare = await buildBundle('src/rare.ts', 'tollgate-rare.js', {})
 const admin = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
 const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
 await buildProgram('src/mock/main.ts', 'mock-vllm.mjs')
@@ -218,6 +220,7 @@ await copyStatic()
 const rows = wall.measureRooms(gate.metafile, await readByModule('src/gate.ts'), gate.text)
 const gateSize = wall.sizeOf(rows, gate.text)
 console.log(wall.describeGate(gateSize, rows))
+console.log(`dist/tollgate-rare.js         ${Buffer.byteLength(rare.text)} bytes`)
 console.log(`dist/tollgate-admin.js        ${Buffer.byteLength(admin.text)} bytes`)
 console.log(`dist/tollgate-cli.mjs         ${commandBytes} bytes`)
 console.log(

@@ -11,6 +11,7 @@ export const NEIGHBOURS: Record<string, readonly string[]> = {
   core: ['core'],
   edge: ['edge', 'core'],
   'gate.ts': ['edge'],
+  'rare.ts': ['edge'],
   'admin.ts': ['edge'],
   cli: ['cli', 'core', 'mock'],
   console: ['console', 'core'],

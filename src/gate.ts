@@ -1,23 +1,7 @@
 /** The door of dist/tollgate.js: the names that the files in nginx/tollgate/ call, in request order. */
-import { access, admission, again, enter } from './edge/gate/door.ts'
+import { admission, target, verdict } from './edge/gate/door.ts'
+import { edited } from './edge/gate/edited.ts'
+import { ledger } from './edge/gate/line.ts'
 import { head, meter } from './edge/gate/meter.ts'
-import { refusal, refuse } from './edge/gate/refusal.ts'
-import { client, edited, key, ledger, outcome, route, verdict } from './edge/gate/variables.ts'
 
-export default {
-  verdict,
-  again,
-  access,
-  admission,
-  enter,
-  client,
-  key,
-  route,
-  edited,
-  head,
-  meter,
-  refusal,
-  refuse,
-  outcome,
-  ledger,
-}
+export default { verdict, admission, target, edited, head, meter, ledger }

@@ -34,7 +34,7 @@ export function runningText(remote: string, usage: Usage | null, ticket: string)
 /** Reads it again. */
 export function readRunning(text: string): Running {
   const parts = text.split(' ', 3) as [string, string, string]
-  const ticket: Ticket = JSON.parse(text.slice(parts.join(' ').length))
+  const ticket = readTicket(text)
   const running: Running = {
     client: ticket.client || '',
     key: ticket.key || '',
@@ -52,6 +52,11 @@ export function readRunning(text: string): Running {
     running.heldCost = ticket.hold.amounts.R
   }
   return running
+}
+
+/** The ticket in it, with what the request holds. */
+export function readTicket(text: string): Ticket {
+  return JSON.parse(text.slice(text.split(' ', 3).join(' ').length)) as Ticket
 }
 
 /** The name of a request in the zone. */

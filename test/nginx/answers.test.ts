@@ -7,7 +7,7 @@ import { freePort, type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask, exchange, firstAnswer, firstOf, message, open, type RawAnswer } from './raw.ts'
 import { expectRefusal } from './refusals.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const [chat, messages] = ['/v1/chat/completions', '/v1/messages']
 const bodyBytesMax = 65_536
@@ -21,7 +21,7 @@ function change(changes: [file: string, from: string, to: string][]) {
   }
 }
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   let gate: Gate
   const secrets: Record<string, string> = {}
   const clients: Clients = { version: 1, clients: {} }

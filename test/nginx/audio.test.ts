@@ -7,7 +7,7 @@ import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL } from './clients.ts
 import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { heldBy, probed, usedBy } from './probe.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const TRANSCRIPTIONS = '/v1/audio/transcriptions'
 const BAD_KEYS = 5
@@ -26,7 +26,7 @@ function formOf(seconds: number, fields: { [name: string]: string } = {}): FormD
   return form
 }
 
-describe.skipIf(isNearMidnight).each(await findLocalSetups())('$name: multipart audio', (setup) => {
+describe.skipIf(isNearMidnight).each(await findEngines())('$name: multipart audio', (setup) => {
   const callers = {
     reader: clientOf({ scopes: ['inference', 'models'] }),
     two: clientOf({ limits: { requestsPerMinute: 2 } }),
@@ -149,7 +149,7 @@ describe.skipIf(isNearMidnight).each(await findLocalSetups())('$name: multipart 
   })
 })
 
-describe.each(await findLocalSetups())('$name: the bytes of an upload', (setup) => {
+describe.each(await findEngines())('$name: the bytes of an upload', (setup) => {
   let server: Server
   let gate: Gate
   let received = ''

@@ -8,7 +8,7 @@ import { watchLogs } from './logs.ts'
 import { probed } from './probe.ts'
 import { privateBytesOf, workersOf } from './processes.ts'
 import { ask } from './raw.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const MB = 1e6
 const STREAMS = 100
@@ -22,7 +22,7 @@ const OWN_PAGES = 'error_page 418 /teapot;'
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const callers = {
     app: clientOf({ scopes: ['inference', 'models', 'admin'] }),
     twice: clientOf({ limits: { requestsPerMinute: 2, concurrency: 1 } }),

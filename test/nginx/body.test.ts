@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Client } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const CHAT = '/v1/chat/completions'
 
@@ -17,7 +17,7 @@ function clientOf(fields: Partial<Client>) {
   return { secret, client: { keys: [record], ...fields } as Client }
 }
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const clients = {
     llama: clientOf({ models: ['Qwen/*', 'llama-*'] }),
     strict: clientOf({ request: { maxOutputTokens: 100, n: 2, excess: 'refuse' } }),

@@ -5,7 +5,7 @@ import { edit } from './edit.ts'
 import { freePort, type Gate, type GateOptions, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get, oneConnection } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -13,7 +13,7 @@ const CHAT_BODY = { model: 'Qwen/Qwen3-8B', messages: [{ role: 'user', content: 
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   async function start(options: GateOptions = {}): Promise<Gate> {
     const gate = await startGate(setup, options)
     onTestFinished(() => gate.stop())

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, type Line, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, get, send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -32,7 +32,7 @@ function isNearMidnight(): boolean {
   return 86_400_000 - (Date.now() % 86_400_000) < 30_000
 }
 
-describe.skipIf(isNearMidnight()).each(await findLocalSetups())('$name', (setup) => {
+describe.skipIf(isNearMidnight()).each(await findEngines())('$name', (setup) => {
   const clients = {
     soft: clientOf({ budgets: { tokensPerDay: 40 } }),
     month: clientOf({ budgets: { tokensPerMonth: 40 } }),

@@ -3,7 +3,6 @@ import { readFile, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageDir } from '../../src/cli/install/layout.ts'
 import { findInDocker } from '../../src/cli/nginx/docker.ts'
-import { chooseDoor } from '../../src/cli/nginx/versions.ts'
 import type { Running, Setup } from './setups.ts'
 
 /** A set-up that runs in a container, or why there is none. */
@@ -52,9 +51,8 @@ async function find(image: string): Promise<Found> {
   try {
     process.env.TOLLGATE_NGINX_IMAGE = image
     const contained = await findInDocker((line) => process.stderr.write(`${line}\n`))
-    const door = chooseDoor(contained)
-    const nginx = { ...contained, door, source: 'docker' as const, world: 'docker' as const }
-    return { setup: { name: `container, ${door} door`, nginx, door, image } }
+    const nginx = { ...contained, source: 'docker' as const, world: 'docker' as const }
+    return { setup: { name: 'container', nginx, image } }
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     return { reason: reason.replace('TOLLGATE_NGINX_IMAGE', 'TOLLGATE_TEST_IMAGE') }

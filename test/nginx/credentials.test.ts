@@ -4,7 +4,7 @@ import type { Client, Clients, Key } from '../../src/core/config/shapes.ts'
 import { freePort, type Gate, makeKey, sleep, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask, exchange, firstAnswer, message } from './raw.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const models = '/v1/models'
 const hasIPv6 = await new Promise<boolean>((resolve) => {
@@ -55,7 +55,7 @@ const imported: [string, string][] = [
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const { secrets, clients } = cast()
   const held = Object.fromEntries(imported.map(([, secret], index) => [secret, `import-${index}`]))
   for (const [secret, name] of Object.entries(held)) {

@@ -3,14 +3,14 @@ import { CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
 import { startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, zone } from './probe.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { type Call, get, send } from './wire.ts'
 
 const PLACES = 6
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name: maxInFlight', (setup) => {
+describe.each(await findEngines())('$name: maxInFlight', (setup) => {
   async function start() {
     const callers = { greedy: clientOf(), second: clientOf(), third: clientOf() }
     const gate = await startGate(
@@ -113,7 +113,7 @@ describe.each(await findLocalSetups())('$name: maxInFlight', (setup) => {
   })
 })
 
-describe.each(await findLocalSetups())('$name: several servers behind', (setup) => {
+describe.each(await findEngines())('$name: several servers behind', (setup) => {
   test('each that a site names has a maxInFlight of its own', async () => {
     const caller = clientOf()
     const gate = await startGate(setup, {

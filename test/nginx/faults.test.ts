@@ -7,7 +7,7 @@ import { edit } from './edit.ts'
 import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, get, nowMs, oneConnection, send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -20,7 +20,7 @@ function streamOf(mock: string) {
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   async function start(options: GateOptions = {}): Promise<Gate> {
     const gate = await startGate(setup, options)
     onTestFinished(() => gate.stop())

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { layOut, WORKERS_DIR } from '../../src/cli/install/layout.ts'
@@ -121,26 +121,28 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
   const admin = makeAdmin()
   const policy = withAdmin(options.policy ?? { version: 1 }, admin.record)
   await writeFile(join(dirs.configDir, 'policy.json'), JSON.stringify(policy))
-  const [port, adminPort] = [await freePort(), await freePort()]
+  const [port, adminPort, rarePort] = [await freePort(), await freePort(), await freePort()]
   const layout = {
     nginxDir: root,
     ...dirs,
     adminListen: `127.0.0.1:${adminPort}`,
+    rareListen: `127.0.0.1:${rarePort}`,
     engine: setup.nginx.engine,
   }
   await layOut(layout)
+  await appendFile(join(root, 'tollgate', 'logs.conf'), `access_log ${dirs.runDir}/access.log tollgate;\n`)
   if (options.upstreamKey) await setUpstreamKey(root, options.upstreamKey)
   const site: Site = {
     layout,
     nginx: setup.nginx,
-    example: options.example ?? setup.door,
+    example: options.example ?? 'gate',
     listen: `127.0.0.1:${port} ${options.listenExtra ?? ''}`.trim(),
     upstreamServer: options.upstreamServer ?? `127.0.0.1:${mock.port}`,
     upstreamScheme: 'http',
     workers: options.workers ?? 1,
     user: process.getuid?.() === 0 ? 'root' : null,
     runDir: dirs.runDir,
-    serverExtra: `access_log ${dirs.runDir}/access.log tollgate;\n${options.serverExtra ?? ''}`,
+    serverExtra: options.serverExtra ?? '',
   }
   await writeFile(join(root, 'nginx.conf'), await nginxConf(site))
   await options.prepare?.(root, dirs.configDir)

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { exchange, message } from './raw.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 watchLogs()
 
@@ -40,7 +40,7 @@ const HOSTILE = [
   'X-Anything: else',
 ]
 
-describe.each(await findLocalSetups())('$name: what reaches the server behind', (setup) => {
+describe.each(await findEngines())('$name: what reaches the server behind', (setup) => {
   let gate: Gate
   beforeAll(async () => {
     gate = await startGate(setup, { upstreamKey: 'upstream-secret' })
@@ -159,7 +159,7 @@ describe.each(await findLocalSetups())('$name: what reaches the server behind', 
   })
 })
 
-describe.each(await findLocalSetups())('$name: a server with answers of its own', (setup) => {
+describe.each(await findEngines())('$name: a server with answers of its own', (setup) => {
   let gate: Gate
   let server: Server
   let answer: RequestListener = () => {}
@@ -231,7 +231,7 @@ describe.each(await findLocalSetups())('$name: a server with answers of its own'
   })
 })
 
-describe.each(await findLocalSetups())('$name: a server on a UNIX socket', (setup) => {
+describe.each(await findEngines())('$name: a server on a UNIX socket', (setup) => {
   test('is reached', async () => {
     const socket = join('/tmp', `tollgate-mock-${process.pid}-${Date.now()}.sock`)
     const gate = await startGate(setup, { mock: { socket }, upstreamServer: `unix:${socket}` })

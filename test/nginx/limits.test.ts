@@ -4,7 +4,7 @@ import type { Client, Limits, Policy } from '../../src/core/config/shapes.ts'
 import { linesOf } from './clients.ts'
 import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -35,7 +35,7 @@ function count(answers: Response[], status: number): number {
   return answers.filter((answer) => answer.status === status).length
 }
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const clients = {
     fifty: limited({ requestsPerMinute: 50 }),
     three: limited({ requestsPerMinute: 3 }),
@@ -260,7 +260,7 @@ describe.each(await findLocalSetups())('$name', (setup) => {
   })
 })
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   test('of 200 requests at once exactly 50 are admitted, in each of 20 runs (higress#2464)', async () => {
     const runs = Array.from({ length: 20 }, () => limited({ requestsPerMinute: 50 }))
     const clients = Object.fromEntries(runs.map(({ client }, run) => [`run${run}`, client]))

@@ -6,14 +6,14 @@ import { type Gate, type GateOptions, sleep, startGate, until } from './harness.
 import { watchLogs } from './logs.ts'
 import { privateBytesOf, workersOf } from './processes.ts'
 import { ask, message, open, parseAnswers } from './raw.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 watchLogs()
 
 /** Lets a test call from any address. */
 const fromAnywhere = 'set_real_ip_from 127.0.0.1; real_ip_header X-Caller;'
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   let gate: Gate
   afterEach(() => gate.stop())
 

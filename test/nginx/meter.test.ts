@@ -3,7 +3,7 @@ import type { Client } from '../../src/core/config/shapes.ts'
 import { dialects } from '../../src/mock/settings.ts'
 import { type Gate, type Line, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, get, send } from './wire.ts'
 
 const CHAT = '/v1/chat/completions'
@@ -31,7 +31,7 @@ async function newestLine(gate: Gate, count: number): Promise<Line> {
   return line
 }
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   let gate: Gate
   let lines = 0
 
@@ -296,7 +296,7 @@ describe.each(await findLocalSetups())('$name', (setup) => {
   })
 })
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   test.each([
     ['final', { include_usage: true }],
     ['off', undefined],

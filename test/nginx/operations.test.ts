@@ -5,7 +5,7 @@ import type { Client, Policy } from '../../src/core/config/shapes.ts'
 import { CHAT, chatOf, clientOf } from './clients.ts'
 import { type Gate, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
 
 /**
@@ -42,7 +42,7 @@ function show(r) { r.return(200, String(ngx.shared.calls.get('all') || 0)) }
 export default { show }
 `
 
-describe.each(await findLocalSetups())('$name: calls of shared memory', (setup) => {
+describe.each(await findEngines())('$name: calls of shared memory', (setup) => {
   const limits = { requestsPerMinute: 1e6, tokensPerMinute: 1e9, concurrency: 1000 }
   const limited = clientOf({ limits, budgets: { tokensPerDay: 1e9, costPerMonth: 1e6 } } as Client)
   let gate: Gate

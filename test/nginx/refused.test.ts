@@ -4,7 +4,7 @@ import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, messages } from './
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { heldBy, probed, usedBy } from './probe.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get, send } from './wire.ts'
 
 /** What each route is asked, with a maximum where it takes one. */
@@ -45,7 +45,7 @@ const isNearMidnight = 86_400_000 - (Date.now() % 86_400_000) < 60_000
 
 watchLogs()
 
-describe.skipIf(isNearMidnight).each(await findLocalSetups())('$name', (setup) => {
+describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
   const policy: Policy = {
     version: 1,
     prices: { 'priced-*': { input: 1, output: 1 }, [MODEL]: { input: 1, output: 1 } },

@@ -6,14 +6,14 @@ import type { RouteAccess, Scope } from '../../src/core/config/shapes.ts'
 import { type Gate, makeKey, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { ask, exchange, firstAnswer, message, parseAnswers } from './raw.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const chat = '/v1/chat/completions'
 const question = JSON.stringify({ messages: [{ role: 'user', content: 'Hello' }] })
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   let gate: Gate
   let bearer: string
   const { secret: adminKey, record } = makeKey()

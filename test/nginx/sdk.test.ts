@@ -3,7 +3,7 @@ import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { freePort, type Gate, makeKey, sleep, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const model = 'Qwen/Qwen3-8B'
 const messages = [{ role: 'user' as const, content: 'one two three' }]
@@ -11,7 +11,7 @@ const TEXT = ' hello from a mock'
 
 watchLogs()
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const narrow = makeKey()
   let gate: Gate
   let deaf: Gate

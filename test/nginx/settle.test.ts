@@ -9,7 +9,7 @@ import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, tokensOf } from './
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { heldBy, probed, usedBy, zone } from './probe.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { type Call, eventsOf, send } from './wire.ts'
 
 const LIMITS = { requestsPerMinute: 1000, tokensPerMinute: 1_000_000, concurrency: 5 }
@@ -50,7 +50,7 @@ const isNearMidnight = 86_400_000 - (Date.now() % 86_400_000) < 60_000
 
 watchLogs()
 
-describe.skipIf(isNearMidnight).each(await findLocalSetups())('$name', (setup) => {
+describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
   const callers = Object.fromEntries(
     exits.map(([name]) => [name, clientOf(special[name] ?? { limits: LIMITS, budgets: BUDGETS })]),
   )

@@ -3,50 +3,39 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Door, findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
+import { findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
 import { until } from '../waiting.ts'
 import { findContainer, runContained } from './container.ts'
 
-/** One world: an nginx with its engine, a door, and a container or none. */
+/** One world: an nginx with its engine, and a container or none. */
 export type Setup = {
   name: string
   nginx: Nginx
-  door: Door
   /** Where nginx runs in a container. */
   image?: string
 }
 
 // A test runs in those worlds that can change its result, and in no others. What can change it:
 //
-//   the engine, and with it the version of nginx   everything that the gate's code does: two at least
-//   the door                                       admission, reading the body, the redirect, settlement
+//   the engine, and with it the version of nginx   everything that the gate's code does
 //   the container                                  what the image's user may write, and its network
 //
-// findEngines() has each engine and each door once, and so is right for most. findLocalSetups() is for the
-// files in which a door and an engine meet. What nginx's own time or memory has no part in is a unit test.
+// findEngines() has each engine once, and so is right for most. What nginx's own time or memory has no part
+// in is a unit test.
 
 /** Every world: what starts, how bytes travel, what is written and by whom. */
 export async function findSetups(): Promise<Setup[]> {
-  return [...(await findLocalSetups()), ...(await findContainer(say))]
+  return [...(await findEngines()), ...(await findContainer(say))]
 }
 
-/** Both doors on QuickJS, and njs's own engine, which has one: where the door can change the result. */
-export async function findLocalSetups(): Promise<Setup[]> {
+/** QuickJS on the newest nginx, and njs's own engine on Debian 13's. */
+export async function findEngines(): Promise<Setup[]> {
   const newest = await findNginx({ world: 'newest', say })
   const debian13 = await findNginx({ world: 'debian13', say })
   return [
-    { name: 'newest, access door', nginx: newest, door: 'access' },
-    { name: 'newest, content door', nginx: newest, door: 'content' },
-    { name: 'debian13, content door', nginx: debian13, door: 'content' },
+    { name: 'newest', nginx: newest },
+    { name: 'debian13', nginx: debian13 },
   ]
-}
-
-/**
- * Each engine with the door that is installed for it: what housekeeping, the admin API, the meter or the
- * zones do, whichever door a request came by.
- */
-export async function findEngines(): Promise<Setup[]> {
-  return (await findLocalSetups()).filter(({ nginx, door }) => nginx.door === door)
 }
 
 /** The newest alone: where nginx is only there to be asked, by a program that another file tests on both. */

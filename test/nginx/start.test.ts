@@ -3,7 +3,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
 import { type Gate, sleep, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { eventsOf, get } from './wire.ts'
 
 watchLogs()
@@ -33,7 +33,7 @@ async function trickle(gate: Gate, key: string, body: object): Promise<number | 
   return answered
 }
 
-describe.each(await findLocalSetups())('$name: in the first moments after a start', (setup) => {
+describe.each(await findEngines())('$name: in the first moments after a start', (setup) => {
   test('requests with bodies wait for keys and budgets, and are answered', async () => {
     const one = clientOf({ budgets: { tokensPerDay: 1_000_000 } })
     const gate = await startGate(setup, { workers: 2, clients: documentOf({ one }) })

@@ -10,7 +10,7 @@ import { watchLogs } from './logs.ts'
 import { probed, zone } from './probe.ts'
 import { privateBytesOf, workersOf } from './processes.ts'
 import { exchange, firstAnswer, message, open, parseAnswers, type RawAnswer } from './raw.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 
 const MB = 1e6
 const LARGEST = UPLOAD_BYTES_MAX / 4
@@ -83,7 +83,7 @@ const statusesOf = (halves: Half[]) => halves.map((one) => one.answer()?.status 
 const countOf = (halves: Half[], status: number) =>
   statusesOf(halves).filter((one) => one === status).length
 
-describe.each(await findLocalSetups())('$name', (setup) => {
+describe.each(await findEngines())('$name', (setup) => {
   const callers = {
     one: clientOf({ limits: { concurrency: 1 } }),
     large: clientOf({ limits: { concurrency: 1 } }),
@@ -435,7 +435,7 @@ describe.each(await findLocalSetups())('$name', (setup) => {
   })
 })
 
-describe.each(await findLocalSetups())('$name, what only looks', (setup) => {
+describe.each(await findEngines())('$name, what only looks', (setup) => {
   test('D: $tollgate_verdict takes from no limit, in a recipe and in a log', async () => {
     const caller = clientOf({ limits: { concurrency: 1, requestsPerMinute: 1 } })
     for (const example of ['recipe', setup.door] as const) {
@@ -466,7 +466,7 @@ describe.each(await findLocalSetups())('$name, what only looks', (setup) => {
   })
 })
 
-describe.each(await findLocalSetups())('$name, what ends otherwise', (setup) => {
+describe.each(await findEngines())('$name, what ends otherwise', (setup) => {
   /** What anybody holds of places and unread bytes, the parts of the workers included. */
   async function held(gate: Gate): Promise<string[]> {
     const counters = Object.entries(await zone(gate, 'counters'))

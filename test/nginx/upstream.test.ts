@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { findLocalSetups } from './setups.ts'
+import { findEngines } from './setups.ts'
 import { get, oneConnection, send } from './wire.ts'
 
 const EMBEDDINGS = '/v1/embeddings'
@@ -12,7 +12,7 @@ const EMBEDDINGS = '/v1/embeddings'
 watchLogs()
 
 // A server that counts connections, and ends them when a test says so.
-describe.each(await findLocalSetups())('$name: connections to the server behind', (setup) => {
+describe.each(await findEngines())('$name: connections to the server behind', (setup) => {
   let gate: Gate
   let server: Server
   let connections = 0
@@ -88,7 +88,7 @@ describe.each(await findLocalSetups())('$name: connections to the server behind'
   })
 })
 
-describe.each(await findLocalSetups())('$name: a server that dies', (setup) => {
+describe.each(await findEngines())('$name: a server that dies', (setup) => {
   let gate: Gate
   beforeAll(async () => {
     gate = await startGate(setup)
@@ -130,7 +130,7 @@ describe.each(await findLocalSetups())('$name: a server that dies', (setup) => {
   })
 })
 
-test.each(await findLocalSetups())('$name: no server at all is 502', async (setup) => {
+test.each(await findEngines())('$name: no server at all is 502', async (setup) => {
   const gate = await startGate(setup, { upstreamServer: '127.0.0.1:1' })
   gate.expectErrors(/connect\(\) failed/)
   for (const path of ['/v1/models', '/health']) {

@@ -19,6 +19,8 @@ export type Layout = {
   stateDir: string
   /** Where the admin listener binds, `127.0.0.1:9180`. */
   adminListen: string
+  /** Where our own server for refusals binds, `127.0.0.1:9181`. */
+  rareListen: string
   engine: Engine
   /** vLLM's own key, written into upstream-key.conf. Check it with hasOnlyKeyCharacters() first. */
   upstreamKey?: string
@@ -39,15 +41,22 @@ const CONSOLE_DIR = 'console'
 /** The port of the admin listener, where it is free. */
 export const ADMIN_PORT = 9180
 
+/** That of our own server for refusals. */
+export const RARE_PORT = 9181
+
 export const LAYOUT_DEFAULTS = {
   nginxDir: '/etc/nginx',
   configDir: '/etc/nginx/tollgate',
   stateDir: '/var/lib/tollgate',
   adminListen: `127.0.0.1:${ADMIN_PORT}`,
+  rareListen: `127.0.0.1:${RARE_PORT}`,
 }
 
 /** Contexts that each worker keeps for QuickJS; a request beyond them costs 1.4 ms of CPU. */
 const CONTEXT_REUSE = 512
+
+/** The same of our own pages, where few requests come. */
+const RARE_REUSE = 16
 
 /** The file that remembers what was installed, to tell our older version from a person's edit. */
 const MANIFEST = '.installed.json'
@@ -88,6 +97,7 @@ export async function gatherFiles(layout: Layout): Promise<[string, string][]> {
   const files: [string, string][] = []
   for (const name of [
     'tollgate.js',
+    'tollgate-rare.js',
     'tollgate-admin.js',
     'policy.schema.json',
     'clients.schema.json',
@@ -118,7 +128,8 @@ async function gatherConsole(from: string): Promise<[string, string][]> {
 }
 
 function adaptFile(name: string, text: string, layout: Layout): string {
-  if (name === 'engine.conf') return engineConf(text, layout.engine)
+  if (name === 'engine.conf') return engineConf(text, layout.engine, CONTEXT_REUSE)
+  if (name === 'engine-rare.conf') return engineConf(text, layout.engine, RARE_REUSE)
   if (name !== 'upstream-key.conf' || layout.upstreamKey === undefined) return adapt(text, layout)
   const value = `default "Bearer ${layout.upstreamKey}"`
   return text.replace('default ""', () => value)
@@ -146,7 +157,9 @@ export function adapt(text: string, layout: Omit<Layout, 'engine'>): string {
     [join(LAYOUT_DEFAULTS.nginxDir, consoleDir)]: join(layout.nginxDir, consoleDir),
     [configDir]: layout.configDir,
     [stateDir]: layout.stateDir,
-  }).replaceAll(`listen ${LAYOUT_DEFAULTS.adminListen}`, `listen ${layout.adminListen}`)
+  })
+    .replaceAll(`listen ${LAYOUT_DEFAULTS.adminListen}`, `listen ${layout.adminListen}`)
+    .replaceAll(/(listen|server) 127\.0\.0\.1:9181/g, `$1 ${layout.rareListen}`)
 }
 
 /** Replaces folders at the beginning of paths, all at once, and quotes what has to be quoted. */
@@ -172,9 +185,9 @@ export function checkPath(path: string): string {
   )
 }
 
-function engineConf(text: string, engine: Engine): string {
+function engineConf(text: string, engine: Engine, reuse: number): string {
   if (engine === 'njs') return text
-  return `${text}\njs_engine qjs;\njs_context_reuse ${CONTEXT_REUSE};\n`
+  return `${text}\njs_engine qjs;\njs_context_reuse ${reuse};\n`
 }
 
 async function place(path: string, text: string, installed?: string): Promise<Placed['how']> {

@@ -8,7 +8,7 @@ export type Site = {
   layout: Layout
   nginx: Pick<Nginx, 'loadModule'>
   /** The example below nginx/sites/, without its ending. */
-  example: 'access' | 'content' | 'recipe'
+  example: 'gate' | 'recipe'
   /** What stands behind `listen`: `127.0.0.1:8001`. */
   listen: string
   /** What stands behind `server` in the upstream block: `127.0.0.1:8000` or `unix:/path`. */
@@ -37,18 +37,24 @@ export async function siteConf(site: Site): Promise<string> {
     .replace(/listen 8001;/, () => `listen ${site.listen};\n${site.serverExtra ?? ''}`)
     .replace(/server 127\.0\.0\.1:8000;/, () => `server ${site.upstreamServer};`)
     .replaceAll('upstream vllm ', `upstream ${name} `)
-    .replaceAll(/^( *)proxy_pass http:\/\/vllm;/gm, (_, indent: string) =>
-      [`proxy_pass ${site.upstreamScheme}://${name};`, ...tlsLines(site)]
-        .map((line) => `${indent}${line}`)
+    .replaceAll(/^( *)(?:set \$tollgate_upstream vllm|proxy_pass http:\/\/vllm);/gm, (line, indent) =>
+      [
+        line.includes('set')
+          ? `set $tollgate_upstream ${name};`
+          : `proxy_pass ${site.upstreamScheme}://${name};`,
+        ...tlsLines(site),
+      ]
+        .map((one) => `${indent}${one}`)
         .join('\n'),
     )
 }
 
 // The upstream block has the name of the host, and so have Host and what is looked for in the
-// certificate: both are the name in proxy_pass.
+// certificate: both are the name that requests are passed to.
 function tlsLines(site: Site): string[] {
   if (site.upstreamScheme === 'http') return []
   const lines = ['proxy_ssl_server_name on;']
+  if (site.example === 'gate') lines.unshift('set $tollgate_scheme https;')
   if (!site.trustedCertificates) return lines
   const file = quotePath(site.trustedCertificates)
   // Public authorities sign through one or two others; nginx would follow a single one.

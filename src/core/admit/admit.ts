@@ -81,8 +81,8 @@ export type Ticket = {
   spentMs?: number
   /** SHA-256 of the key, to look whether it still holds while a stream runs. Never logged. */
   hash?: string
-  /** No policy is loaded yet: ask again in a moment. */
-  loading?: true
+  /** Our own server tells the refusal: nobody behind was asked. */
+  isAnswered?: true
 }
 
 /** Decides over a request by its line, headers and address. The first refusal wins. */
@@ -90,10 +90,7 @@ export function admit(call: Call, registry: Registry): Ticket {
   const route = findRoute(pathOf(call))
   if (!route) return { outcome: 'unknown_route', dialect: 'openai' }
   const ticket: Ticket = { outcome: 'ok', dialect: route.dialect, route: route.name }
-  if (registry.routes === undefined) {
-    ticket.loading = true
-    return refuse(ticket, 'gate_error')
-  }
+  if (registry.routes === undefined) return refuse(ticket, 'starting')
   const access = routeAccess(registry.routes, route.name) || route.access
   if (access === 'off') {
     return { outcome: 'unknown_route', dialect: route.dialect }

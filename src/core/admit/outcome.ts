@@ -25,6 +25,7 @@ export type Outcome =
   | 'client_aborted'
   | 'upstream_aborted'
   | 'upstream_unavailable'
+  | 'starting'
   | 'gate_error'
 
 /** Outcomes that answer the caller with an error of the gate's own. */
@@ -114,6 +115,8 @@ export function tell(refusal: Refusal): Told {
       return told(429, QUOTA, 'rate_limit_error', 'The budget is spent')
     case 'upstream_unavailable':
       return told(503, refusal, 'api_error', 'The model server cannot be reached: retry later')
+    case 'starting':
+      return told(503, refusal, 'api_error', 'The gate is starting: retry in a moment')
     case 'gate_error':
       return told(500, refusal, 'api_error', 'The gate could not decide over this request')
     default:

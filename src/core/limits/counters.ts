@@ -47,6 +47,9 @@ export const EPOCH_COUNTER = 'epoch'
 /** How often a counter could not be kept because its zone is full. */
 export const FULL_COUNTER = 'full'
 
+/** How many requests were settled that no line of the ledger tells of. */
+export const UNLOGGED_COUNTER = 'unlogged'
+
 /** What the subject begins with that stands for all clients together, for `maxInFlight`. */
 export const EVERYBODY = '*'
 

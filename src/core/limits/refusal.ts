@@ -15,16 +15,14 @@ export type Figures = { [kind: string]: Figure }
 
 /** A request that limits or budgets do not admit. */
 export type LimitRefusal = {
-  outcome: 'rate_limited' | 'budget_spent' | 'parameter_denied' | 'gate_error'
-  /** `requestsPerMinute of client`; empty for gate_error. */
+  outcome: 'rate_limited' | 'budget_spent' | 'parameter_denied' | 'starting'
+  /** `requestsPerMinute of client`; empty for starting. */
   limit: string
   /** For the caller: which limit, its value, and when it frees or renews. */
   message: string
   /** Rates only: 1 to 60000. */
   retryAfterMs?: number
   figures: Figures
-  /** With gate_error: what has been used of budgets is not known yet, ask again in a moment. */
-  loading?: true
 }
 
 const MINUTE_MS = 60000

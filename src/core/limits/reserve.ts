@@ -54,7 +54,7 @@ export function reserve(
   const checks = early ? restOf(demand, early) : checksOf(demand)
   if (checks.some(isBudget) && zones.counters.get(BIRTH_COUNTER) === undefined) {
     const message = 'What was used of the budgets is not known yet: retry in a moment'
-    return { outcome: 'gate_error', limit: '', message, figures: {}, loading: true }
+    return { outcome: 'starting', limit: '', message, retryAfterMs: 1000, figures: {} }
   }
   const grant = take(zones, demand, checks, (levels) => reservationOf(demand, checks, levels))
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant

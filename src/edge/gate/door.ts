@@ -1,97 +1,57 @@
 import type { Ticket } from '../../core/admit/admit.ts'
-import { STAMP_ENTRY } from '../../core/config/record.ts'
 import { claim, claimEarly, needsBody, refund } from '../../core/limits/claim.ts'
-import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
 import { type Early, type Figures, giveBack, limitVariables } from '../../core/limits/reserve.ts'
-import { sendRefusal } from './refusal.ts'
-import { clientsZone, countersZone, openTill, rulesOf } from './registry.ts'
+import { watchEnding } from './ending.ts'
+import { setReason } from './reason.ts'
+import { setRefusal } from './refusal.ts'
+import { openTill, rulesOf } from './registry.ts'
+import type { GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
-import {
-  admitAnew,
-  type GateRequest,
-  heldTicket,
-  keepTicket,
-  ticketFor,
-  uploadOf,
-} from './ticket.ts'
+import { ticketFor, uploadOf } from './ticket.ts'
 
-/** How often, and how long, a request waits for the first load after a cold start. */
-const LOAD_POLL_MS = 20
-const LOAD_WAIT_MS_MAX = 30000
-
-/** The access door: returns to let the request go on to proxy_pass in the same location. */
-export function access(r: GateRequest): void | Promise<void> {
-  // Kept by charge(): JSON is dear.
-  const ticket = heldTicket(r) || admitAnew(r)
-  // Not an async function, which would cost every request a promise.
-  if (!ticket.loading) return readAndCharge(r, ticket)
-  // First of all: njs 1.0.2 never gives the body to who asks for it after having waited.
-  keepTicket(r, ticket)
-  return r.readRequestArrayBuffer().then((bytes) =>
-    waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => {
-      chargeBody(r, loaded, Buffer.from(bytes))
-    }),
-  )
+/**
+ * `$tollgate_verdict`, for the `if` of a site that passes requests itself: `ok`, or the outcome that refuses. It
+ * takes from no limit. Test it for `ok` alone: nginx makes the variable of a broken handler an empty string and
+ * goes on.
+ */
+export function verdict(r: GateRequest): string {
+  return ticketFor(r).outcome
 }
 
 /**
- * `$tollgate_admission`, in the content door's `if`: as `$tollgate_verdict`, and takes what is known before
- * the body, so that who is above a limit is refused before it is read. For enter.conf alone.
+ * `$tollgate_admission`, in the `if` of gate.conf and nowhere else: as the verdict, and takes what is known
+ * before the body, so that who is above a limit is refused before it is read.
  */
 export function admission(r: GateRequest): string {
-  const ticket = heldTicket(r) || admitAnew(r)
-  // There is no answer yet. In a log nobody would give back what is taken.
-  if (r.variables['status'] === '000') chargeEarly(r, ticket)
-  keepTicket(r, ticket)
-  return ticket.loading ? 'loading' : ticket.outcome
-}
-
-/** The content door: hands an admitted request to the location where proxy_pass stands. */
-export function enter(r: GateRequest): void | Promise<void> {
+  // There is no answer yet. In a log it would judge what nginx has refused.
+  if (r.status) return ''
   const ticket = ticketFor(r)
-  if (!ticket.loading) return chargeAndPass(r, ticket)
-  return waitUntilLoaded(r, LOAD_WAIT_MS_MAX).then((loaded) => chargeAndPass(r, loaded))
+  if (ticket.outcome === 'ok') {
+    watchEnding(r, ticket)
+    chargeEarly(r, ticket)
+  }
+  if (ticket.outcome !== 'ok') setRefusal(r, ticket)
+  return ticket.outcome
 }
 
 /**
- * Where body.conf has sent a GET whose body nothing had announced: it has been read, and the request begins
- * anew. Its path has nothing to decode, see http.conf.
+ * `$tollgate_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
+ * behind, `refused` to the one that tells why. Anything else, so an empty one too, is nginx's 500: no
+ * admission, no target (door.md, 1).
  */
-export function again(r: GateRequest): void {
-  const variables = r.variables
-  const args = variables['args']
-  r.internalRedirect((variables['uri'] || '') + (args ? `?${args}` : ''))
+export function target(r: GateRequest): string {
+  const ticket = r.ticket
+  if (!ticket || !r.ending || ticket.outcome !== 'ok' || ticket.atMs !== undefined) return ''
+  charge(r, ticket, isRead(r) ? bodyOf(r) : null)
+  if (ticket.outcome !== 'ok') {
+    setReason(r, ticket)
+    return 'refused'
+  }
+  if (r.record) showRunning(r)
+  return 'ok'
 }
 
-/** In the access door the gate reads the body itself. */
-function readAndCharge(r: GateRequest, ticket: Ticket): void | Promise<void> {
-  // What nginx will read later is taken from all limits at once, unless it is large.
-  const route = r.route
-  const isWaiting = isRead(r) || (route && route.method === 'POST' && uploadOf(r))
-  if (ticket.outcome !== 'ok' || !isWaiting) return charge(r, ticket, null)
-  chargeEarly(r, ticket)
-  if (ticket.outcome !== 'ok') return charge(r, ticket, null)
-  // Should nginx refuse the body, its error page has to know who it was.
-  keepTicket(r, ticket)
-  return r.readRequestArrayBuffer().then((bytes) => {
-    chargeBody(r, ticket, Buffer.from(bytes))
-  })
-}
-
-function chargeBody(r: GateRequest, ticket: Ticket, body: Buffer): void {
-  charge(r, ticket, ticket.outcome === 'ok' && isRead(r) ? body : null)
-  // A stream that runs for minutes does not keep what it was asked.
-  if (ticket.edits) r.body = body
-}
-
-/** In the content door nginx has read the body before the handler runs. */
-function chargeAndPass(r: GateRequest, ticket: Ticket): void {
-  const body = ticket.outcome === 'ok' && isRead(r) ? bodyOf(r) : null
-  charge(r, ticket, body)
-  if (ticket.outcome === 'ok') r.internalRedirect('@tollgate')
-}
-
-/** What the gate has or gets of the body; empty where there is none. */
+/** What the gate gets of the body; empty where there is none. */
 function bodyOf(r: GateRequest): Buffer {
   // njs before 0.8.10 throws for a body that nginx has put into a file.
   return r.variables['request_body_file'] ? Buffer.alloc(0) : r.requestBuffer || Buffer.alloc(0)
@@ -101,36 +61,24 @@ function isRead(r: GateRequest): boolean {
   return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, rulesOf(r))
 }
 
-/** Takes what is known before the body; once, and of routes that take one. */
+/** Takes what is known before the body; of routes that take one. */
 function chargeEarly(r: GateRequest, ticket: Ticket): void {
-  if (ticket.outcome !== 'ok' || ticket.hold || !r.route || !r.record) return
-  if (r.route.method === 'GET') return
+  if (!r.route || !r.record || r.route.method === 'GET') return
   const nowMs = Date.now()
-  let early: Early | Figures | null
-  try {
-    early = claimEarly(ticket, r.route, r.record, uploadOf(r), openTill(r), nowMs)
-  } catch (error) {
-    // A full zone. The error page has to know who it was.
-    keepTicket(r, ticket)
-    throw error
-  }
+  const early = claimEarly(ticket, r.route, r.record, uploadOf(r), openTill(r), nowMs)
   if (early && 'hold' in early) r.early = early as Early
   else if (early) setVariables(r, limitVariables(early as Figures, ticket.dialect, nowMs))
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
 }
 
-/** The second half of admission: body, limits, budgets. Answers what is refused. */
+/** The second half of admission: body, limits, budgets. */
 function charge(r: GateRequest, ticket: Ticket, body: Buffer | null): void {
   const nowMs = Date.now()
-  if (ticket.outcome === 'ok' && r.route && r.record) {
+  if (r.route && r.record) {
     const till = openTill(r)
-    const hold = ticket.hold
-    if (hold && hold.amounts.u) {
-      // Its body is there. Noted at once, lest what follows breaks and it goes back twice.
-      giveBack(till, hold, 'u')
-      keepTicket(r, ticket)
-    }
-    // In a file it would not reach vLLM, see server.conf; the buffer there is as large as the limit.
+    // Its body is there.
+    if (ticket.hold && ticket.hold.amounts.u) giveBack(till, ticket.hold, 'u')
+    // In a file it would not reach vLLM, see gate.conf; the buffer there is as large as the limit.
     if (r.variables['request_body_file']) {
       ticket.outcome = 'body_too_large'
       refund(ticket, till)
@@ -141,12 +89,9 @@ function charge(r: GateRequest, ticket: Ticket, body: Buffer | null): void {
     }
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
     if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
-  }
+  } else ticket.atMs = nowMs
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
-  keepTicket(r, ticket)
-  if (ticket.outcome !== 'ok') sendRefusal(r, ticket)
-  else if (r.record) showRunning(r)
 }
 
 /** A header that js sets costs 9 us on QuickJS, a variable that nginx makes one of costs one. */
@@ -154,23 +99,5 @@ function setVariables(r: GateRequest, values: { [variable: string]: string }): v
   const variables = r.variables
   Object.keys(values).forEach((name) => {
     variables[name] = values[name]
-  })
-}
-
-/**
- * Waits for housekeeping, which loads the files right after the start and adds up the ledger. When it
- * has, or has found that it cannot, the request is judged. Housekeeping alone reads and checks the
- * files: nothing of that is in the memory of a stream.
- */
-function waitUntilLoaded(r: GateRequest, leftMs: number): Promise<Ticket> {
-  return new Promise<void>((resolve) => {
-    setTimeout(resolve, LOAD_POLL_MS)
-  }).then(() => {
-    // What housekeeping found wrong stands in the error log once, and not for every request. Asked
-    // before the ticket, which then has all that was found.
-    const hasLooked = clientsZone().has(STAMP_ENTRY) && countersZone().has(BIRTH_COUNTER)
-    const ticket = ticketFor(r)
-    const isOver = leftMs <= 0 || hasLooked
-    return ticket.loading && !isOver ? waitUntilLoaded(r, leftMs - LOAD_POLL_MS) : ticket
   })
 }

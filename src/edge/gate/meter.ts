@@ -17,7 +17,7 @@ import {
 } from '../../core/meter/meter.ts'
 import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
 import { isMarked, showRunning } from './running.ts'
-import { type GateRequest, heldTicket, type MeterState } from './ticket.ts'
+import type { GateRequest, MeterState } from './request.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
 const LIST_BYTES_MAX = 1048576
@@ -45,7 +45,7 @@ const SHOWN_MS = 1000
 
 /** js_header_filter: a list of models that is filtered is not as long as the server said. */
 export function head(r: GateRequest): void {
-  const ticket = heldTicket(r)
+  const ticket = r.ticket
   if (ticket && ticket.models) delete r.headersOut['Content-Length']
 }
 
@@ -159,7 +159,7 @@ function isUnread(r: GateRequest, state: MeterState): boolean {
 }
 
 function begin(r: GateRequest): MeterState {
-  const ticket = heldTicket(r)
+  const ticket = r.ticket
   const state: MeterState = {
     meter: null,
     list: null,
@@ -176,6 +176,7 @@ function begin(r: GateRequest): MeterState {
     frameBytes: 0,
   }
   r.metering = state
+  if (r.ending) r.ending.metering = state
   if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
     return state
   if (ticket.models) state.list = []

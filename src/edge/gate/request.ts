@@ -1,12 +1,14 @@
 import type { Ticket } from '../../core/admit/admit.ts'
-import type { RefusalAnswer } from '../../core/admit/answer.ts'
 import type { Route } from '../../core/admit/route.ts'
 import type { KeyRecord, Rules } from '../../core/config/record.ts'
 import type { Early } from '../../core/limits/early.ts'
 import type { Cut } from '../../core/meter/cut.ts'
 import type { Meter } from '../../core/meter/types.ts'
 
-/** What the gate keeps on `r`. It lasts until a redirect, which only the js_var survives. */
+/**
+ * What the gate keeps on `r`, which all handlers of a request share. It lasts until nginx sends the request to
+ * another location, an error page say; then Ending looks after what is held.
+ */
 export type GateRequest = NginxHTTPRequest & {
   ticket?: Ticket
   /** Of a request that was admitted by its line and headers, for the second half of admission. */
@@ -17,11 +19,21 @@ export type GateRequest = NginxHTTPRequest & {
   rules?: Rules
   /** What was taken before the body was read. */
   early?: Early
-  /** The body, where the access door has read it. */
-  body?: Buffer
-  answer?: RefusalAnswer
+  ending?: Ending
   metering?: MeterState
   sawLast?: boolean
+}
+
+/**
+ * What the end of a request has to know, which njs tells of without `r`, after the log phase, however it ended.
+ */
+export type Ending = {
+  ticket: Ticket
+  /** Its name in `tollgate_running`; empty while it does not stand there. */
+  name: string
+  /** A line of the ledger has settled it. */
+  isSettled: boolean
+  metering: MeterState | null
 }
 
 /** What the meter keeps of an answer that is under way. */

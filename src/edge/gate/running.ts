@@ -1,24 +1,21 @@
 import { countSoFar } from '../../core/meter/meter.ts'
 import { markName, runningName, runningText } from '../../core/running.ts'
 import { runningZone, WORKER } from './registry.ts'
-import type { GateRequest } from './ticket.ts'
+import type { Ending, GateRequest } from './request.ts'
 
 /** Shows that a request runs, and how far it is. A full zone shows fewer, and stops nobody. */
 export function showRunning(r: GateRequest): void {
+  const ending = r.ending as Ending
   const active = r.metering && r.metering.meter
   const usage = active ? countSoFar(active) : null
-  const ticket = r.variables['tollgate_ticket'] || ''
+  const name = ending.name || nameOf(r)
   try {
-    runningZone().set(nameOf(r), runningText(r.remoteAddress, usage, ticket))
+    runningZone().set(name, runningText(r.remoteAddress, usage, JSON.stringify(ending.ticket)))
+    ending.name = name
   } catch (_) {
-    // What has to be right stands in other zones.
+    // What has to be right stands in other zones. A failed set may have dropped the entry that was there.
+    ending.name = ''
   }
-}
-
-/** Takes a request that has ended off the list. */
-export function hideRunning(r: GateRequest): void {
-  const zone = runningZone()
-  if (zone) zone.delete(nameOf(r))
 }
 
 /** Whether an operator wants the request to end. */
@@ -26,6 +23,7 @@ export function isMarked(r: GateRequest): boolean {
   return runningZone().has(markName(r.variables['request_id'] || ''))
 }
 
-function nameOf(r: GateRequest): string {
+/** The name of a request in the zone, by which another context finds what it holds. */
+export function nameOf(r: GateRequest): string {
   return runningName(WORKER, r.variables['request_id'] || '')
 }

@@ -7,20 +7,18 @@ import { estimateInput, learnRatio, settleHold } from '../../core/limits/reserve
 import { finishMeter, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
 import { openZones, readPrices } from './registry.ts'
-import { hideRunning } from './running.ts'
-import type { GateRequest, MeterState } from './ticket.ts'
+import type { MeterState } from './request.ts'
 
 /**
  * Settles a request at its end, once: what it used goes into the line of the ledger and into the
  * counters, and what it held goes back. `endMs` is the time of the line.
  */
 export function settle(
-  r: GateRequest,
   ticket: Ticket,
+  state: MeterState | null,
   line: Partial<LedgerLine>,
   endMs: number,
 ): void {
-  const state = r.metering
   const zones = openZones()
   // It ended before it was admitted: its caller has left, or nginx has refused the body.
   if (ticket.atMs === undefined) {
@@ -33,7 +31,6 @@ export function settle(
   describe(ticket, line, metered, usage)
   const cost = costLine(ticket, line, usage)
   if (state && metered) time(ticket, line, state)
-  hideRunning(r)
   if (ticket.hold) {
     const used = { input: usage.promptTokens || 0, output: usage.completionTokens || 0, cost }
     if (ticket.hold.amounts.t) line.reservedTokens = ticket.hold.amounts.t

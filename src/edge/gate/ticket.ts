@@ -1,8 +1,8 @@
 import { admit, type Ticket } from '../../core/admit/admit.ts'
-import { areBudgetsReady, openRegistry } from './registry.ts'
+import { STAMP_ENTRY } from '../../core/config/record.ts'
+import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
+import { areBudgetsReady, clientsZone, countersZone, openRegistry } from './registry.ts'
 import type { GateRequest } from './request.ts'
-
-export type { GateRequest, MeterState } from './request.ts'
 
 /**
  * What a body counts for that comes without a length, chunked or over HTTP/2: a quarter of the largest. 16 of
@@ -17,40 +17,22 @@ const OPEN_BYTES = 8388608
  */
 const SMALL_BYTES_MAX = 16384
 
-/** The ticket of this request, admitting it where that has not happened yet. */
+/** After this the files and the ledger may have been read, ms. */
+const START_RETRY_MS = 1000
+
+/** The ticket of this request by its line, headers and address, which are judged where nobody has yet. */
 export function ticketFor(r: GateRequest): Ticket {
-  const held = heldTicket(r)
-  // A request that came too early is judged anew.
-  if (held && !held.loading) return held
-  const ticket = admitAnew(r)
-  keepTicket(r, ticket)
-  return ticket
+  return r.ticket || admitAnew(r)
 }
 
-/** The ticket that an earlier handler of this request left, or null. */
-export function heldTicket(r: GateRequest): Ticket | null {
-  if (r.ticket) return r.ticket
-  const kept = r.variables['tollgate_ticket']
-  if (!kept) return null
-  r.ticket = JSON.parse(kept) as Ticket
-  return r.ticket
-}
-
-/** Keeps a ticket for the later handlers, also over a redirect. */
-export function keepTicket(r: GateRequest, ticket: Ticket): void {
-  r.ticket = ticket
-  r.variables['tollgate_ticket'] = JSON.stringify(ticket)
-}
-
-/** Admits a request of which nothing is known yet. The ticket is not kept, see keepTicket(). */
-export function admitAnew(r: GateRequest): Ticket {
+function admitAnew(r: GateRequest): Ticket {
   const headers = r.headersIn
-  const registry = openRegistry(r)
+  const variables = r.variables
   const nowMs = Date.now()
   const ticket = admit(
     {
       method: r.method,
-      requestLine: r.variables['request'] || '',
+      requestLine: variables['request'] || '',
       authorization: headers['Authorization'],
       xApiKey: headers['x-api-key'],
       apiKey: headers['api-key'],
@@ -58,18 +40,29 @@ export function admitAnew(r: GateRequest): Ticket {
       address: r.remoteAddress,
       nowMs,
     },
-    registry,
+    openRegistry(r),
   )
+  r.ticket = ticket
   if (r.hash && r.record) ticket.hash = r.hash
-  if (r.record && !areBudgetsReady(r.record)) {
-    ticket.outcome = 'gate_error'
-    ticket.loading = true
-  }
+  if (ticket.outcome === 'starting' || (r.record && !areBudgetsReady(r.record))) waitFor(ticket)
+  if (ticket.outcome === 'ok') variables['tollgate_client'] = ticket.client || ''
+  if (ticket.key) variables['tollgate_key'] = ticket.key
+  if (ticket.route) variables['tollgate_route'] = ticket.route
   ticket.spentMs = Date.now() - nowMs
   return ticket
 }
 
-/** HTTP/2 and 3 announce no length; there nginx knows it when it has read the body, see body.conf. */
+/**
+ * Right after a start the files are not read yet, or not the ledger: nothing here can wait for that, so the
+ * caller is told to. When housekeeping has looked and still nothing stands, it cannot be loaded.
+ */
+function waitFor(ticket: Ticket): void {
+  const hasLooked = clientsZone().has(STAMP_ENTRY) && countersZone().has(BIRTH_COUNTER)
+  ticket.outcome = hasLooked ? 'gate_error' : 'starting'
+  if (!hasLooked) ticket.retryAfterMs = START_RETRY_MS
+}
+
+/** HTTP/2 and 3 announce no length; there nginx knows it when it has read the body, see gate.conf. */
 function hasBody(r: GateRequest): boolean {
   return Number(r.variables['content_length']) > 0 || r.headersIn['Transfer-Encoding'] !== undefined
 }

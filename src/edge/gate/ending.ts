@@ -1,0 +1,44 @@
+import type { Ticket } from '../../core/admit/admit.ts'
+import { refund } from '../../core/limits/claim.ts'
+import { UNLOGGED_COUNTER } from '../../core/limits/counters.ts'
+import { countersZone, openZones, runningZone } from './registry.ts'
+import type { Ending, GateRequest } from './request.ts'
+import { settle } from './settle.ts'
+
+/**
+ * Has njs tell of the end of this request, which it does once, after the log phase, however the request ended
+ * and whether or not it was logged. What no line has settled is settled there.
+ */
+export function watchEnding(r: GateRequest, ticket: Ticket): void {
+  const ending: Ending = { ticket, name: '', isSettled: false, metering: null }
+  r.ending = ending
+  njs.on('exit', () => {
+    settleEnding(ending)
+  })
+}
+
+/** `r` is gone by now. After an error page the line stands in another context: it has taken the entry away. */
+function settleEnding(ending: Ending): void {
+  if (ending.isSettled) return
+  const ticket = ending.ticket
+  try {
+    if (ticket.atMs === undefined || ticket.outcome !== 'ok') refund(ticket, openZones())
+    else if (!ending.name) settle(ticket, ending.metering, {}, Date.now())
+    else if (runningZone().delete(ending.name)) {
+      settle(ticket, ending.metering, {}, Date.now())
+      countUnlogged(ticket)
+    }
+  } catch (error) {
+    ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
+  }
+}
+
+/** The ledger is what sums are made of: a request that is not in it is in no budget after a restart. */
+function countUnlogged(ticket: Ticket): void {
+  ngx.log(
+    ngx.ERR,
+    `Tollgate settled a request of client ${ticket.client} that no ledger has: its location has ` +
+      `"access_log off;" or none of tollgate/logs.conf`,
+  )
+  countersZone().incr(UNLOGGED_COUNTER, 1, 0)
+}
