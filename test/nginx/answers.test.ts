@@ -54,7 +54,6 @@ describe.each(await findEngines())('$name', (setup) => {
     })
     gate.expectErrors(/client intended to send too large (chunked )?body/)
     // njs says this of every caller that leaves, or is too slow, while js_access waits for its body.
-    if (setup.door === 'access') gate.expectErrors(/pending events while closing request/)
     gate.expectErrors(/upstream timed out .*reading response header/)
     gate.expectErrors(/upstream prematurely closed connection while reading response header/)
   })

@@ -36,10 +36,14 @@ describe.each(await findEngines())('$name', (setup) => {
   }
 
   describe('a configuration that is broken is closed', () => {
-    const door = setup.door === 'access' ? 'gate.conf' : 'enter.conf'
-    const handler = setup.door === 'access' ? 'tollgate.access' : 'tollgate.enter'
     test.each([
-      ['a handler that does not exist', door, `${handler};`, `${handler}s;`],
+      [
+        'an admission that does not exist',
+        'http.conf',
+        'tollgate.admission;',
+        'tollgate.admision;',
+      ],
+      ['a target that does not exist', 'http.conf', 'tollgate.target;', 'tollgate.tarket;'],
       ['no zone of the keys', 'http.conf', /^js_shared_dict_zone zone=tollgate_clients.*$/m, ''],
     ])('%s', async (_, name, from, to) => {
       const prepare = (root: string) => edit(join(root, 'tollgate', name), from, to)
@@ -67,17 +71,6 @@ describe.each(await findEngines())('$name', (setup) => {
       expect(gate.mock.log()).toEqual([])
     })
 
-    test('a verdict that does not exist saves no work, and opens nothing', async () => {
-      const gate = await start({
-        prepare: (root) =>
-          edit(join(root, 'tollgate', 'http.conf'), 'tollgate.verdict;', 'tollgate.verdikt;'),
-      })
-      gate.expectErrors(/verdikt|exception/)
-      expect((await get(gate, '/v1/models', { key: 'nobody' })).status).toBe(401)
-      expect((await get(gate, '/v1/models')).status).toBe(200)
-      expect(gate.mock.log()).toHaveLength(1)
-    })
-
     test('no bundle: nginx does not start, and one that runs goes on', async () => {
       const prepare = (root: string) => rm(join(root, 'tollgate', 'tollgate.js'))
       await expect(startGate(setup, { isEager: true, prepare })).rejects.toThrow(
@@ -96,15 +89,11 @@ describe.each(await findEngines())('$name', (setup) => {
 
   test('two servers with the gate in one nginx share its keys', async () => {
     const port = await freePort()
-    const inner = setup.door === 'access' ? 'gate.conf' : 'enter.conf'
-    const named = 'location @tollgate { include tollgate/upstream.conf; proxy_pass http://vllm; }'
-    const pass = setup.door === 'access' ? 'proxy_pass http://vllm;' : ''
     const second = `
       server {
         listen 127.0.0.1:${port};
         include tollgate/server.conf;
-        location / { include tollgate/${inner}; ${pass} }
-        ${setup.door === 'access' ? '' : named}
+        location / { set $tollgate_upstream vllm; include tollgate/gate.conf; }
       }
     }`
     const gate = await start({

@@ -18,7 +18,6 @@ import { isAlive, workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
 
-// One door is enough: nothing here is a request.
 const setups = await findEngines()
 
 const SECONDS = 15

@@ -14,7 +14,6 @@ import { heldBy, probed, usedBy } from './probe.ts'
 import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
 
-// One door is enough: nothing here is about how a request is admitted.
 const setups = await findEngines()
 
 const SECONDS = 20

@@ -10,7 +10,6 @@ import { probed, usedBy, zone } from './probe.ts'
 import { findEngines } from './setups.ts'
 import { type Call, get, send } from './wire.ts'
 
-// One door is enough: nothing here is about how a request is admitted.
 const setups = await findEngines()
 
 /** A zone of eight pages, the smallest there is, has room for less than 300 numbers. */

@@ -130,7 +130,10 @@ export async function startGate(setup: Setup, options: GateOptions = {}): Promis
     engine: setup.nginx.engine,
   }
   await layOut(layout)
-  await appendFile(join(root, 'tollgate', 'logs.conf'), `access_log ${dirs.runDir}/access.log tollgate;\n`)
+  await appendFile(
+    join(root, 'tollgate', 'logs.conf'),
+    `access_log ${dirs.runDir}/access.log tollgate;\n`,
+  )
   if (options.upstreamKey) await setUpstreamKey(root, options.upstreamKey)
   const site: Site = {
     layout,

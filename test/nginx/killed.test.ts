@@ -12,7 +12,6 @@ import { isAlive, workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
-// One door is enough: what is killed are processes.
 const setups = await findEngines()
 
 const budgets = { tokensPerDay: 1e9, tokensPerMonth: 1e9, costPerDay: 1e6, costPerMonth: 1e6 }

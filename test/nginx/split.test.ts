@@ -6,7 +6,6 @@ import { watchLogs } from './logs.ts'
 import { findEngines } from './setups.ts'
 import { get, oneConnection } from './wire.ts'
 
-// One door is enough: the meter is the same in both.
 const setups = await findEngines()
 
 const COMPLETIONS = '/v1/completions'

@@ -9,7 +9,6 @@ import { isAlive, workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { expectedRows, linesUntil, textOf, type UsageLine } from './usagelines.ts'
 
-// One door is enough: nothing here is a request of a caller.
 const setups = await findEngines()
 
 const SECONDS = 20

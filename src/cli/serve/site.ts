@@ -37,15 +37,17 @@ export async function siteConf(site: Site): Promise<string> {
     .replace(/listen 8001;/, () => `listen ${site.listen};\n${site.serverExtra ?? ''}`)
     .replace(/server 127\.0\.0\.1:8000;/, () => `server ${site.upstreamServer};`)
     .replaceAll('upstream vllm ', `upstream ${name} `)
-    .replaceAll(/^( *)(?:set \$tollgate_upstream vllm|proxy_pass http:\/\/vllm);/gm, (line, indent) =>
-      [
-        line.includes('set')
-          ? `set $tollgate_upstream ${name};`
-          : `proxy_pass ${site.upstreamScheme}://${name};`,
-        ...tlsLines(site),
-      ]
-        .map((one) => `${indent}${one}`)
-        .join('\n'),
+    .replaceAll(
+      /^( *)(?:set \$tollgate_upstream vllm|proxy_pass http:\/\/vllm);/gm,
+      (line, indent) =>
+        [
+          line.includes('set')
+            ? `set $tollgate_upstream ${name};`
+            : `proxy_pass ${site.upstreamScheme}://${name};`,
+          ...tlsLines(site),
+        ]
+          .map((one) => `${indent}${one}`)
+          .join('\n'),
     )
 }
 

@@ -1,7 +1,8 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
 import { type BodyFacts, limitOutput, readBody } from '../body/body.ts'
-import type { KeyRecord, Rules } from '../config/record.ts'
+import { QUICK_BYTES_MAX, readQuickly } from '../body/quick.ts'
+import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { priceOf } from './cost.ts'
 import {
@@ -25,6 +26,8 @@ export type Till = Zones & {
   upstream(): string
   /** The worker's process id in base 36. */
   pid: string
+  /** The body as a text, for those that are small. Absent: readBody() reads them all. */
+  text?: () => string | undefined
 }
 
 /** Output tokens that are reserved where neither caller nor policy names a number. */
@@ -115,7 +118,13 @@ function examine(
   body: Buffer,
   till: Till,
 ): BodyFacts | null {
-  const facts = readBody(route, body, Object.assign(Object.assign({}, till.rules), record))
+  const rules = Object.assign(Object.assign({}, till.rules), record)
+  // What hard budgets lower is the long way's.
+  const isSmall = body.length > 0 && body.length <= QUICK_BYTES_MAX && till.text && !isHard(record)
+  const text = isSmall && till.text ? till.text() : undefined
+  const facts =
+    (text !== undefined && readQuickly(route, text, body.length, rules)) ||
+    readBody(route, body, rules)
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message
@@ -131,6 +140,15 @@ function examine(
   if (facts.wantsUsage) ticket.wantsUsage = true
   if (facts.media === 0 && facts.promptBytes > 0) ticket.textBytes = facts.promptBytes
   return facts
+}
+
+function isHard(record: KeyRecord): boolean {
+  const limited = record.limited || []
+  for (let i = 0; i < limited.length; i++) {
+    const budgets = (limited[i] as Limited).budgets
+    if (budgets && budgets.hard) return true
+  }
+  return false
 }
 
 /** What a request asks for before anything is known of its body. */

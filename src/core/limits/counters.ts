@@ -48,7 +48,7 @@ export const EPOCH_COUNTER = 'epoch'
 export const FULL_COUNTER = 'full'
 
 /** How many requests were settled that no line of the ledger tells of. */
-export const UNLOGGED_COUNTER = 'unlogged'
+export const UNLOGGED_COUNTER = 'lost'
 
 /** What the subject begins with that stands for all clients together, for `maxInFlight`. */
 export const EVERYBODY = '*'

@@ -15,7 +15,9 @@ import { ticketFor, uploadOf } from './ticket.ts'
  * goes on.
  */
 export function verdict(r: GateRequest): string {
-  return ticketFor(r).outcome
+  const outcome = ticketFor(r).outcome
+  r.variables['tollgate_outcome'] = outcome
+  return outcome
 }
 
 /**

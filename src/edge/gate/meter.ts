@@ -16,8 +16,8 @@ import {
   takeQuickly,
 } from '../../core/meter/meter.ts'
 import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
-import { isMarked, showRunning } from './running.ts'
 import type { GateRequest, MeterState } from './request.ts'
+import { isMarked, showRunning } from './running.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
 const LIST_BYTES_MAX = 1048576

@@ -43,7 +43,8 @@ export function openRegistry(r: GateRequest): Registry {
 export function openTill(r: GateRequest): Till {
   const rules = rulesOf(r)
   const upstream = () => r.variables['tollgate_upstream'] || ''
-  const more = { rules, prices: readPrices, upstream, pid: WORKER }
+  const text = () => r.requestText
+  const more = { rules, prices: readPrices, upstream, pid: WORKER, text }
   return Object.assign(more, openZones())
 }
 

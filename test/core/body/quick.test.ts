@@ -1,0 +1,283 @@
+import { expect, test } from 'vitest'
+import { findRoute, type Route } from '../../../src/core/admit/route.ts'
+import {
+  applyEdits,
+  type BodyFacts,
+  type BodyRules,
+  readBody,
+} from '../../../src/core/body/body.ts'
+import { QUICK_BYTES_MAX, readQuickly } from '../../../src/core/body/quick.ts'
+import { hostileShape, randomOf } from './hostile.ts'
+
+const route = (path: string) => findRoute(path) as Route
+const CHAT = route('/v1/chat/completions')
+const PATHS = [
+  '/v1/chat/completions',
+  '/v1/completions',
+  '/v1/embeddings',
+  '/v1/messages',
+  '/v1/responses',
+]
+const messages = [
+  { role: 'system', content: 'Be short.' },
+  { role: 'user', content: 'Tell me "something" of 中文 and \\ and {"model":"x"}.' },
+]
+
+const quick = (of: Route, text: string, rules: BodyRules = {}) =>
+  readQuickly(of, text, Buffer.byteLength(text), rules)
+
+/** Names that may stand twice in a small body. */
+const UNMINDED = ['temperature', 'top_p', 'user', 'stop', 'tools']
+
+/** What the short way says must be what the long one says. */
+function expectSame(of: Route, text: string, rules: BodyRules, found: BodyFacts): void {
+  const body = Buffer.from(text)
+  const facts = readBody(of, body, rules)
+  // Of what the gate does not go by, it matters to nobody which one holds.
+  if ('outcome' in facts && UNMINDED.includes(facts.param ?? '')) return
+  if ('outcome' in facts) throw new Error(`${facts.message}: ${text}`)
+  const { maxima, inserts, edits, promptBytes, ...same } = facts
+  const { maxima: _, inserts: own, edits: ownEdits, promptBytes: bytes, ...ownSame } = found
+  expect(ownSame, text).toEqual(same)
+  expect(own.map(({ name }) => name).sort()).toEqual(inserts.map(({ name }) => name).sort())
+  // Spaces between fields, and the text of numbers, are all that it may be wrong by.
+  const spaces = text.match(/\s/g)?.length ?? 0
+  expect(Math.abs(bytes - promptBytes), text).toBeLessThanOrEqual(spaces + 24)
+  const [mine, theirs] = [applyEdits(body, ownEdits), applyEdits(body, edits)]
+  expect(JSON.parse(mine.toString()), text).toEqual(JSON.parse(theirs.toString()))
+}
+
+test.each<[string, object, BodyRules]>([
+  ['a chat', { model: 'm', messages }, {}],
+  ['a stream', { model: 'm', messages, stream: true, temperature: 0.7 }, {}],
+  [
+    'a stream whose end is asked for',
+    {
+      model: 'm',
+      messages: [{ role: 'user', content: 'a' }],
+      stream: true,
+      stream_options: { include_usage: true },
+    },
+    {},
+  ],
+  [
+    'the same, counted at its end',
+    {
+      model: 'm',
+      messages: [{ role: 'user', content: 'a' }],
+      stream: true,
+      stream_options: { include_usage: true },
+    },
+    { metering: 'final' },
+  ],
+  ['a stream that is not metered', { model: 'm', messages, stream: true }, { metering: 'off' }],
+  ['a maximum', { model: 'm', messages, max_tokens: 5, n: 3 }, { request: { maxOutputTokens: 9 } }],
+  ['two maxima', { model: 'm', messages, max_tokens: 5, max_completion_tokens: 7 }, {}],
+  [
+    'no maximum where there is a ceiling',
+    { model: 'm', messages, stream: true },
+    { request: { maxOutputTokens: 9 } },
+  ],
+  [
+    'tools',
+    {
+      model: 'm',
+      messages,
+      tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }],
+    },
+    {},
+  ],
+  [
+    'parts of text',
+    { model: 'm', messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }] }] },
+    {},
+  ],
+  ['a pattern', { model: 'Qwen/Qwen3-8B', messages }, { models: ['other', 'Qwen/*'] }],
+])('the short way takes %s, compact and with spaces', (_, body, rules) => {
+  for (const text of [JSON.stringify(body), spaced(body)]) {
+    const found = quick(CHAT, text, rules)
+    expect(found, text).not.toBeNull()
+    expectSame(CHAT, text, rules, found as BodyFacts)
+  }
+})
+
+test.each<[string, string, BodyRules?]>([
+  [
+    'a name that stands twice',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"model":"b"}',
+  ],
+  [
+    'a name that stands twice, once with an escape',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"mod\\u0065l":"b"}',
+  ],
+  [
+    'a maximum that stands twice',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":1,"max_tokens":9}',
+  ],
+  ['a maximum as 1e3', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":1e3}'],
+  ['a maximum as 5.0', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":5.0}'],
+  [
+    'a maximum as a text',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":"5"}',
+  ],
+  ['a maximum of 0', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":0}'],
+  ['a maximum below 0', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":-1}'],
+  [
+    'a maximum above the ceiling',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":10}',
+    { request: { maxOutputTokens: 9 } },
+  ],
+  [
+    'a maximum of other servers',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"n_predict":10}',
+  ],
+  ['choices above the ceiling', '{"model":"a","messages":[{"role":"user","content":"a"}],"n":17}'],
+  ['half a choice', '{"model":"a","messages":[{"role":"user","content":"a"}],"n":1.5}'],
+  [
+    'usage that is asked for in another way',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"include_usage":1}}',
+  ],
+  [
+    'usage that stands twice',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"stream":true,"stream_options":{"include_usage":false,"include_usage":true}}',
+  ],
+  ['a stream that is 1', '{"model":"a","messages":[{"role":"user","content":"a"}],"stream":1}'],
+  [
+    'an image',
+    '{"model":"a","messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"x"}}]}]}',
+  ],
+  [
+    'a message with more than its content',
+    '{"model":"a","messages":[{"role":"user","content":"a","image_url":"x"}]}',
+  ],
+  ['no model', '{"messages":[{"role":"user","content":"a"}]}'],
+  ['a model that is null', '{"model":null,"messages":[{"role":"user","content":"a"}]}'],
+  [
+    'a model that is denied',
+    '{"model":"a","messages":[{"role":"user","content":"a"}]}',
+    { models: ['b*'] },
+  ],
+  [
+    'a guarded parameter',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"use_beam_search":true}',
+  ],
+  [
+    'an unknown parameter',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"x":"a text that may come into the prompt"}',
+  ],
+  [
+    'a prototype',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"__proto__":{"stream":true}}',
+  ],
+  ['a priority', '{"model":"a","messages":[{"role":"user","content":"a"}],"priority":1}'],
+  ['white space before it', ' {"model":"a","messages":[{"role":"user","content":"a"}]}'],
+  ['a byte order mark', '\ufeff{"model":"a","messages":[{"role":"user","content":"a"}]}'],
+  ['no JSON', '{"model":"a","messages":[{"role":"user","content":"a"}]'],
+  ['two objects', '{"model":"a","messages":[{"role":"user","content":"a"}]}{}'],
+  [
+    'a client with a salt',
+    '{"model":"a","messages":[{"role":"user","content":"a"}]}',
+    { salt: 'x' },
+  ],
+  [
+    'a large body',
+    `{"model":"a","messages":[{"role":"user","content":"${'a'.repeat(QUICK_BYTES_MAX)}"}]}`,
+  ],
+])('the short way leaves %s to the long one', (_, text, rules) => {
+  expect(quick(CHAT, text, rules)).toBeNull()
+})
+
+test('of 60,000 bodies both ways say the same, where the short one says anything', () => {
+  let taken = 0
+  for (let seed = 1; seed <= 60_000; seed++) {
+    const random = randomOf(seed)
+    const of = route(pick(random, PATHS))
+    const rules = pick<BodyRules>(random, RULES)
+    const text = bodyText(random)
+    const found = quick(of, text, rules)
+    if (!found) continue
+    taken++
+    try {
+      expectSame(of, text, rules, found)
+    } catch (error) {
+      throw new Error(`Seed ${seed}: ${(error as Error).message}`)
+    }
+  }
+  // Else nothing would be compared.
+  expect(taken).toBeGreaterThan(2000)
+})
+
+test('hostile shapes are left to the long way, or read alike', () => {
+  for (let seed = 1; seed <= 1000; seed++) {
+    const shape = hostileShape(seed, 3000)
+    const found = quick(route(shape.path), shape.body)
+    if (found) expectSame(route(shape.path), shape.body, {}, found)
+  }
+})
+
+const RULES: BodyRules[] = [
+  {},
+  { metering: 'off' },
+  { metering: 'final' },
+  { models: ['m*', 'Qwen/*'], request: { maxOutputTokens: 100, n: 2, inputs: 3 } },
+]
+
+const FIELDS: [string, string[]][] = [
+  ['model', ['"m"', '"Qwen/Qwen3-8B"', '"中"', '""', 'null', '7']],
+  [
+    'messages',
+    [
+      JSON.stringify(messages),
+      '[]',
+      '"a"',
+      '[{"role":"user","content":"a","name":"b"}]',
+      '[{"role":"user","content":[{"type":"text","text":"a"}]}]',
+    ],
+  ],
+  ['prompt', ['"a b c"', '["a","b"]', '[1,2,3]', '[[1],[2]]', '""']],
+  ['input', ['"a b c"', '["a","b","c","d"]', '[1,2,3]']],
+  ['stream', ['true', 'true', 'false', 'null', '1']],
+  [
+    'stream_options',
+    ['{"include_usage":true}', '{"include_usage": true}', '{"include_usage":false}', '{}', 'null'],
+  ],
+  ['max_tokens', ['16', '100', '5.0', '1e1', '"5"', '0', '-1', 'null', '200']],
+  ['max_completion_tokens', ['16', '32']],
+  ['n', ['1', '2', '3', '1.0', 'null']],
+  ['best_of', ['1', '2']],
+  ['temperature', ['0.5', '1', 'null', '1e-3']],
+  ['top_p', ['0.9']],
+  ['user', ['"u"', '"\\"model\\""']],
+  ['stop', ['"\\n"', '["a"]', 'null']],
+  ['tools', ['[{"type":"function","function":{"name":"f"}}]', 'null']],
+  ['x', ['1', '"abc"']],
+  ['logprobs', ['true', '5']],
+]
+
+function bodyText(random: () => number): string {
+  const colon = pick(random, [':', ':', ': '])
+  const comma = pick(random, [',', ',', ', ', ',\n  '])
+  const fields = FIELDS.filter(
+    ([name]) => random() < (name === 'model' || name === 'messages' ? 0.9 : 0.25),
+  )
+  // Now and then a name stands twice.
+  if (random() < 0.1) fields.push(pick(random, FIELDS))
+  const texts = fields.map(
+    ([name, values]) => `"${name}"${colon}${random() < 0.6 ? values[0] : pick(random, values)}`,
+  )
+  return `{${texts.join(comma)}}`
+}
+
+function pick<T>(random: () => number, list: readonly T[]): T {
+  return list[Math.floor(random() * list.length)] as T
+}
+
+/** As Python's json.dumps writes it. */
+function spaced(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(spaced).join(', ')}]`
+  if (value === null || typeof value !== 'object') return JSON.stringify(value)
+  const fields = Object.entries(value).map(
+    ([name, one]) => `${JSON.stringify(name)}: ${spaced(one)}`,
+  )
+  return `{${fields.join(', ')}}`
+}
