@@ -3,11 +3,10 @@ import type { GateRequest } from './request.ts'
 
 /**
  * `$tollgate_edited`: the body as it goes upstream where the gate changes it. Bytes that are not
- * touched are the caller's own; what passes whole is nginx's $request_body, see http.conf.
+ * touched are the caller's own; what passes whole is nginx's $request_body, and this is empty, see http.conf.
  */
-export function edited(r: GateRequest): Buffer {
+export function edited(r: GateRequest): Buffer | string {
   const ticket = r.ticket
-  const body = r.requestBuffer
-  if (!ticket || !ticket.edits || !body) throw new Error('No body to edit')
-  return applyEdits(body, ticket.edits)
+  if (!ticket || !ticket.edits || ticket.outcome !== 'ok') return ''
+  return applyEdits(r.requestBuffer as Buffer, ticket.edits)
 }

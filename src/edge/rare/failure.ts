@@ -62,6 +62,8 @@ function ticketOf(r: GateRequest): Ticket {
   if (client) ticket.client = client
   if (variables['tollgate_key']) ticket.key = variables['tollgate_key']
   if (variables['tollgate_route']) ticket.route = variables['tollgate_route']
+  // Our own server was asked, and nobody behind.
+  if (variables['tollgate_reason']) ticket.isAnswered = true
   if (variables['tollgate_refused_limit']) ticket.limit = variables['tollgate_refused_limit']
   return ticket
 }
