@@ -25,8 +25,8 @@ export type Call = {
 export type Registry = {
   /** The packed routes of the policy; undefined until one is loaded. */
   routes: string | undefined
-  /** The record of a secret as JSON; undefined when nobody has it. */
-  find(secret: string): string | undefined
+  /** The record of a secret, which nobody may change; undefined when nobody has it. */
+  find(secret: string): KeyRecord | undefined
   lockoutRule(): LockoutRule
   badKeys: Counters
   /** Takes note of who was admitted under a key, for claim(). */
@@ -123,9 +123,8 @@ function identify(call: Call, route: Route, ticket: Ticket, registry: Registry):
   const credential = findCredential(call.authorization, call.xApiKey, call.apiKey)
   if (credential === 'missing') return refuse(ticket, 'missing_key')
   if (credential === 'ambiguous') return refuseKey(call, ticket, registry, 'ambiguous_key')
-  const found = registry.find(credential.secret)
-  if (found === undefined) return refuseKey(call, ticket, registry, 'invalid_key')
-  const record: KeyRecord = JSON.parse(found)
+  const record = registry.find(credential.secret)
+  if (record === undefined) return refuseKey(call, ticket, registry, 'invalid_key')
   ticket.client = record.client
   ticket.key = record.key
   if (record.revoked) return refuseKey(call, ticket, registry, 'revoked_key')

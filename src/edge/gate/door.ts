@@ -4,7 +4,7 @@ import { type Early, type Figures, giveBack, limitVariables } from '../../core/l
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { openTill, rulesOf } from './registry.ts'
+import { openTill, readRules } from './registry.ts'
 import type { GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
@@ -60,7 +60,7 @@ function bodyOf(r: GateRequest): Buffer {
 }
 
 function isRead(r: GateRequest): boolean {
-  return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, rulesOf(r))
+  return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, readRules())
 }
 
 /** Takes what is known before the body; of routes that take one. */

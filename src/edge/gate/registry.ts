@@ -15,6 +15,9 @@ import { BIRTH_COUNTER, pidName } from '../../core/limits/counters.ts'
 import type { Zones } from '../../core/limits/reserve.ts'
 import type { GateRequest } from './request.ts'
 
+/** A longer record, of many addresses or models say, is parsed each time. */
+const RECORD_CHARS_MAX = 2048
+
 /**
  * The worker, base 36. A constant of the process, so that it may stand here: `process` is made anew each
  * time that it is asked for, which takes 2 us on QuickJS.
@@ -28,7 +31,7 @@ export function openRegistry(r: GateRequest): Registry {
     routes: clients.get(ROUTES_ENTRY),
     find(secret) {
       r.hash = crypto.createHash('sha256').update(secret).digest('hex')
-      return clients.get(r.hash)
+      return recordOf(r.hash, clients.get(r.hash))
     },
     lockoutRule: readLockoutRule,
     badKeys: numberZone('tollgate_badkeys'),
@@ -41,7 +44,7 @@ export function openRegistry(r: GateRequest): Registry {
 
 /** What claim() asks for. Not kept on `r`, which it refers to: QuickJS would not free the circle at once. */
 export function openTill(r: GateRequest): Till {
-  const rules = rulesOf(r)
+  const rules = readRules()
   const upstream = () => r.variables['tollgate_upstream'] || ''
   const text = () => r.requestText
   const more = { rules, prices: readPrices, upstream, pid: WORKER, text }
@@ -72,15 +75,53 @@ export function runningZone(): NgxSharedDict<string> {
   return ngx.shared['tollgate_running'] as NgxSharedDict<string>
 }
 
-/** What the policy says of every request, read once for all that a request asks of it. */
-export function rulesOf(r: GateRequest): Rules {
-  r.rules = r.rules || (JSON.parse(clientsZone().get(RULES_ENTRY) || '{}') as Rules)
-  return r.rules
+/**
+ * What was parsed last, with its text in the zone, which it is compared with at each request: so nothing can be
+ * stale. On QuickJS it stays in the context, whose requests have it for a comparison; njs's own engine begins
+ * each request anew. Nobody may change it.
+ */
+let rulesText = '{}'
+let rules: Rules = {}
+let pricesText = '{}'
+let prices: { [pattern: string]: Price } = {}
+
+/** The same of the records of keys: those of the last few, since each context holds them. */
+const RECORDS_MAX = 8
+let records: { [hash: string]: { text: string; record: KeyRecord } } = Object.create(null)
+let recordsKept = 0
+
+function recordOf(hash: string, text: string | undefined): KeyRecord | undefined {
+  if (text === undefined) return undefined
+  const kept = records[hash]
+  if (kept && kept.text === text) return kept.record
+  const record = JSON.parse(text) as KeyRecord
+  if (text.length > RECORD_CHARS_MAX) return record
+  if (recordsKept++ >= RECORDS_MAX) {
+    records = Object.create(null)
+    recordsKept = 1
+  }
+  records[hash] = { text, record }
+  return record
+}
+
+/** What the policy says of every request. */
+export function readRules(): Rules {
+  const text = clientsZone().get(RULES_ENTRY) || '{}'
+  if (text !== rulesText) {
+    rules = JSON.parse(text)
+    rulesText = text
+  }
+  return rules
 }
 
 /** The prices of the policy, by model. */
 export function readPrices(): { [pattern: string]: Price } {
-  return JSON.parse(clientsZone().get(PRICES_ENTRY) || '{}')
+  const text = clientsZone().get(PRICES_ENTRY) || '{}'
+  if (text !== pricesText) {
+    prices = JSON.parse(text)
+    pricesText = text
+  }
+  return prices
 }
 
 /** Whether what has been used of a key's budgets is known: not in the first moments after a start. */

@@ -1,6 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import type { Route } from '../../core/admit/route.ts'
-import type { KeyRecord, Rules } from '../../core/config/record.ts'
+import type { KeyRecord } from '../../core/config/record.ts'
 import type { Early } from '../../core/limits/early.ts'
 import type { Cut } from '../../core/meter/cut.ts'
 import type { Meter } from '../../core/meter/types.ts'
@@ -16,7 +16,6 @@ export type GateRequest = NginxHTTPRequest & {
   record?: KeyRecord
   /** SHA-256 of the secret, the name of its record. */
   hash?: string
-  rules?: Rules
   /** What was taken before the body was read. */
   early?: Early
   ending?: Ending

@@ -17,7 +17,7 @@ const usual: Call = {
 
 function registry(record: Partial<KeyRecord> = {}, routes: string | undefined = ';'): Registry {
   const entries = new Map<string, number>()
-  const known = JSON.stringify({ client: 'app', key: 'aaaaaaaa', ...record })
+  const known: KeyRecord = { client: 'app', key: 'aaaaaaaa', ...record }
   return {
     routes,
     find: (secret) => (secret === 'good' ? known : undefined),
@@ -107,9 +107,9 @@ describe('admit, the route', () => {
 
   test('before a policy is loaded nothing passes, not even what is public', () => {
     const nothing = { ...registry(), routes: undefined }
-    expect(admit(get('/health'), nothing)).toMatchObject({ outcome: 'gate_error', loading: true })
-    expect(admit(usual, nothing)).toMatchObject({ outcome: 'gate_error', loading: true })
-    expect(admit(get('/nowhere'), nothing).loading).toBeUndefined()
+    expect(admit(get('/health'), nothing)).toMatchObject({ outcome: 'starting' })
+    expect(admit(usual, nothing)).toMatchObject({ outcome: 'starting' })
+    expect(admit(get('/nowhere'), nothing).outcome).toBe('unknown_route')
   })
 })
 
