@@ -121,6 +121,41 @@ export function limitVariables(
   return values
 }
 
+/**
+ * The same as one text, which limits.conf takes apart: nginx does that cheaper than a handler writes so
+ * many variables. There is one space between two fields, a field is empty where there is no such limit,
+ * and the text where there is none at all. In this order:
+ *
+ *   limit left reset   of requests, the reset as a duration
+ *   limit left reset   of tokens
+ *   time time          on Anthropic's routes only: when requests and tokens are reset
+ *   limit left time    and of input tokens
+ *   limit left time    and of output tokens
+ */
+export function tellLimits(figures: Figures, dialect: Dialect, nowMs: number): string {
+  const isAnthropic = dialect === 'anthropic'
+  const requests = figures['q']
+  const tokens = figures['t'] || figures['r']
+  const input = isAnthropic ? figures['i'] : undefined
+  const output = isAnthropic ? figures['o'] : undefined
+  if (!requests && !tokens && !input && !output) return ''
+  const usual = `${tellFigure(requests, nowMs)} ${tellFigure(tokens, nowMs)}`
+  if (!isAnthropic) return usual
+  const times = `${timeOf(requests)} ${timeOf(tokens)}`
+  return `${usual} ${times} ${tellFigure(input)} ${tellFigure(output)}`
+}
+
+/** The reset is a duration from `nowMs` on, and a time where that is not given. */
+function tellFigure(figure: Figure | undefined, nowMs?: number): string {
+  if (!figure) return '  '
+  const reset = nowMs === undefined ? timeOf(figure) : durationOf(figure.resetMs - nowMs)
+  return `${figure.limit} ${figure.left} ${reset}`
+}
+
+function timeOf(figure: Figure | undefined): string {
+  return figure ? formatTime(figure.resetMs) : ''
+}
+
 /** `1s`, `6m0s`, `5h0m30s`. */
 function durationOf(ms: number): string {
   const seconds = Math.max(0, Math.ceil(ms / 1000))
