@@ -110,7 +110,7 @@ export function admit(call: Call, registry: Registry): Ticket {
  * The path exactly as it was sent: before decoding, merging of slashes or removal of dots, so that
  * what is judged is what the server behind will see. An absolute-form target is none of the routes.
  */
-function pathOf(call: Call): string {
+export function pathOf(call: Pick<Call, 'method' | 'requestLine'>): string {
   const line = call.requestLine
   const start = call.method.length + 1
   let end = line.indexOf(' ', start)

@@ -47,6 +47,15 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
   }
 }
 
+/**
+ * The wait as the headers of a refusal have it, see refusals.conf: `1500 2`, in milliseconds and in
+ * seconds. nginx could not round up.
+ */
+export function tellWait(retryAfterMs: number): string {
+  const ms = Math.min(retryAfterMs, RETRY_MS_MAX)
+  return `${ms} ${Math.ceil(ms / 1000)}`
+}
+
 /** OpenAI's error object: all four fields, `code` and `param` may be null. */
 function openai(told: Told, message: string, _id: string, ticket: Ticket): object {
   const param = ticket.param === undefined ? null : ticket.param

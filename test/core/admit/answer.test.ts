@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Ticket } from '../../../src/core/admit/admit.ts'
-import { answerRefusal } from '../../../src/core/admit/answer.ts'
+import { answerRefusal, tellWait } from '../../../src/core/admit/answer.ts'
 import type { Refusal } from '../../../src/core/admit/outcome.ts'
+import { listRefusals } from '../../../src/core/admit/refusals.ts'
 
 const id = '0123456789abcdef0123456789abcdef'
 
@@ -110,6 +111,7 @@ describe('answerRefusal', () => {
   ])('a wait of %s', (_, retryAfterMs, seconds, ms) => {
     const { headers } = answer('locked_out', { retryAfterMs })
     expect([headers['retry-after'], headers['retry-after-ms']]).toEqual([seconds, ms])
+    expect(tellWait(retryAfterMs)).toBe(`${ms} ${seconds}`)
   })
 
   test.each([
@@ -133,4 +135,8 @@ describe('answerRefusal', () => {
   test('no wait, no header', () => {
     expect(answer('invalid_key').headers).not.toHaveProperty('retry-after')
   })
+})
+
+test('listRefusals lists all of the table', () => {
+  expect(listRefusals().toSorted()).toEqual(table.map(([outcome]) => outcome).toSorted())
 })
