@@ -1,4 +1,5 @@
 // Builds everything below dist/ and prints the sizes. `node build.mjs` is all there is to it.
+// It also writes those includes below nginx/tollgate/ that are made, see build/includes.ts.
 // Two walls stand in it: build/rooms.ts, between the rooms of src/, and build/wall.ts, around the gate.
 //
 //   tollgate.js        the gate: what nginx loads where requests flow
@@ -185,6 +186,17 @@ async function buildSchemas() {
   await writeFile('dist/clients.schema.json', print(schemas.clientsSchema()))
 }
 
+/** What nginx is told out of the tables of src/core. It is checked in, and so written only when it differs. */
+async function writeIncludes() {
+  const { makeIncludes } = await load('build/includes.ts')
+  for (const [name, text] of Object.entries(makeIncludes())) {
+    const file = join('nginx/tollgate', name)
+    if ((await readFile(file, 'utf8').catch(() => '')) === text) continue
+    await writeFile(file, text)
+    console.log(`${file} is written anew`)
+  }
+}
+
 async function copyStatic() {
   await mkdir('dist/console', { recursive: true })
   await copyFile('docs/openapi.json', 'dist/console/openapi.json')
@@ -214,6 +226,7 @@ const admin = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
 const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
 await buildProgram('src/mock/main.ts', 'mock-vllm.mjs')
 await buildSchemas()
+await writeIncludes()
 const consoleBytes = await buildConsole()
 await copyStatic()
 
