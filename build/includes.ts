@@ -1,5 +1,5 @@
 import { limitsConf } from './includes/limits.ts'
-import { refusalsConf, refuseConf } from './includes/refusals.ts'
+import { refusalsConf, refusedConf } from './includes/refusals.ts'
 import { routesConf } from './includes/routes.ts'
 
 /**
@@ -11,6 +11,6 @@ export function makeIncludes(): Record<string, string> {
     'routes.conf': routesConf(),
     'limits.conf': limitsConf(),
     'refusals.conf': refusalsConf(),
-    'refuse.conf': refuseConf(),
+    'refused.conf': refusedConf(),
   }
 }

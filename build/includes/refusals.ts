@@ -6,23 +6,6 @@ import type { Dialect } from '../../src/core/admit/route.ts'
 import { listRoutes } from '../../src/core/admit/routes.ts'
 import { literal, type MapRow, writeComment, writeInclude, writeMap } from './write.ts'
 
-/**
- * A number for each status, by which a refusal comes to its error page: the status itself would go to an
- * error page of the site, should it have one. nginx has no use for these (its own are 444 and 494 to 499).
- */
-export const NUMBERS: Record<number, number> = {
-  400: 480,
-  401: 481,
-  403: 483,
-  404: 484,
-  405: 485,
-  413: 486,
-  415: 487,
-  429: 489,
-  500: 490,
-  503: 493,
-}
-
 /** Stands for what is put in when the request is refused. */
 const MESSAGE = '$tollgate_message'
 const REQUEST_ID = '$request_id'
@@ -37,26 +20,24 @@ const BROKEN: Refusal = 'gate_error'
 export function refusalsConf(): string {
   return writeInclude('Refusals that leave before the body is read: http level.', [
     writeInputs(),
-    ...writeNumbers(),
+    ...writeStatuses(),
     ...writeMessages(),
     ...writeBodies(),
     ...writeHeaders(),
   ])
 }
 
-/** refuse.conf: how a request comes to its error page, by its number. */
-export function refuseConf(): string {
-  const pairs = Object.entries(NUMBERS).map(([status, number]) => ({ status, number }))
+/** refused.conf: the answer of a refusal, whose status nginx wants to see as a number. */
+export function refusedConf(): string {
+  const statuses = new Set(listRefusals().map((refusal) => answer(refusal).status))
+  for (const fields of [{ allow: 'POST' }, { isEncoded: true as const }])
+    statuses.add(answer('unknown_route', 'openai', fields).status)
+  const lines = [...statuses].sort().map((status) => {
+    return `if ($tollgate_refused_status = ${status}) { return ${status} $tollgate_refusal; }`
+  })
   return writeInclude(
-    'On to the error page of a refusal: in the guarded location, after admission.',
-    [
-      pairs
-        .map(({ number }) => `if ($tollgate_number = ${number}) { return ${number}; }`)
-        .join('\n'),
-      pairs
-        .map(({ status, number }) => `error_page ${number} =${status} /tollgate-refused;`)
-        .join('\n'),
-    ],
+    'The answer of a refusal that leaves before the body is read: for server.conf.',
+    [lines.join('\n')],
   )
 }
 
@@ -71,32 +52,24 @@ function writeInputs(): string {
   ].join('\n')
 }
 
-function writeNumbers(): string[] {
+function writeStatuses(): string[] {
   const outcome = (refusal: Refusal, fields: Partial<Ticket> = {}) =>
-    String(numberOf(answer(refusal, 'openai', fields).status))
+    String(answer(refusal, 'openai', fields).status)
   const wrongMethod = outcome('unknown_route', { allow: 'POST' })
   return [
-    writeMap(
-      'The number by which it comes to its error page, see refuse.conf: one for each status.',
-      '$tollgate_fate',
-      'tollgate_number',
-      [
-        ['', ''],
-        ...listRefusals().map((refusal): MapRow => {
-          if (refusal === 'unknown_route') return [refusal, '$tollgate_number_unrouted']
-          return [
-            refusal,
-            refusal === 'invalid_body' ? '$tollgate_number_unread' : outcome(refusal),
-          ]
-        }),
-        ['default', outcome(BROKEN)],
-      ],
-    ),
-    writeMap('', '$tollgate_allow', 'tollgate_number_unrouted', [
+    writeMap('The status.', '$tollgate_fate', 'tollgate_refused_status', [
+      ['', ''],
+      ...listRefusals().map((refusal): MapRow => {
+        if (refusal === 'unknown_route') return [refusal, '$tollgate_status_unrouted']
+        return [refusal, refusal === 'invalid_body' ? '$tollgate_status_unread' : outcome(refusal)]
+      }),
+      ['default', outcome(BROKEN)],
+    ]),
+    writeMap('', '$tollgate_allow', 'tollgate_status_unrouted', [
       ['', outcome('unknown_route')],
       ['default', wrongMethod],
     ]),
-    writeMap('', '$tollgate_kind', 'tollgate_number_unread', [
+    writeMap('', '$tollgate_kind', 'tollgate_status_unread', [
       ['encoded', outcome('invalid_body', { isEncoded: true })],
       ['default', outcome('invalid_body')],
     ]),
@@ -190,12 +163,6 @@ function writeHeaders(): string[] {
 
 function answer(outcome: Refusal, dialect: Dialect = 'openai', fields: Partial<Ticket> = {}) {
   return answerRefusal({ outcome, dialect, ...fields }, 0, REQUEST_ID)
-}
-
-function numberOf(status: number): number {
-  const number = NUMBERS[status]
-  if (number === undefined) throw new Error(`No number in build/includes/refusals.ts for ${status}`)
-  return number
 }
 
 /** The message of a refusal, as it stands in JSON. */

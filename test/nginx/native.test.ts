@@ -83,12 +83,7 @@ http {
       set $tollgate_wait $http_x_wait;
       set $tollgate_kind $http_x_kind;
       set $tollgate_allow $http_x_allow;
-      ${include('refuse.conf')}
-      ${limits.join('\n      ')}
-      return 204;
-    }
-    location = /tollgate-refused {
-      internal;
+      types { }
       default_type application/json;
       add_header X-Request-Id $request_id always;
       add_header WWW-Authenticate $tollgate_challenge always;
@@ -97,7 +92,8 @@ http {
       add_header Retry-After-Ms $tollgate_retry_after_ms always;
       add_header X-Should-Retry $tollgate_should_retry always;
       ${limits.join('\n      ')}
-      return 200 $tollgate_refusal;
+      ${include('refused.conf')}
+      return 204;
     }
   }
 }

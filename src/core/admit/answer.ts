@@ -1,14 +1,9 @@
 import type { Ticket } from './admit.ts'
 import { type Refusal, type Told, tell } from './outcome.ts'
+import { tellWait } from './wait.ts'
 
 /** An error of the gate's own, ready to be sent. Header names are in lower case. */
 export type RefusalAnswer = { status: number; headers: { [name: string]: string }; body: string }
-
-/**
- * The longest wait a caller is told. One official SDK sleeps as long as it is told to, another one
- * gives up above 60 s (sdk-contract.md).
- */
-const RETRY_MS_MAX = 60000
 
 /**
  * The answer to a refused request, in the caller's dialect.
@@ -30,9 +25,9 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
   }
   if (told.status === 401) headers['www-authenticate'] = 'Bearer'
   if (ticket.retryAfterMs !== undefined) {
-    const ms = Math.min(ticket.retryAfterMs, RETRY_MS_MAX)
-    headers['retry-after'] = `${Math.ceil(ms / 1000)}`
-    headers['retry-after-ms'] = `${ms}`
+    const wait = tellWait(ticket.retryAfterMs).split(' ')
+    headers['retry-after'] = wait[1] as string
+    headers['retry-after-ms'] = wait[0] as string
   }
   status = status || told.status
   // Asking again is in vain: a spent budget is not there again in a minute, and a bad key stays bad. Without a
@@ -45,15 +40,6 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
     headers,
     body: JSON.stringify(body(told, message, requestId, ticket)),
   }
-}
-
-/**
- * The wait as the headers of a refusal have it, see refusals.conf: `1500 2`, in milliseconds and in
- * seconds. nginx could not round up.
- */
-export function tellWait(retryAfterMs: number): string {
-  const ms = Math.min(retryAfterMs, RETRY_MS_MAX)
-  return `${ms} ${Math.ceil(ms / 1000)}`
 }
 
 /** OpenAI's error object: all four fields, `code` and `param` may be null. */

@@ -20,6 +20,7 @@ const REFUSALS: Record<Refusal, true> = {
   rate_limited: true,
   budget_spent: true,
   upstream_unavailable: true,
+  starting: true,
   gate_error: true,
 }
 

@@ -10,7 +10,7 @@ import type { Demand, Zones } from './types.ts'
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
 export { estimateInput, learnRatio } from './estimate.ts'
 export { extendHold, giveBack, type Hold, settleHold } from './hold.ts'
-export { type Figures, type LimitRefusal, limitVariables } from './refusal.ts'
+export { type Figures, type LimitRefusal, limitVariables, tellLimits } from './refusal.ts'
 export type { Demand, Zones } from './types.ts'
 
 /** An admitted request. */

@@ -1,6 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import { claim, claimEarly, needsBody, refund } from '../../core/limits/claim.ts'
-import { type Early, type Figures, giveBack, limitVariables } from '../../core/limits/reserve.ts'
+import { type Early, type Figures, giveBack, tellLimits } from '../../core/limits/reserve.ts'
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
@@ -60,7 +60,9 @@ function bodyOf(r: GateRequest): Buffer {
 }
 
 function isRead(r: GateRequest): boolean {
-  return r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, readRules())
+  return (
+    r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, readRules())
+  )
 }
 
 /** Takes what is known before the body; of routes that take one. */
@@ -69,7 +71,7 @@ function chargeEarly(r: GateRequest, ticket: Ticket): void {
   const nowMs = Date.now()
   const early = claimEarly(ticket, r.route, r.record, uploadOf(r), openTill(r), nowMs)
   if (early && 'hold' in early) r.early = early as Early
-  else if (early) setVariables(r, limitVariables(early as Figures, ticket.dialect, nowMs))
+  else if (early) r.variables['tollgate_told'] = tellLimits(early as Figures, ticket.dialect, nowMs)
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
 }
 
@@ -87,19 +89,11 @@ function charge(r: GateRequest, ticket: Ticket, body: Buffer | null): void {
     } else {
       const figures = claim(ticket, r.route, r.record, body, r.early || null, till, nowMs)
       delete r.early
-      if (figures) setVariables(r, limitVariables(figures, ticket.dialect, nowMs))
+      if (figures) r.variables['tollgate_told'] = tellLimits(figures, ticket.dialect, nowMs)
     }
     if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
     if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
   } else ticket.atMs = nowMs
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
-}
-
-/** A header that js sets costs 9 us on QuickJS, a variable that nginx makes one of costs one. */
-function setVariables(r: GateRequest, values: { [variable: string]: string }): void {
-  const variables = r.variables
-  Object.keys(values).forEach((name) => {
-    variables[name] = values[name]
-  })
 }

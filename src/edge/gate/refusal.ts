@@ -1,20 +1,18 @@
 import type { Ticket } from '../../core/admit/admit.ts'
-import { answerRefusal } from '../../core/admit/answer.ts'
+import { tellWait } from '../../core/admit/wait.ts'
 import type { GateRequest } from './request.ts'
 
-/** Leaves what @tollgate_refused says, of who is refused before the body: nginx answers without a script. */
+/** Leaves what refusals.conf makes an answer of: nginx refuses before the body without another script. */
 export function setRefusal(r: GateRequest, ticket: Ticket): void {
   const variables = r.variables
-  const answer = answerRefusal(ticket, 0, variables['request_id'] || '')
-  const headers = answer.headers
+  variables['tollgate_fate'] = ticket.outcome
   variables['tollgate_outcome'] = ticket.outcome
-  variables['tollgate_refused_client'] = ticket.client || ''
-  variables['tollgate_refused_limit'] = ticket.limit || ''
-  variables['tollgate_status'] = `${answer.status}`
-  variables['tollgate_refusal'] = answer.body
-  variables['tollgate_challenge'] = headers['www-authenticate'] || ''
-  variables['tollgate_allow'] = headers['allow'] || ''
-  variables['tollgate_retry_after'] = headers['retry-after'] || ''
-  variables['tollgate_retry_after_ms'] = headers['retry-after-ms'] || ''
-  variables['tollgate_should_retry'] = headers['x-should-retry'] || ''
+  if (ticket.client) variables['tollgate_refused_client'] = ticket.client
+  if (ticket.allow) variables['tollgate_allow'] = ticket.allow
+  if (ticket.message) variables['tollgate_detail'] = JSON.stringify(ticket.message).slice(1, -1)
+  if (ticket.retryAfterMs) variables['tollgate_wait'] = tellWait(ticket.retryAfterMs)
+  const limit = ticket.limit
+  if (!limit) return
+  variables['tollgate_refused_limit'] = limit
+  if (limit.indexOf('okens') >= 0) variables['tollgate_kind'] = 'tokens'
 }

@@ -47,7 +47,6 @@ function admitAnew(r: GateRequest): Ticket {
   if (ticket.outcome === 'starting' || (r.record && !areBudgetsReady(r.record))) waitFor(ticket)
   if (ticket.outcome === 'ok') variables['tollgate_client'] = ticket.client || ''
   if (ticket.key) variables['tollgate_key'] = ticket.key
-  if (ticket.route) variables['tollgate_route'] = ticket.route
   ticket.spentMs = Date.now() - nowMs
   return ticket
 }

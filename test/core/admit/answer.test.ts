@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import type { Ticket } from '../../../src/core/admit/admit.ts'
-import { answerRefusal, tellWait } from '../../../src/core/admit/answer.ts'
+import { answerRefusal } from '../../../src/core/admit/answer.ts'
 import type { Refusal } from '../../../src/core/admit/outcome.ts'
 import { listRefusals } from '../../../src/core/admit/refusals.ts'
+import { tellWait } from '../../../src/core/admit/wait.ts'
 
 const id = '0123456789abcdef0123456789abcdef'
 
