@@ -1,6 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import type { Ticket } from '../../../src/core/admit/admit.ts'
-import { endOf, outcomeOfStatus } from '../../../src/core/ledger/line.ts'
+import {
+  endOf,
+  fragmentOf,
+  type LineFragment,
+  outcomeOfStatus,
+} from '../../../src/core/ledger/line.ts'
 
 const admitted: Ticket = { outcome: 'ok', dialect: 'openai', route: 'chat', client: 'app' }
 const usual = { status: 200, isComplete: true, isMetered: true, sawLast: true }
@@ -64,5 +69,108 @@ describe('outcomeOfStatus', () => {
     [200, 'gate_error'],
   ])('%i is %s', (status, outcome) => {
     expect(outcomeOfStatus(status)).toBe(outcome)
+  })
+})
+
+describe('fragmentOf', () => {
+  const everything: LineFragment = {
+    outcome: 'cut_budget',
+    client: 'https+issuer:team@site',
+    key: 'k7q2m9xa',
+    group: 'web',
+    route: 'chat',
+    shadow: 'rate_limited',
+    limit: 'requestsPerMinute of client',
+    issuer: 'https://issuer.example/',
+    endUser: 'somebody',
+    target: 'large',
+    node: 'gate-1',
+    model: 'asked',
+    served: 'answered',
+    stream: true,
+    promptTokens: 512,
+    cachedTokens: 0,
+    completionTokens: 128,
+    reasoningTokens: 3,
+    audioSeconds: 2.5,
+    cost: 0.0000576,
+    estimated: true,
+    reservedTokens: 1536,
+    admissionMs: 0,
+    ttftMs: 84,
+    tokensPerSecond: 52.1,
+    finishReason: 'stop',
+  }
+  const read = (fragment: LineFragment) => JSON.parse(`{${fragmentOf(fragment)}}`)
+
+  test('has every field, as it is', () => {
+    expect(read(everything)).toEqual(everything)
+  })
+
+  test('has each field alone', () => {
+    for (const [name, value] of Object.entries(everything)) {
+      const one = { outcome: 'ok', [name]: value }
+      expect(read(one as LineFragment)).toEqual(one)
+    }
+  })
+
+  test('is never empty: without an outcome the gate has failed', () => {
+    expect(fragmentOf({})).toBe('"outcome":"gate_error"')
+  })
+
+  const hostile = [
+    '',
+    '"',
+    '\\',
+    '\\"',
+    '","outcome":"ok","x":"',
+    '\n\r\t\b\f\u0000\u001f\u007f',
+    '\u2028\u2029\ufeff',
+    '\ud800',
+    'a\udc00b',
+    '模型-😀',
+    '</script>',
+    '__proto__',
+    'x'.repeat(5000),
+    '"'.repeat(300),
+  ]
+  test.each(['model', 'served', 'finishReason', 'endUser', 'limit', 'issuer', 'target', 'node'])(
+    'takes any text as %s',
+    (name) => {
+      // Of these an empty one is none.
+      const isName = ['limit', 'issuer', 'target', 'node'].includes(name)
+      for (const text of hostile) {
+        if (text === '' && isName) continue
+        const fragment = { outcome: 'ok', [name]: text } as LineFragment
+        expect(read(fragment)).toEqual(fragment)
+        // A line of the ledger is one line.
+        expect(fragmentOf(fragment)).not.toMatch(/[\n\r]/)
+      }
+    },
+  )
+
+  test('random texts and numbers come out as they went in', () => {
+    // A fixed seed, so that a failure can be seen again.
+    let seed = 7
+    const random = (below: number) => {
+      seed = (seed * 1103515245 + 12345) % 2147483648
+      return Math.floor((seed / 2147483648) * below)
+    }
+    const text = () =>
+      Array.from({ length: random(12) }, () => String.fromCharCode(random(random(4) ? 128 : 65536)))
+    for (let i = 0; i < 3000; i++) {
+      const fragment: LineFragment = { outcome: 'ok' }
+      if (random(2)) fragment.model = text().join('')
+      if (random(2)) fragment.served = text().join('')
+      if (random(2)) fragment.finishReason = text().join('')
+      if (random(2)) fragment.promptTokens = random(2) ? random(1e6) : random(1e6) * 1e15
+      if (random(2)) fragment.cost = random(1e6) / 10 ** random(20)
+      expect(read(fragment)).toEqual(fragment)
+    }
+  })
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY, -1])('leaves out %d, as unknown', (number) => {
+    const fragment = { outcome: 'ok' as const, promptTokens: number, cost: number, ttftMs: number }
+    expect(read(fragment)).toEqual({ outcome: 'ok' })
   })
 })
