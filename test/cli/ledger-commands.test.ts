@@ -103,6 +103,12 @@ function line(difference: object = {}): string {
   return JSON.stringify({ ...usual, ...difference })
 }
 
+/** The same of version 2, as an nginx in Taipei writes it. */
+function line2(timeMs: number, difference: object = {}): string {
+  const time = `${new Date(timeMs + 8 * 3_600_000).toISOString().slice(0, 19)}+08:00`
+  return line({ version: 2, time, at: timeMs / 1000, ...difference })
+}
+
 const ledger = (...lines: string[]) => lines.map((one) => `${one}\n`).join('')
 const refused = {
   outcome: 'rate_limited',
@@ -492,7 +498,7 @@ describe('tollgate balance', () => {
         ledger(
           line(ago(8000)),
           'garbage',
-          line({ ...ago(7000), version: 2 }),
+          line({ ...ago(7000), version: 3 }),
           line({ ...ago(6000), promptTokens: 'many' }),
           line().slice(0, 50) + line(ago(5000)),
           line(ago(-DAY_MS)),
@@ -510,7 +516,7 @@ describe('tollgate balance', () => {
       expect(found).toEqual([
         'ledger.jsonl.1:2 it is torn, the file ends within it',
         'ledger.jsonl:2 it is no JSON object with a "time"',
-        'ledger.jsonl:3 its version is not 1, so this command may misread it',
+        'ledger.jsonl:3 its version is not 1 or 2, so this command may misread it',
         'ledger.jsonl:4 "promptTokens" is no number of 0 or more',
         'ledger.jsonl:5 it stands behind a piece of another line',
         'ledger.jsonl:6 its time is in the future',
@@ -535,6 +541,19 @@ describe('tollgate balance', () => {
       expect(out).toMatch(expected)
       expect(out).not.toContain('key:k7q2m9xa')
       expect(code).toBe(1)
+    })
+
+    test('both versions of a line add up, also over a rotation', async () => {
+      const now = Date.now()
+      const past = [line(ago(5000)), line2(now - 4000), line(ago(3000))]
+      await write('ledger.jsonl.1', ledger(...past))
+      await write('ledger.jsonl', ledger(line2(now - 2000), line2(now - 1000, refused)))
+      const { total } = await json('usage')
+      expect(total).toMatchObject({ requests: 5, refused: 1, promptTokens: 400, cost: 0.004 })
+      expect((await tollgate(['ledger', 'rebuild'])).code).toBe(0)
+      const balance = JSON.parse(await readFile(path('state/balance.json'), 'utf8'))
+      expect(balance.subjects['client:app'].all).toEqual([440, 4_000_000, 5])
+      expect(await json('ledger', 'verify')).toMatchObject({ ok: true, flaws: [], differences: [] })
     })
 
     test('verify does not ask for what older files held that are gone', async () => {
@@ -741,6 +760,16 @@ describe('tollgate tail', () => {
     expect(out).not.toContain('"app"')
   })
 
+  test('tells both versions of a line in UTC and to the millisecond', async () => {
+    const endMs = Date.UTC(2026, 10, 20, 23, 59, 59, 7)
+    await write('ledger.jsonl', ledger(line(), line2(endMs, { id: 'last' })))
+    const { out } = await tailUntil(['--json'], [], '"last"')
+    const told = out.trimEnd().split('\n')
+    const times = ['2026-11-20T12:00:00.000Z', '2026-11-20T23:59:59.007Z']
+    expect(told.map((one) => JSON.parse(one).time)).toEqual(times)
+    expect(out).not.toContain('"at"')
+  })
+
   test('a person reads one line each, and no escape sequence', async () => {
     const more = { ttftMs: 84, tokensPerSecond: 52.14, durationMs: 2400, estimated: true }
     await write(
@@ -804,6 +833,8 @@ describe('createFold', () => {
       '',
       line().slice(0, 40) + line(ago(2)),
       line({ ...ago(1), client: '__proto__', key: undefined }),
+      line2(Date.now() - 1, { cost: 0.000000007 }),
+      line2(Date.now() - 40 * DAY_MS).slice(0, 60) + line2(Date.now() - 3),
     )
     const fold = createFold(Date.now())
     for (const one of text.split('\n')) fold.add(one)

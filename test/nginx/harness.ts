@@ -9,6 +9,7 @@ import { keyId } from '../../src/core/config/key.ts'
 import type { LoadState } from '../../src/core/config/record.ts'
 import type { Admin, Clients, Policy } from '../../src/core/config/shapes.ts'
 import { formatToken } from '../../src/core/config/token.ts'
+import { normalise } from '../../src/core/ledger/read.ts'
 import { type Mock, startMock } from '../../src/mock/server.ts'
 import { freePort, sleep, until } from '../waiting.ts'
 import { keepLogs, noteGate } from './logs.ts'
@@ -246,7 +247,7 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId: id, ...parts }
         const isStill = lines.length === before || ++reads > 10
         return lines.length >= count && (count > 0 || isStill)
       })
-      return lines.map((line) => JSON.parse(line))
+      return lines.map(parseLine)
     },
     errorLog: () => read(join(dirs.runDir, 'error.log')),
     accessLog: () => read(join(dirs.runDir, 'access.log')),
@@ -266,6 +267,12 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId: id, ...parts }
     },
   }
   return gate
+}
+
+/** One line of either version, with the time in the words of the first. */
+function parseLine(text: string): Line {
+  const line = JSON.parse(text)
+  return line.at === undefined ? line : normalise(line, Math.round(line.at * 1000))
 }
 
 async function setUpstreamKey(root: string, upstreamKey: string): Promise<void> {

@@ -1,6 +1,5 @@
-import { readLine } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
-import { parseTime } from '../../core/time.ts'
+import { readLine } from '../../core/ledger/read.ts'
 
 export { modelOf } from '../../core/ledger/fate.ts'
 
@@ -48,6 +47,7 @@ export type Entry = { timeMs: number; problem: string | null } & (
 export type Unreadable = { kind: 'unreadable'; problem: string }
 
 const NUMBERS = [
+  'at',
   'promptTokens',
   'cachedTokens',
   'completionTokens',
@@ -71,8 +71,8 @@ const NUMBERS = [
 const SUMMARY_NUMBERS = ['requests', 'refused', 'errors', 'aborted'] as const
 const NAMES = ['client', 'key', 'group', 'model', 'served', 'outcome', 'shadow', 'route'] as const
 
-/** The version of the schema that this command reads. The first lines had none, and are of it. */
-const VERSION = 1
+/** The versions of the schema that this command reads. The first lines had none, and are of the first. */
+const VERSIONS: unknown[] = [undefined, 1, 2]
 
 /**
  * Reads one line. What counts is decided by core/ledger/fold.ts, so that all sums agree. A field that is not
@@ -82,9 +82,8 @@ export function parseLine(text: string | null): Entry | Unreadable {
   if (text === null) return unreadable('it is too long')
   // What nginx writes when the gate's handler broke.
   if (text === '') return unreadable('it is empty')
-  const { line, isWhole } = readLine(text)
+  const { line, timeMs, isWhole } = readLine(text)
   if (line === null) return unreadable('it is no JSON object with a "time"')
-  const timeMs = parseTime(line.time) ?? 0
   const problem = mend(line) ?? (isWhole ? null : 'it stands behind a piece of another line')
   const isSummary = (line as { summary?: unknown }).summary === true
   return isSummary
@@ -96,9 +95,8 @@ export function parseLine(text: string | null): Entry | Unreadable {
 function mend(known: object): string | null {
   const line = known as Record<string, unknown>
   let problem: string | null = null
-  const { version } = line
-  if (version !== undefined && version !== VERSION) {
-    problem = `its version is not ${VERSION}, so this command may misread it`
+  if (!VERSIONS.includes(line.version)) {
+    problem = 'its version is not 1 or 2, so this command may misread it'
   }
   for (const name of NUMBERS) {
     if (isAmount(line[name])) continue

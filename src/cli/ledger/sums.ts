@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { createGunzip } from 'node:zlib'
 import type { BalanceFile, Mark } from '../../core/ledger/balancefile.ts'
-import { type Balance, readLine, type Sums, subjectsOf, sumsOf } from '../../core/ledger/fold.ts'
+import { type Balance, type Sums, subjectsOf, sumsOf } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
+import { type FoundLine, readLine } from '../../core/ledger/read.ts'
 import { dayOf, monthOf } from '../../core/limits/counters.ts'
-import { parseTime } from '../../core/time.ts'
 import type { Windows } from '../../core/usage/rows.ts'
 import { type LedgerFile, openLedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
@@ -19,6 +19,8 @@ export type Sum = { subjects: Subjects; windows: Windows; lines: number; skipped
 
 /** A file of the ledger, and how far it is in the sums of balance.json, in bytes of it unpacked. */
 export type Counted = { file: LedgerFile; head: string | null; to: number }
+
+const TOO_LONG: FoundLine = { line: null, timeMs: 0, isWhole: false }
 
 /** So much of the first line names a ledger, see headOf() of the edge. */
 const HEAD_BYTES_MAX = 4096
@@ -53,9 +55,9 @@ export function createFold(nowMs: number) {
     add(text: string | null): void {
       if (text === '') return
       lines++
-      const { line, isWhole } = text === null ? { line: null, isWhole: false } : readLine(text)
+      const { line, timeMs, isWhole } = text === null ? TOO_LONG : readLine(text)
       if (!isWhole) skipped++
-      if (line) addLine(line, parseTime(line.time) ?? 0)
+      if (line) addLine(line, timeMs)
     },
     end(): Sum {
       return { subjects, windows: rows.end(), lines, skipped }

@@ -1,3 +1,4 @@
+import { normalise } from '../../core/ledger/read.ts'
 import type { TailListener, TailQuestion } from '../store/store.ts'
 import { describeFile } from './files.ts'
 import { follow, tailBytesFor } from './follow.ts'
@@ -20,6 +21,7 @@ export async function tailFile(
       return
     }
     if (client !== undefined && entry.line.client !== client) return
+    if (entry.kind === 'request') normalise(entry.line, entry.timeMs)
     if (!earlier) show(entry)
     else if (earlier.push(entry) > lines) earlier.shift()
   }

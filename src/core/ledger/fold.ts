@@ -1,8 +1,8 @@
 import { dayOf, monthOf, subjectName } from '../limits/counters.ts'
 import { newTally, type Tally, tallyLine } from '../metrics/tally.ts'
-import { parseTime } from '../time.ts'
 import { type Batch, batchOf, type Gathered, gather, hourOf } from '../usage/rows.ts'
 import type { LedgerLine } from './line.ts'
+import { readLine } from './read.ts'
 import type { Balance, Sums } from './types.ts'
 
 export type { Balance, Sums } from './types.ts'
@@ -22,9 +22,6 @@ export type Folded = {
 /** No month is longer; an hour of it more, because hours are told by their beginning. */
 const MONTH_MS = 31 * 86400000 + 3600000
 const HOUR_MS = 3600000
-
-/** How a line begins, in this version and in the one before. */
-const BEGINNINGS = ['{"version":', '{"time":']
 
 /**
  * Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. Lines
@@ -46,35 +43,6 @@ export function foldLines(text: string, nowMs: number, freshMs?: number): Folded
     })
   })
   return folded
-}
-
-/** One line of the ledger that was read; `timeMs` is its time, 0 where there is no line. */
-export type FoundLine = { line: LedgerLine | null; timeMs: number; isWhole: boolean }
-
-/**
- * Reads one line. What a full disk or a power cut has left of a line stands in front of the next one,
- * without an end of line between them: that one is found all the same.
- */
-export function readLine(text: string): FoundLine {
-  const whole = parse(text, true)
-  if (whole.line) return whole
-  let at = 0
-  BEGINNINGS.forEach((beginning) => {
-    // In a string of JSON the quotes would stand behind backslashes.
-    at = Math.max(at, text.lastIndexOf(beginning))
-  })
-  return at > 0 ? parse(text.slice(at), false) : { line: null, timeMs: 0, isWhole: false }
-}
-
-function parse(text: string, isWhole: boolean): FoundLine {
-  try {
-    const line = JSON.parse(text)
-    const timeMs = line && typeof line.time === 'string' ? parseTime(line.time) : null
-    if (timeMs !== null) return { line, timeMs, isWhole }
-  } catch (_) {
-    // Torn, or no JSON at all.
-  }
-  return { line: null, timeMs: 0, isWhole: false }
 }
 
 /** What one line adds to the sums of each of its subjects. */

@@ -4,8 +4,8 @@ import { problem } from '../../core/admin/problems.ts'
 import { readLimit } from '../../core/admin/replies.ts'
 import type { Call, Reply } from '../../core/admin/types.ts'
 import type { Mark } from '../../core/ledger/balancefile.ts'
-import { readLine } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
+import { normalise, readLine } from '../../core/ledger/read.ts'
 import { codeOf } from '../config/files.ts'
 import { giveWay } from '../giveway.ts'
 import { findLedger, headOf, type Lines, readLines } from '../ledger/file.ts'
@@ -147,11 +147,12 @@ function take(found: Found, lines: Lines, offset: number): number {
 }
 
 function takeLine(found: Found, text: string): void {
-  const line = readLine(text).line
+  const read = readLine(text)
+  const line = read.line
   if (!line) found.skipped++
   else if (found.client !== undefined && line.client !== found.client) return
   else if (found.outcome !== undefined && line.outcome !== found.outcome) return
-  else if (found.requests.push(line) > found.limit) found.requests.shift()
+  else if (found.requests.push(normalise(line, read.timeMs)) > found.limit) found.requests.shift()
 }
 
 function find(call: Call, limit: number, isTail: boolean): Found {

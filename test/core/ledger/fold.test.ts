@@ -6,13 +6,8 @@ import {
   parseHead,
   parseSubjects,
 } from '../../../src/core/ledger/balancefile.ts'
-import {
-  addBalance,
-  type Balance,
-  foldLines,
-  readLine,
-  todayOf,
-} from '../../../src/core/ledger/fold.ts'
+import { addBalance, type Balance, foldLines, todayOf } from '../../../src/core/ledger/fold.ts'
+import { readLine } from '../../../src/core/ledger/read.ts'
 import { dayOf, monthOf } from '../../../src/core/limits/counters.ts'
 
 const NOW_MS = Date.parse('2026-11-25T12:00:00Z')
