@@ -170,8 +170,8 @@ describe.each(await findEngines())('$name: a line of version 2', (setup) => {
       const told = {
         ...{ outcome: 'cut_budget', client: 'a@b+c:d', key: 'k7q2m9xa', group: 'web' },
         ...{ route: 'chat', shadow: 'rate_limited', limit: 'requestsPerMinute of client' },
-        ...{ issuer: 'i', endUser: text, target: 't', node: 'n', model: text, served: text },
-        ...{ stream: true, promptTokens: 512, cachedTokens: 0, completionTokens: 1e21 },
+        ...{ model: text, served: text ? `${text}'` : text, stream: true },
+        ...{ promptTokens: 512, cachedTokens: 0, completionTokens: 1e21 },
         ...{ reasoningTokens: 3, audioSeconds: 2.5, cost: 5.76e-7, estimated: true },
         ...{ reservedTokens: 1536, admissionMs: 0, ttftMs: 84, tokensPerSecond: 52.1 },
         ...{ finishReason: text },

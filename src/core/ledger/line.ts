@@ -80,53 +80,77 @@ type Native =
   | 'upstream'
   | 'upstreamStatus'
 
+type Reserved = 'issuer' | 'endUser' | 'target' | 'node'
+
 /** What of a line only the gate knows. */
-export type LineFragment = Partial<Omit<LedgerLine, Native>>
+export type LineFragment = Partial<Omit<LedgerLine, Native | Reserved>>
+
+/** More than anybody counts: a server may tell 1e308 twice, and Infinity is no number of JSON. */
+const AMOUNT_MAX = 1e300
 
 /**
  * The inside of a JSON object with what the gate knows of a request, never empty: nginx puts it into
- * the line as it is. Written out, since JSON.stringify of a whole line took a tenth of a request.
- * Names out of the configuration keep to its patterns, and outcomes to their list: these cannot hold
- * what JSON would escape. A number that is none is left out, as unknown.
+ * the line as it is. Names out of the configuration keep to its patterns, and outcomes to their list:
+ * these hold nothing that JSON would escape. A number that is none is left out, as unknown.
+ *
+ * Written out, since for a usual line JSON.stringify takes 68,000 instructions on QuickJS, and this
+ * 44,000; on njs's own engine 37,000 and 34,000, where it were 76,000 with templates in place of `+`,
+ * with a function that looks at each number, and with a text quoted that was quoted before.
  */
 export function fragmentOf(line: LineFragment): string {
-  let text = `"outcome":"${line.outcome || 'gate_error'}"`
-  if (line.client) text += `,"client":"${line.client}"`
-  if (line.key) text += `,"key":"${line.key}"`
-  if (line.group) text += `,"group":"${line.group}"`
-  if (line.route) text += `,"route":"${line.route}"`
-  if (line.shadow) text += `,"shadow":"${line.shadow}"`
-  if (line.limit) text += `,"limit":${quote(line.limit)}`
-  if (line.issuer) text += `,"issuer":${quote(line.issuer)}`
-  if (line.endUser !== undefined) text += `,"endUser":${quote(line.endUser)}`
-  if (line.target) text += `,"target":${quote(line.target)}`
-  if (line.node) text += `,"node":${quote(line.node)}`
-  if (line.model !== undefined) text += `,"model":${quote(line.model)}`
-  if (line.served !== undefined) text += `,"served":${quote(line.served)}`
+  let text = '"outcome":"' + (line.outcome || 'gate_error') + '"'
+  const client = line.client
+  if (client) text += ',"client":"' + client + '"'
+  const key = line.key
+  if (key) text += ',"key":"' + key + '"'
+  const group = line.group
+  if (group) text += ',"group":"' + group + '"'
+  const route = line.route
+  if (route) text += ',"route":"' + route + '"'
+  const shadow = line.shadow
+  if (shadow) text += ',"shadow":"' + shadow + '"'
+  const limit = line.limit
+  if (limit) text += ',"limit":' + JSON.stringify(limit)
+  const model = line.model
+  let quoted = ''
+  if (model !== undefined) {
+    quoted = JSON.stringify(model)
+    text += ',"model":' + quoted
+  }
+  const served = line.served
+  if (served !== undefined) {
+    text += ',"served":' + (served === model ? quoted : JSON.stringify(served))
+  }
   if (line.stream) text += ',"stream":true'
-  if (isAmount(line.promptTokens)) text += `,"promptTokens":${line.promptTokens}`
-  if (isAmount(line.cachedTokens)) text += `,"cachedTokens":${line.cachedTokens}`
-  if (isAmount(line.completionTokens)) text += `,"completionTokens":${line.completionTokens}`
-  if (isAmount(line.reasoningTokens)) text += `,"reasoningTokens":${line.reasoningTokens}`
-  if (isAmount(line.audioSeconds)) text += `,"audioSeconds":${line.audioSeconds}`
-  if (isAmount(line.cost)) text += `,"cost":${line.cost}`
-  if (line.estimated) text += ',"estimated":true'
-  if (isAmount(line.reservedTokens)) text += `,"reservedTokens":${line.reservedTokens}`
-  if (isAmount(line.admissionMs)) text += `,"admissionMs":${line.admissionMs}`
-  if (isAmount(line.ttftMs)) text += `,"ttftMs":${line.ttftMs}`
-  if (isAmount(line.tokensPerSecond)) text += `,"tokensPerSecond":${line.tokensPerSecond}`
-  if (line.finishReason !== undefined) text += `,"finishReason":${quote(line.finishReason)}`
+  const reason = line.finishReason
+  if (reason === 'stop') text += ',"finishReason":"stop"'
+  else if (reason !== undefined) text += ',"finishReason":' + JSON.stringify(reason)
+  return text + figuresOf(line)
+}
+
+function figuresOf(line: LineFragment): string {
+  let text = line.estimated ? ',"estimated":true' : ''
+  const prompt = line.promptTokens as number
+  if (prompt >= 0 && prompt < AMOUNT_MAX) text += ',"promptTokens":' + prompt
+  const cached = line.cachedTokens as number
+  if (cached >= 0 && cached < AMOUNT_MAX) text += ',"cachedTokens":' + cached
+  const completion = line.completionTokens as number
+  if (completion >= 0 && completion < AMOUNT_MAX) text += ',"completionTokens":' + completion
+  const reasoning = line.reasoningTokens as number
+  if (reasoning >= 0 && reasoning < AMOUNT_MAX) text += ',"reasoningTokens":' + reasoning
+  const audio = line.audioSeconds as number
+  if (audio >= 0 && audio < AMOUNT_MAX) text += ',"audioSeconds":' + audio
+  const cost = line.cost as number
+  if (cost >= 0 && cost < AMOUNT_MAX) text += ',"cost":' + cost
+  const reserved = line.reservedTokens as number
+  if (reserved >= 0 && reserved < AMOUNT_MAX) text += ',"reservedTokens":' + reserved
+  const admission = line.admissionMs as number
+  if (admission >= 0 && admission < AMOUNT_MAX) text += ',"admissionMs":' + admission
+  const first = line.ttftMs as number
+  if (first >= 0 && first < AMOUNT_MAX) text += ',"ttftMs":' + first
+  const speed = line.tokensPerSecond as number
+  if (speed >= 0 && speed < AMOUNT_MAX) text += ',"tokensPerSecond":' + speed
   return text
-}
-
-/** Not of what is absent, not of NaN, not of Infinity: a server may count to 1e308 twice. */
-function isAmount(value: number | undefined): boolean {
-  return (value as number) >= 0 && (value as number) < Infinity
-}
-
-/** A text of somebody else's. */
-function quote(text: string): string {
-  return JSON.stringify(text)
 }
 
 /**
