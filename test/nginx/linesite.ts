@@ -47,7 +47,7 @@ const SECOND_MS = 1000
 /** The same maps and formats under other names, over headers instead of nginx's own variables. */
 function oddConf(conf: string): string {
   const named = conf
-    .replaceAll(/\$tollgate_(statuses|course|status_outcome|refused_\w+)/g, '$odd_$1')
+    .replaceAll(/\$tollgate_(status\w*|duration|asked|refused_\w+)/g, '$odd_$1')
     .replaceAll(/log_format tollgate_/g, 'log_format odd_')
   return NATIVE.reduce(
     (text, name) => text.replaceAll(new RegExp(`\\$${name}\\b`, 'g'), `$http_x_${name}`),
@@ -63,6 +63,10 @@ export async function startLineSite(setup: Setup, timeZone: string): Promise<Lin
     const [, what, value] = (request.url ?? '').split('/')
     if (what === 'die') {
       request.socket.destroy()
+      return
+    }
+    if (what === 'low') {
+      request.socket.end('HTTP/1.1 099 Low\r\n\r\n')
       return
     }
     if (what === 'ms') await sleep(Number(value))
