@@ -67,6 +67,20 @@ describe.each(await findEngines())('$name: GET /requests', (setup) => {
       expect((await ask()).requests).toEqual([written])
     })
 
+    test('tells lines of both versions alike: in UTC and to the millisecond', async () => {
+      const { next } = await ask('limit=1')
+      const first = { time: '2026-11-25T09:14:02.317Z' }
+      const second = { version: 2, time: '2026-11-25T17:14:02+08:00', at: 1795598042.317 }
+      await appendFile(ledger, line('v1', first) + line('v2', second))
+      const { requests, skipped } = await ask(`after=${next}`)
+      expect(requests).toMatchObject([
+        { version: 1, id: 'v1', ...first },
+        { version: 2, id: 'v2', ...first },
+      ])
+      expect(requests[1]).not.toHaveProperty('at')
+      expect(skipped).toBe(0)
+    })
+
     test('tells the last ones, in the order of the ledger', async () => {
       await appendFile(ledger, linesOf(0, 600))
       expect(idsOf(await ask())).toEqual(numbers(550, 600))
