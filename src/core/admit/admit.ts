@@ -81,8 +81,6 @@ export type Ticket = {
   spentMs?: number
   /** SHA-256 of the key, to look whether it still holds while a stream runs. Never logged. */
   hash?: string
-  /** Our own server tells the refusal: nobody behind was asked. */
-  isAnswered?: true
 }
 
 /** Decides over a request by its line, headers and address. The first refusal wins. */

@@ -13,8 +13,7 @@ export function setReason(r: GateRequest, ticket: Ticket): void {
   if (ticket.limit !== undefined) why.limit = ticket.limit
   if (ticket.retryAfterMs !== undefined) why.retryAfterMs = ticket.retryAfterMs
   if (ticket.isEncoded) why.isEncoded = true
-  ticket.isAnswered = true
-  r.variables['tollgate_outcome'] = ticket.outcome
+  r.variables['tollgate_answered'] = '1'
   r.variables['tollgate_reason'] = `${password()} ${JSON.stringify(why)}`
 }
 

@@ -7,12 +7,13 @@ export function setRefusal(r: GateRequest, ticket: Ticket): void {
   const variables = r.variables
   variables['tollgate_fate'] = ticket.outcome
   variables['tollgate_outcome'] = ticket.outcome
-  if (ticket.client) variables['tollgate_refused_client'] = ticket.client
+  if (ticket.client) variables['tollgate_caller'] = ticket.client
+  if (ticket.group) variables['tollgate_group'] = ticket.group
   if (ticket.allow) variables['tollgate_allow'] = ticket.allow
   if (ticket.message) variables['tollgate_detail'] = JSON.stringify(ticket.message).slice(1, -1)
   if (ticket.retryAfterMs) variables['tollgate_wait'] = tellWait(ticket.retryAfterMs)
   const limit = ticket.limit
   if (!limit) return
-  variables['tollgate_refused_limit'] = limit
+  variables['tollgate_limit'] = limit
   if (limit.indexOf('okens') >= 0) variables['tollgate_kind'] = 'tokens'
 }

@@ -1,6 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import type { Counters } from '../../core/admit/lockout.ts'
-import type { LedgerLine } from '../../core/ledger/line.ts'
+import type { LineFragment } from '../../core/ledger/line.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
 import { estimateInput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
@@ -16,7 +16,7 @@ import type { MeterState } from './request.ts'
 export function settle(
   ticket: Ticket,
   state: MeterState | null,
-  line: Partial<LedgerLine>,
+  line: LineFragment,
   endMs: number,
 ): void {
   const zones = openZones()
@@ -47,12 +47,7 @@ function estimate(ticket: Ticket, usage: Usage, counters: Counters): void {
   usage.promptTokens = estimateInput(counters, ticket.model || '', ticket.textBytes, 0)
 }
 
-function describe(
-  ticket: Ticket,
-  line: Partial<LedgerLine>,
-  metered: Metered | null,
-  usage: Usage,
-): void {
+function describe(ticket: Ticket, line: LineFragment, metered: Metered | null, usage: Usage): void {
   if (ticket.model !== undefined) line.model = ticket.model
   if (metered && metered.served !== undefined) line.served = metered.served
   if (ticket.isStream) line.stream = true
@@ -66,7 +61,7 @@ function describe(
 }
 
 /** Notes the cost where the model has a price, and returns it in nano-units. */
-function costLine(ticket: Ticket, line: Partial<LedgerLine>, usage: Usage): number {
+function costLine(ticket: Ticket, line: LineFragment, usage: Usage): number {
   if (usage.promptTokens === undefined && usage.audioSeconds === undefined) return 0
   const price = priceOf(ticket.model || line.served || '', readPrices())
   if (!price) return 0
@@ -75,7 +70,7 @@ function costLine(ticket: Ticket, line: Partial<LedgerLine>, usage: Usage): numb
   return cost
 }
 
-function time(ticket: Ticket, line: Partial<LedgerLine>, state: MeterState): void {
+function time(ticket: Ticket, line: LineFragment, state: MeterState): void {
   if (!ticket.isStream || !ticket.atMs || !state.firstMs) return
   line.ttftMs = Math.max(0, state.firstMs - ticket.atMs)
   const seconds = (state.lastMs - state.firstMs) / 1000

@@ -43,8 +43,8 @@ export function fail(r: FailedRequest): void {
   setHeaders(r, r.answer.headers)
 }
 
-/** `$tollgate_ledger` of our own pages: what the request held is given back here, if it still stands. */
-export function ledger(r: GateRequest): string {
+/** `$tollgate_settled` of our own pages: what the request held is given back here, if it still stands. */
+export function settled(r: GateRequest): string {
   const variables = r.variables
   const name = nameOf(r)
   const text = runningZone().get(name)
@@ -58,12 +58,9 @@ export function ledger(r: GateRequest): string {
 function ticketOf(r: GateRequest): Ticket {
   const variables = r.variables
   const ticket: Ticket = { outcome: 'gate_error', dialect: 'openai' }
-  const client = variables['tollgate_refused_client'] || variables['tollgate_client']
+  const client = variables['tollgate_client']
   if (client) ticket.client = client
   if (variables['tollgate_key']) ticket.key = variables['tollgate_key']
   if (variables['tollgate_route']) ticket.route = variables['tollgate_route']
-  // Our own server was asked, and nobody behind.
-  if (variables['tollgate_reason']) ticket.isAnswered = true
-  if (variables['tollgate_refused_limit']) ticket.limit = variables['tollgate_refused_limit']
   return ticket
 }
