@@ -1,4 +1,6 @@
 import type { Ticket } from './admit/admit.ts'
+import type { Outcome } from './admit/outcome.ts'
+import type { LineFragment } from './ledger/line.ts'
 import type { LimitsTaken } from './limits/taken.ts'
 import type { Usage } from './meter/usage.ts'
 
@@ -25,38 +27,71 @@ export type Running = {
   heldCost?: number
 }
 
-/** What stands in the zone: the ticket as it is kept anyway, since JSON is dear. */
-export function runningText(remote: string, usage: Usage | null, ticket: string): string {
-  const counts = usage ? `${usage.promptTokens} ${usage.completionTokens}` : '- -'
-  return `${remote} ${counts} ${ticket}`
+/**
+ * What stands in the zone, with a space between two fields: address, tokens of the prompt and of the answer so far,
+ * when it was admitted, client, key, group, route, whether it is a stream, what is held in tokens and cost of budgets and in
+ * tokens of the minute, what the gate took of time, and as JSON the model, with shadow and limit where there are any. An
+ * empty field is unknown; none but the last can hold a space.
+ */
+export function runningText(remote: string, usage: Usage | null, ticket: Ticket): string {
+  const hold = ticket.hold
+  const counts = usage ? usage.promptTokens + ' ' + usage.completionTokens : ' '
+  const held = hold ? hold.amounts.r + ' ' + hold.amounts.R + ' ' + hold.amounts.t : '  '
+  let text = remote + ' ' + counts + ' ' + (ticket.atMs || '') + ' ' + (ticket.client || '') + ' '
+  text += (ticket.key || '') + ' ' + (ticket.group || '') + ' ' + (ticket.route || '') + ' '
+  text += (ticket.isStream ? '1 ' : ' ') + held + ' ' + (ticket.spentMs || 0) + ' '
+  if (ticket.shadow) return text + JSON.stringify([ticket.model, ticket.shadow, ticket.limit])
+  return ticket.model === undefined ? text : text + JSON.stringify(ticket.model)
 }
 
 /** Reads it again. */
 export function readRunning(text: string): Running {
-  const parts = text.split(' ', 3) as [string, string, string]
-  const ticket = readTicket(text)
+  const parts = text.split(' ', FIELDS) as string[]
+  const model = readLast(text, parts)[0]
   const running: Running = {
-    client: ticket.client || '',
-    key: ticket.key || '',
-    route: ticket.route || '',
-    atMs: ticket.atMs || 0,
-    remote: parts[0],
+    client: parts[4] as string,
+    key: parts[5] as string,
+    route: parts[7] as string,
+    atMs: Number(parts[3]),
+    remote: parts[0] as string,
   }
-  if (ticket.group !== undefined) running.group = ticket.group
-  if (ticket.model !== undefined) running.model = ticket.model
-  if (ticket.isStream) running.stream = true
-  if (Number(parts[1]) >= 0) running.promptTokens = Number(parts[1])
-  if (Number(parts[2]) >= 0) running.completionTokens = Number(parts[2])
-  if (ticket.hold) {
-    running.heldTokens = ticket.hold.amounts.r
-    running.heldCost = ticket.hold.amounts.R
+  if (parts[6]) running.group = parts[6]
+  if (typeof model === 'string') running.model = model
+  if (parts[8]) running.stream = true
+  if (isCount(parts[1])) running.promptTokens = Number(parts[1])
+  if (isCount(parts[2])) running.completionTokens = Number(parts[2])
+  if (parts[9]) {
+    running.heldTokens = Number(parts[9])
+    running.heldCost = Number(parts[10])
   }
   return running
 }
 
-/** The ticket in it, with what the request holds. */
-export function readTicket(text: string): Ticket {
-  return JSON.parse(text.slice(text.split(' ', 3).join(' ').length)) as Ticket
+const FIELDS = 13
+
+function isCount(text: string | undefined): boolean {
+  return text !== undefined && text !== '' && Number(text) >= 0
+}
+
+/** What of it belongs into the line of a request that ended on an error page. */
+export function readShown(text: string): LineFragment {
+  const parts = text.split(' ', FIELDS) as string[]
+  const last = readLast(text, parts)
+  const line: LineFragment = { admissionMs: Number(parts[12]) }
+  if (parts[6]) line.group = parts[6]
+  if (parts[8]) line.stream = true
+  if (Number(parts[11])) line.reservedTokens = Number(parts[11])
+  if (typeof last[0] === 'string') line.model = last[0]
+  if (last[1]) line.shadow = last[1] as Outcome
+  if (last[2]) line.limit = last[2]
+  return line
+}
+
+/** The last field: a model, or that with shadow and limit. */
+function readLast(text: string, parts: string[]): string[] {
+  const rest = text.slice(parts.join(' ').length + 1)
+  const said = rest ? JSON.parse(rest) : null
+  return Array.isArray(said) ? said : [said]
 }
 
 /** The name of a request in the zone. */

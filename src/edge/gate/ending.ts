@@ -17,17 +17,18 @@ export function watchEnding(r: GateRequest, ticket: Ticket): void {
   })
 }
 
-/** `r` is gone by now. After an error page the line stands in another context: it has taken the entry away. */
+/** `r` is gone by now. */
 function settleEnding(ending: Ending): void {
   if (ending.isSettled) return
   const ticket = ending.ticket
   try {
-    if (ticket.atMs === undefined || ticket.outcome !== 'ok') refund(ticket, openZones())
-    else if (!ending.name) settle(ticket, ending.metering, {}, Date.now())
-    else if (runningZone().delete(ending.name)) {
-      settle(ticket, ending.metering, {}, Date.now())
-      countUnlogged(ticket)
+    if (ticket.atMs === undefined || ticket.outcome !== 'ok') {
+      refund(ticket, openZones())
+      return
     }
+    settle(ticket, ending.metering, {}, Date.now())
+    // The line of an error page stands in another context, and has taken it off the list.
+    if (ending.name && runningZone().delete(ending.name)) countUnlogged(ticket)
   } catch (error) {
     ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
   }

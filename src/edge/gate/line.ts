@@ -1,7 +1,6 @@
-import type { Ticket } from '../../core/admit/admit.ts'
 import { endOf, fragmentOf, type LineFragment } from '../../core/ledger/line.ts'
 import { runningZone } from './registry.ts'
-import type { GateRequest, MeterState } from './request.ts'
+import type { GateRequest } from './request.ts'
 import { settle } from './settle.ts'
 
 /**
@@ -9,17 +8,7 @@ import { settle } from './settle.ts'
  * runs in the log phase, on every exit, and so it is here that a request is settled.
  */
 export function settled(r: GateRequest): string {
-  const ending = r.ending
-  const text = lineOf(r, r.ticket || null, r.metering || null)
-  if (ending) {
-    ending.isSettled = true
-    if (ending.name) runningZone().delete(ending.name)
-  }
-  return text
-}
-
-/** Settles what a request holds, and tells how it ended. Its ticket is null where nobody has judged it. */
-export function lineOf(r: GateRequest, ticket: Ticket | null, state: MeterState | null): string {
+  const ticket = r.ticket || null
   const variables = r.variables
   const outcome = endOf(ticket, {
     status: Number(variables['status']) || 0,
@@ -41,12 +30,17 @@ export function lineOf(r: GateRequest, ticket: Ticket | null, state: MeterState 
       // The time of the line: what is used counts for its day.
       const endMs = Math.round(Number(variables['msec']) * 1000)
       try {
-        settle(ticket, state, line, endMs)
+        settle(ticket, r.metering || null, line, endMs)
       } catch (error) {
         // A line that lacks something is better than none, and so is one that tells of it.
         ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
       }
     }
+  }
+  const ending = r.ending
+  if (ending) {
+    ending.isSettled = true
+    if (ending.name) runningZone().delete(ending.name)
   }
   return fragmentOf(line)
 }

@@ -10,7 +10,7 @@ export function showRunning(r: GateRequest): void {
   const usage = active ? countSoFar(active) : null
   const name = ending.name || nameOf(r)
   try {
-    runningZone().set(name, runningText(r.remoteAddress, usage, JSON.stringify(ending.ticket)))
+    runningZone().set(name, runningText(r.remoteAddress, usage, ending.ticket))
     ending.name = name
   } catch (_) {
     // What has to be right stands in other zones. A failed set may have dropped the entry that was there.

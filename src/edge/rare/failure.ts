@@ -2,9 +2,8 @@ import type { Ticket } from '../../core/admit/admit.ts'
 import { answerRefusal, type RefusalAnswer } from '../../core/admit/answer.ts'
 import type { Outcome } from '../../core/admit/outcome.ts'
 import { findRoute } from '../../core/admit/route.ts'
-import { outcomeOfStatus } from '../../core/ledger/line.ts'
-import { readTicket } from '../../core/running.ts'
-import { lineOf } from '../gate/line.ts'
+import { fragmentOf, type LineFragment, outcomeOfStatus } from '../../core/ledger/line.ts'
+import { readShown } from '../../core/running.ts'
 import { runningZone } from '../gate/registry.ts'
 import type { GateRequest } from '../gate/request.ts'
 import { nameOf } from '../gate/running.ts'
@@ -43,24 +42,22 @@ export function fail(r: FailedRequest): void {
   setHeaders(r, r.answer.headers)
 }
 
-/** `$tollgate_settled` of our own pages: what the request held is given back here, if it still stands. */
+/**
+ * `$tollgate_settled` of our own pages. What the request held is given back by the context that took it, see
+ * watchEnding(); here is only its line.
+ */
 export function settled(r: GateRequest): string {
   const variables = r.variables
+  const zone = runningZone()
   const name = nameOf(r)
-  const text = runningZone().get(name)
-  const ticket = text === undefined ? ticketOf(r) : readTicket(text)
-  if (text !== undefined) runningZone().delete(name)
-  ticket.outcome = (variables['tollgate_outcome'] as Outcome | undefined) || 'gate_error'
-  return lineOf(r, ticket, null)
-}
-
-/** What variables know of a request that had not been admitted. */
-function ticketOf(r: GateRequest): Ticket {
-  const variables = r.variables
-  const ticket: Ticket = { outcome: 'gate_error', dialect: 'openai' }
-  const client = variables['tollgate_client']
-  if (client) ticket.client = client
-  if (variables['tollgate_key']) ticket.key = variables['tollgate_key']
-  if (variables['tollgate_route']) ticket.route = variables['tollgate_route']
-  return ticket
+  const text = zone.get(name)
+  const line: LineFragment = {
+    outcome: (variables['tollgate_outcome'] as Outcome | undefined) || 'gate_error',
+  }
+  if (variables['tollgate_client']) line.client = variables['tollgate_client']
+  if (variables['tollgate_key']) line.key = variables['tollgate_key']
+  if (variables['tollgate_route']) line.route = variables['tollgate_route']
+  if (text === undefined) return fragmentOf(line)
+  zone.delete(name)
+  return fragmentOf(Object.assign(line, readShown(text)))
 }
