@@ -42,22 +42,19 @@ export function normalise<Line extends Times>(line: Line, timeMs: number): Line 
 function parse(text: string, isWhole: boolean): FoundLine {
   try {
     const line = JSON.parse(text)
-    const timeMs = line ? timeOf(line) : null
-    if (timeMs !== null) return { line, timeMs, isWhole }
+    const time = line && line.time
+    if (typeof time === 'string') {
+      const timeMs = line.at === undefined ? parseTime(time) : momentOf(line.at, time)
+      if (timeMs !== null) return { line, timeMs, isWhole }
+    }
   } catch (_) {
     // Torn, or no JSON at all.
   }
   return { line: null, timeMs: 0, isWhole: false }
 }
 
-/** Its end, in ms since 1970; null where it tells none. */
-function timeOf(line: { time?: unknown; at?: unknown }): number | null {
-  const at = line.at
-  if (typeof line.time !== 'string') return null
-  // nginx takes both from one reading of the clock, and a number is read in a tenth of the time.
-  if (typeof at === 'number' && at > 0) {
-    const timeMs = Math.round(at * 1000)
-    if (timeMs < TIME_MS_MAX) return timeMs
-  }
-  return parseTime(line.time)
+/** nginx takes both from one reading of the clock, and a number is read in a fraction of the time. */
+function momentOf(at: unknown, time: string): number | null {
+  const timeMs = typeof at === 'number' && at > 0 ? Math.round(at * 1000) : Infinity
+  return timeMs < TIME_MS_MAX ? timeMs : parseTime(time)
 }
