@@ -1,4 +1,5 @@
 import type { Limited } from '../config/record.ts'
+import type { Budgets, Limits } from '../config/shapes.ts'
 import { type CounterKind, counterName, dayOf, EVERYBODY, minuteOf, monthOf } from './counters.ts'
 import type { Demand, Zones } from './types.ts'
 
@@ -25,29 +26,17 @@ const MINUTE_MS = 60000
 /** All that holds for a request: of its client, its key and its group, and for everybody. */
 export function checksOf(demand: Demand): Check[] {
   const checks: Check[] = []
-  const isHard = demand.isMetered && demand.limited.some(hasHardBudget)
-  demand.limited.forEach((subject) => {
-    const add = (ceilings: { [name: string]: unknown } | undefined) => {
-      Object.keys(ceilings || {}).forEach((field) => {
-        const kinds = kindsOf(field)
-        const move = kinds.charAt(0)
-        if (!move) return
-        const isCounted = demand.isMetered || (demand.isCharged && kinds.length > 1)
-        if (!isCounted && move !== 'q' && move !== 'f') return
-        const check = checkOf(move + subject.id, demand.nowMs)
-        check.name = `${field} of ${subject.of}`
-        check.limit = (ceilings as { [name: string]: number })[field] as number
-        if (kinds.length > 1) {
-          check.used = kinds.charAt(1) + subject.id
-          check.usedAt = nameAt(check.used, demand.nowMs)
-          check.isHard = isHard
-        }
-        checks.push(check)
-      })
-    }
-    add(subject.limits)
-    add(subject.budgets)
-  })
+  const limited = demand.limited
+  let isHard = false
+  for (let i = 0; i < limited.length; i++) {
+    const budgets = (limited[i] as Limited).budgets
+    if (demand.isMetered && budgets && budgets.hard) isHard = true
+  }
+  for (let i = 0; i < limited.length; i++) {
+    const subject = limited[i] as Limited
+    if (subject.limits) addChecks(checks, demand, subject, subject.limits, false)
+    if (subject.budgets) addChecks(checks, demand, subject, subject.budgets, isHard)
+  }
   if (demand.maxInFlight !== undefined) {
     const check = checkOf(`f${EVERYBODY}${demand.upstream}`, demand.nowMs)
     check.name = 'maxInFlight'
@@ -55,6 +44,33 @@ export function checksOf(demand: Demand): Check[] {
     checks.push(check)
   }
   return checks
+}
+
+/** Adds the checks of the limits, or of the budgets, of one client, key or group. */
+function addChecks(
+  checks: Check[],
+  demand: Demand,
+  subject: Limited,
+  ceilings: Limits | Budgets,
+  isHard: boolean,
+): void {
+  const fields = Object.keys(ceilings) as (keyof Limits & keyof Budgets)[]
+  for (let i = 0; i < fields.length; i++) {
+    const field = fields[i] as keyof Limits & keyof Budgets
+    const kinds = kindsOf(field)
+    const move = kinds.charAt(0)
+    const isCounted = demand.isMetered || (demand.isCharged && kinds.length > 1)
+    if (!move || (!isCounted && move !== 'q' && move !== 'f')) continue
+    const check = checkOf(move + subject.id, demand.nowMs)
+    check.name = `${field} of ${subject.of}`
+    check.limit = ceilings[field]
+    if (kinds.length > 1) {
+      check.used = kinds.charAt(1) + subject.id
+      check.usedAt = nameAt(check.used, demand.nowMs)
+      check.isHard = isHard
+    }
+    checks.push(check)
+  }
 }
 
 /** A check over one counter, by its kind and id; what it allows is still to be said. */
@@ -88,10 +104,6 @@ function kindsOf(field: string): string {
     default:
       return ''
   }
-}
-
-function hasHardBudget(subject: Limited): boolean {
-  return subject.budgets !== undefined && subject.budgets.hard === true
 }
 
 /** The whole name of a counter, with the minute, day or month of a time. */

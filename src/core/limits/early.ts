@@ -3,7 +3,7 @@ import { type Check, checkOf, checksOf } from './check.ts'
 import { giveBack, type Hold, type Step, undo } from './hold.ts'
 import { askAll, IN_FLIGHT_RETRY_MS, judge } from './judge.ts'
 import { type Figures, type LimitRefusal, tellRate } from './refusal.ts'
-import { birthOf, commit, holdOf, isEarly, take } from './take.ts'
+import { birthOf, checksAt, commit, holdOf, take } from './take.ts'
 import type { Demand, Zones } from './types.ts'
 
 /** What was taken before the body was read. It stands beside the request, and its hold in the ticket. */
@@ -35,9 +35,9 @@ export function reserveEarly(
   uploadBytes: number,
 ): Early | LimitRefusal {
   const checks = checksOf(demand)
-  const first = checks.filter(isEarly)
+  const first = checksAt(checks, true)
   const plan: Reservation = { amounts: { q: 1, a: 1, f: 1, t: 1, i: 1, o: 0, r: 1, R: 1 } }
-  const grant = take(zones, demand, first, () => plan)
+  const grant = take(zones, demand, first, plan)
   if ('outcome' in grant) {
     const told = judge(zones, demand, checks, plan, askAll(zones, checks, demand.nowMs), false)
     return Object.assign(told.refusal || grant, { figures: told.figures })

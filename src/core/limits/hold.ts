@@ -84,13 +84,14 @@ export function countFull(zones: Zones): void {
 
 /** Takes back what was moved, the last first. */
 export function undo(zones: Zones, steps: Step[]): void {
-  steps.reverse().forEach((step) => {
+  for (let i = steps.length - 1; i >= 0; i--) {
+    const step = steps[i] as Step
     shiftSafely(zones, [step[0], step[1], -step[2]])
-  })
+  }
 }
 
 /** The steps that move what is in flight or reserved, for all and for the worker. */
-export function heldSteps(pid: string, move: string, delta: number): Step[] {
+export function heldSteps(pid: string, move: string, delta: number): [Step, Step] {
   const name = slotName(pid, move.charAt(0) as HeldKind, move.slice(1))
   return [
     ['counters', move, delta],
@@ -105,15 +106,20 @@ export function heldSteps(pid: string, move: string, delta: number): Step[] {
 export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
   const isGone = isOfOther(zones, hold)
   const moves = hold.moves
-  hold.moves = moves.filter((move) => kinds.indexOf(move.charAt(0)) < 0)
-  moves.forEach((move) => {
+  hold.moves = []
+  for (let i = 0; i < moves.length; i++) {
+    const move = moves[i] as string
     const kind = move.charAt(0)
+    if (kinds.indexOf(kind) < 0) {
+      hold.moves.push(move)
+      continue
+    }
     const held = hold.amounts[kind as keyof Amounts]
-    if (kinds.indexOf(kind) < 0 || !held) return
+    if (!held) continue
     if (isWindow(move)) {
       shiftSafely(zones, ['windows', nameAt(move, hold.minute * MINUTE_MS), -held])
     } else if (!isGone) shiftHeld(zones, hold, move, -held)
-  })
+  }
 }
 
 /** Whether the counters that were moved are gone, and others in their place. */
@@ -122,9 +128,9 @@ function isOfOther(zones: Zones, hold: Hold): boolean {
 }
 
 function shiftHeld(zones: Zones, hold: Hold, move: string, delta: number): void {
-  heldSteps(hold.pid, move, delta).forEach((step) => {
-    shiftSafely(zones, step)
-  })
+  const steps = heldSteps(hold.pid, move, delta)
+  shiftSafely(zones, steps[0])
+  shiftSafely(zones, steps[1])
 }
 
 /**
@@ -143,20 +149,22 @@ export function settleHold(
   const isGone = isOfOther(zones, hold)
   hold.moves = []
   // What is used first: for a moment both count, which is never too little.
-  moves.forEach((move) => {
+  for (let i = 0; i < moves.length; i++) {
+    const move = moves[i] as string
     const kind = move.charAt(0)
     const isCost = kind === 'D' || kind === 'M'
-    if (!isCost && kind !== 'd' && kind !== 'm') return
+    if (!isCost && kind !== 'd' && kind !== 'm') continue
     const delta = isCost ? used.cost : used.input + used.output
     if (delta) shiftSafely(zones, ['counters', nameAt(move, endMs), delta])
-  })
-  moves.forEach((move) => {
+  }
+  for (let i = 0; i < moves.length; i++) {
+    const move = moves[i] as string
     const kind = move.charAt(0) as keyof Amounts
     const held = hold.amounts[kind] || 0
     if (isWindow(move)) {
       if (kind !== 'q') settleWindow(zones, hold, move, tokensIn(kind, used) - held, endMs)
     } else if (held && !isGone) shiftHeld(zones, hold, move, -held)
-  })
+  }
 }
 
 function tokensIn(kind: string, used: { input: number; output: number }): number {
@@ -190,15 +198,17 @@ export function extendHold(
   const steps: Step[] = []
   let isLeft = true
   try {
-    hold.moves.forEach((move) => {
+    for (let i = 0; i < hold.moves.length; i++) {
+      const move = hold.moves[i] as string
       const kind = move.charAt(0)
-      if ((kind !== 'r' && kind !== 'R') || more[kind] <= 0) return
-      heldSteps(hold.pid, move, more[kind]).forEach((step) => {
-        const value = shift(zones, step)
-        steps.push(step)
-        if (step[0] === 'counters' && !fits(zones, hard, move, value, nowMs)) isLeft = false
-      })
-    })
+      if ((kind !== 'r' && kind !== 'R') || more[kind] <= 0) continue
+      const both = heldSteps(hold.pid, move, more[kind])
+      const value = shift(zones, both[0])
+      steps.push(both[0])
+      if (!fits(zones, hard, move, value, nowMs)) isLeft = false
+      shift(zones, both[1])
+      steps.push(both[1])
+    }
   } catch (_) {
     countFull(zones)
     isLeft = false
@@ -220,10 +230,13 @@ function fits(
   reserved: number,
   nowMs: number,
 ): boolean {
-  return hard.every((budget) => {
+  for (let i = 0; i < hard.length; i++) {
+    const budget = hard[i] as { used: string; limit: number }
     const kind = budget.used.charAt(0)
     const held = kind === 'd' || kind === 'm' ? 'r' : 'R'
-    if (held + budget.used.slice(1) !== move) return true
-    return reserved + (zones.counters.get(nameAt(budget.used, nowMs)) || 0) <= budget.limit
-  })
+    if (held + budget.used.slice(1) !== move) continue
+    const used = zones.counters.get(nameAt(budget.used, nowMs)) || 0
+    if (reserved + used > budget.limit) return false
+  }
+  return true
 }

@@ -10,10 +10,13 @@ export const IN_FLIGHT_RETRY_MS = 1000
 
 /** How much of each limit is taken. */
 export function askAll(zones: Zones, checks: Check[], nowMs: number): number[] {
-  return checks.map((check) => {
+  const levels: number[] = []
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
     const zone = check.before ? zones.windows : zones.counters
-    return levelOf(zones, check, zone.get(check.at) || 0, nowMs)
-  })
+    levels.push(levelOf(zones, check, zone.get(check.at) || 0, nowMs))
+  }
+  return levels
 }
 
 /** What all limits together say: the refusal that lasts longest, and what the headers tell. */
@@ -35,22 +38,23 @@ export function judge(
   const figures: Figures = {}
   const verdict: Verdict = { figures }
   let longest = -1
-  checks.forEach((check, i) => {
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
     const level = levels[i] as number
     const amount = plan.amounts[kindOf(check)]
     noteFigure(figures, check, isMoved ? level + amount : level, nowMs)
-    if (!isOver(zones, demand, check, level, amount, isMoved)) return
+    if (!isOver(zones, demand, check, level, amount, isMoved)) continue
     let waitMs = IN_FLIGHT_RETRY_MS
     const isSpent = check.used !== undefined && usedOf(zones, check) + amount > check.limit
     if (isSpent) waitMs = Infinity
     else if (check.before) waitMs = waitOf(zones, check, level, amount, nowMs)
-    if (waitMs <= longest) return
+    if (waitMs <= longest) continue
     longest = waitMs
     // What is only reserved by requests in flight may be free again in a moment.
     verdict.refusal = isSpent
       ? tellBudget(check, level, nowMs, figures)
       : tellRate(check, waitMs, nowMs, figures)
-  })
+  }
   if (plan.denied) verdict.refusal = plan.denied
   return verdict
 }
@@ -76,9 +80,12 @@ export function isAnyOver(
   plan: Reservation,
   levels: number[],
 ): boolean {
-  return checks.some((check, i) =>
-    isOver(zones, demand, check, levels[i] as number, plan.amounts[kindOf(check)], false),
-  )
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    const amount = plan.amounts[kindOf(check)]
+    if (isOver(zones, demand, check, levels[i] as number, amount, false)) return true
+  }
+  return false
 }
 
 /** Whether a request that is the `total`-th in flight, beyond maxInFlight, has to go, see reserve(). */

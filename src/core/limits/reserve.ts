@@ -1,10 +1,9 @@
-import { reservationOf } from './amounts.ts'
 import { type Check, checksOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
 import { type Early, withoutOwn } from './early.ts'
 import type { Hold } from './hold.ts'
 import type { Figures, LimitRefusal } from './refusal.ts'
-import { birthOf, type Grant, holdOf, isEarly, take } from './take.ts'
+import { birthOf, checksAt, type Grant, holdOf, take } from './take.ts'
 import type { Demand, Zones } from './types.ts'
 
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
@@ -52,11 +51,11 @@ export function reserve(
   early?: Early | null,
 ): Reserved | LimitRefusal {
   const checks = early ? restOf(demand, early) : checksOf(demand)
-  if (checks.some(isBudget) && zones.counters.get(BIRTH_COUNTER) === undefined) {
+  if (hasBudget(checks) && zones.counters.get(BIRTH_COUNTER) === undefined) {
     const message = 'What was used of the budgets is not known yet: retry in a moment'
     return { outcome: 'starting', limit: '', message, retryAfterMs: 1000, figures: {} }
   }
-  const grant = take(zones, demand, checks, (levels) => reservationOf(demand, checks, levels))
+  const grant = take(zones, demand, checks)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant
   return admitted(zones, demand, checks, grant, early || null)
 }
@@ -65,11 +64,12 @@ export function reserve(
 function restOf(demand: Demand, early: Early): Check[] {
   const isOld = minuteOf(demand.nowMs) !== early.hold.minute
   const checks = isOld ? checksOf(demand) : early.checks
-  return checks.filter((check) => !isEarly(check))
+  return checksAt(checks, false)
 }
 
-function isBudget(check: Check): boolean {
-  return check.used !== undefined
+function hasBudget(checks: Check[]): boolean {
+  for (let i = 0; i < checks.length; i++) if ((checks[i] as Check).used) return true
+  return false
 }
 
 function admitted(
@@ -91,10 +91,12 @@ function admitted(
   }
   if (shadow) result.shadow = shadow
   if (plan.outputCeiling !== undefined) result.outputCeiling = plan.outputCeiling
-  if (!demand.isShadow && checks.some((check) => check.isHard)) {
-    hold.hard = checks
-      .filter(isBudget)
-      .map((check) => ({ used: check.used as string, limit: check.limit }))
+  if (demand.isShadow) return result
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    if (!check.isHard) continue
+    hold.hard = hold.hard || []
+    hold.hard.push({ used: check.used as string, limit: check.limit })
   }
   return result
 }

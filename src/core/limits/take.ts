@@ -1,4 +1,4 @@
-import { kindOf, type Reservation } from './amounts.ts'
+import { kindOf, type Reservation, reservationOf } from './amounts.ts'
 import { type Check, isWindow, levelOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
 import { type Amounts, countFull, type Hold, heldSteps, type Step, shift, undo } from './hold.ts'
@@ -12,22 +12,27 @@ export type Grant = { moves: string[]; plan: Reservation; verdict: Verdict }
 /** When others take at the same moment what was free on asking, it is asked anew so often. */
 const TRIES = 3
 
-/** Whether a limit needs no body to be asked: those of requests and of places. */
-export function isEarly(check: Check): boolean {
-  const kind = kindOf(check)
-  return kind === 'q' || kind === 'f'
+/** The limits that need no body to be asked, those of requests and of places; or the others. */
+export function checksAt(checks: Check[], isEarly: boolean): Check[] {
+  const found: Check[] = []
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    const kind = kindOf(check)
+    if ((kind === 'q' || kind === 'f') === isEarly) found.push(check)
+  }
+  return found
 }
 
-/** Asks, commits, and looks at what it has got; or undoes it. */
+/** Asks, commits, and looks at what it has got; or undoes it. Without a plan it reserves by what is taken. */
 export function take(
   zones: Zones,
   demand: Demand,
   checks: Check[],
-  planFor: (levels: number[]) => Reservation,
+  early?: Reservation,
 ): Grant | LimitRefusal {
   for (let left = TRIES; ; left--) {
     const levels = askAll(zones, checks, demand.nowMs)
-    const plan = planFor(levels)
+    const plan = early || reservationOf(demand, checks, levels)
     if (!demand.isShadow && (plan.denied || isAnyOver(zones, demand, checks, plan, levels))) {
       const asked = judge(zones, demand, checks, plan, levels, false)
       if (asked.refusal) return asked.refusal
@@ -45,14 +50,13 @@ export function take(
 /** The counters of a request, each once. */
 function movesOf(demand: Demand, checks: Check[]): string[] {
   const moves: string[] = []
-  const add = (move: string) => {
-    if (!moves.includes(move)) moves.push(move)
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    // What is used of each budget has a counter of its own, and so has who shares maxInFlight.
+    if (isOfAll(check)) moves.push(ownMove(demand))
+    if (!moves.includes(check.move)) moves.push(check.move)
+    if (check.used) moves.push(check.used)
   }
-  checks.forEach((check) => {
-    if (isOfAll(check)) add(ownMove(demand))
-    add(check.move)
-    if (check.used) add(check.used)
-  })
   return moves
 }
 
@@ -68,28 +72,26 @@ export function commit(
   const nowMs = demand.nowMs
   const before: { [move: string]: number } = {}
   let zone: keyof Zones = 'slots'
-  const take = (step: Step) => {
-    zone = step[0]
-    const value = shift(zones, step)
-    done.push(step)
-    return value - step[2]
-  }
   try {
-    moves.forEach((move) => {
+    for (let i = 0; i < moves.length; i++) {
+      const move = moves[i] as string
       const delta = amounts[move.charAt(0) as keyof Amounts]
-      if (!delta) return
-      if (isWindow(move)) {
-        const check = checks.find((one) => one.move === move) as Check
-        before[move] = take(['windows', check.at, delta])
-        return
-      }
-      const steps = heldSteps(demand.pid, move, delta)
-      before[move] = take(steps[0] as Step)
+      if (!delta) continue
+      const isInWindow = isWindow(move)
+      const steps = isInWindow
+        ? [['windows', nameFor(checks, move), delta] as Step]
+        : heldSteps(demand.pid, move, delta)
+      const first = steps[0] as Step
+      zone = first[0]
+      before[move] = shift(zones, first) - delta
+      done.push(first)
+      if (isInWindow) continue
       // Tells that there is something to clean up when this worker dies.
       zone = 'slots'
       zones.slots.incr(demand.pid, 0, 1)
-      take(steps[1] as Step)
-    })
+      shift(zones, steps[1] as Step)
+      done.push(steps[1] as Step)
+    }
   } catch (error) {
     undo(zones, done)
     countFull(zones)
@@ -98,7 +100,19 @@ export function commit(
         `js_shared_dict_zone (${(error as Error).message})`,
     )
   }
-  return checks.map((check) => levelOf(zones, check, before[check.move] || 0, nowMs))
+  const levels: number[] = []
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    levels.push(levelOf(zones, check, before[check.move] || 0, nowMs))
+  }
+  return levels
+}
+
+/** The whole name of the counter that one of the checks moves. */
+function nameFor(checks: Check[], move: string): string {
+  let i = 0
+  while ((checks[i] as Check).move !== move) i++
+  return (checks[i] as Check).at
 }
 
 /** When the counters were filled; 0: they are not, which matters to who has a budget alone. */
