@@ -212,7 +212,7 @@ function hold(
       demand.outputTokens = facts.maxOutputTokens * demand.choices
     }
   }
-  if (hasCost(record)) demand.price = priceOf(model, till.prices())
+  if (hasCost(record)) demand.price = priceOf('', model, till.prices())
   const result = reserve(till, demand, early)
   if ('outcome' in result) {
     refuse(ticket, result)

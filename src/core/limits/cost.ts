@@ -22,15 +22,30 @@ export function costOf(usage: Usage, price: Price): number {
   return Math.round((tokens / MILLION + seconds) * NANOS)
 }
 
-/** The price of a model: the longest name or pattern that fits it; null when none does. */
-export function priceOf(model: string, prices: { [pattern: string]: Price }): Price | null {
-  let best: string | null = null
-  Object.keys(prices).forEach((pattern) => {
-    if (matchesPattern(pattern, model) && (best === null || pattern.length > best.length)) {
-      best = pattern
-    }
-  })
-  return best === null ? null : (prices[best] as Price)
+/**
+ * The price of an answer: that of the model which the server says it `served`, else that of the one which was
+ * `asked`, else that of `*`; null where there is none. So a server that takes any name does not let
+ * its callers choose what they pay. Both are empty where they are not known.
+ */
+export function priceOf(
+  served: string,
+  asked: string,
+  prices: { [pattern: string]: Price },
+): Price | null {
+  const patterns = Object.keys(prices)
+  let best = served ? longestFor(served, patterns) : ''
+  if (best === '' || best === '*') best = longestFor(asked, patterns)
+  return best === '' ? null : (prices[best] as Price)
+}
+
+/** The longest name or pattern that fits a model; empty when none does. */
+function longestFor(model: string, patterns: string[]): string {
+  let best = ''
+  for (let i = 0; i < patterns.length; i++) {
+    const pattern = patterns[i] as string
+    if (pattern.length > best.length && matchesPattern(pattern, model)) best = pattern
+  }
+  return best
 }
 
 /** Whether a name fits a pattern, in which `*` stands for any characters, also none. */

@@ -86,7 +86,7 @@ function noteRunning(meter: Meter, event: Buffer, value: number): void {
     const of = promptOfChoice(meter, index)
     const promptCount = numberAt(event, '"prompt_tokens":', value)
     const prompt = meter.prompt + promptCount - (meter.promptCounts[of] || 0)
-    if (!mayUse(prompt, completion)) {
+    if (!mayUse(prompt, completion, meter)) {
       meter.isSpent = true
       return
     }
@@ -106,7 +106,7 @@ export function promptOfChoice(meter: Meter, index: number): number {
 /** Counts an event with a token, for servers that tell no running count. */
 function countEvent(meter: Meter): void {
   const mayUse = meter.plan.mayUse
-  if (mayUse && !mayUse(promptOf(meter), meter.events + 1)) meter.isSpent = true
+  if (mayUse && !mayUse(promptOf(meter), meter.events + 1, meter)) meter.isSpent = true
   else meter.events++
 }
 

@@ -16,9 +16,9 @@ export type MeterPlan = {
   wantsUsage: boolean
   /**
    * Asked with a hard budget, at every event that brings tokens: whether so many may be used. The
-   * prompt is null where the server has not told it. Null: everything may.
+   * prompt is null where the server has not told it; the meter may tell what is served. Null: everything may.
    */
-  mayUse: ((prompt: number | null, completion: number) => boolean) | null
+  mayUse: ((prompt: number | null, completion: number, meter: Meter) => boolean) | null
 }
 
 /** The meter of one answer. Buffers are references into it, never more than a few events. */

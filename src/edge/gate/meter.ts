@@ -9,18 +9,22 @@ import {
   canCut,
   endStream,
   feed,
+  finishMeter,
   isQuick,
   type Meter,
   type MeterPlan,
   startMeter,
   takeQuickly,
 } from '../../core/meter/meter.ts'
-import { clientsZone, countersZone, openZones, readPrices } from './registry.ts'
+import { clientsZone, countersZone, openZones, readPrices, readRules } from './registry.ts'
 import type { GateRequest, MeterState } from './request.ts'
 import { isMarked, showRunning } from './running.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
 const LIST_BYTES_MAX = 1048576
+
+/** A server that names the model it serves has done so by then. */
+const NAMED_TOKENS = 16
 
 /** What a stream takes of a hard budget at a time. */
 const STEP_TOKENS = 16
@@ -190,16 +194,25 @@ function begin(r: GateRequest): MeterState {
     choices: ticket.choices || 1,
     prompts: ticket.prompts || 1,
     wantsUsage: ticket.wantsUsage === true,
-    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
+    mayUse: hold && hold.hard ? allowanceOf(r, ticket, hold) : null,
   })
   return state
 }
 
 /** Lets a stream with a hard budget go on as long as there is room for what it has used. */
-function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
-  const price = priceOf(ticket.model || '', readPrices())
+function allowanceOf(r: GateRequest, ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
+  const asked = ticket.model || readRules().defaultModel || ''
+  const prices = readPrices()
+  let price = priceOf('', asked, prices)
+  const hard = hold.hard || []
+  // Without a budget in cost it does not matter what is served.
+  let served = hard.some((budget) => 'DM'.indexOf(budget.used.charAt(0)) >= 0) ? '' : asked
   const zones = openZones()
-  return (prompt, completion) => {
+  return (prompt, completion, active) => {
+    if (served === '' && completion <= NAMED_TOKENS) {
+      served = finishMeter(active).served || ''
+      price = priceOf(served, asked, prices)
+    }
     const promptTokens = prompt === null ? hold.amounts.i : prompt
     const cost = price ? costOf({ promptTokens, completionTokens: completion }, price) : 0
     const tokens = promptTokens + completion

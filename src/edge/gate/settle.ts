@@ -6,7 +6,7 @@ import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
 import { estimateInput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
 import { finishMeter, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
-import { openZones, readPrices } from './registry.ts'
+import { openZones, readPrices, readRules } from './registry.ts'
 import type { MeterState } from './request.ts'
 
 /**
@@ -27,9 +27,10 @@ export function settle(
   }
   const metered = state && state.meter ? finishMeter(state.meter) : null
   const usage: Usage = (metered && metered.usage) || {}
-  if (metered && metered.isEstimated) estimate(ticket, usage, zones.counters)
+  const model = ticket.model || (metered && readRules().defaultModel) || ''
+  if (metered && metered.isEstimated) estimate(ticket, model, usage, zones.counters)
   describe(ticket, line, metered, usage)
-  const cost = costLine(ticket, line, usage)
+  const cost = costLine(model, line, usage)
   if (state && metered) time(ticket, line, state)
   if (ticket.hold) {
     const used = { input: usage.promptTokens || 0, output: usage.completionTokens || 0, cost }
@@ -37,14 +38,14 @@ export function settle(
     settleHold(zones, ticket.hold, used, endMs)
   }
   if (ticket.textBytes && usage.promptTokens && !line.estimated) {
-    learnRatio(zones.counters, ticket.model || '', usage.promptTokens, ticket.textBytes)
+    learnRatio(zones.counters, model, usage.promptTokens, ticket.textBytes)
   }
 }
 
 /** The prompt of a server that tells no counts: by what was learned of the model. */
-function estimate(ticket: Ticket, usage: Usage, counters: Counters): void {
+function estimate(ticket: Ticket, model: string, usage: Usage, counters: Counters): void {
   if (usage.promptTokens !== undefined || !ticket.textBytes) return
-  usage.promptTokens = estimateInput(counters, ticket.model || '', ticket.textBytes, 0)
+  usage.promptTokens = estimateInput(counters, model, ticket.textBytes, 0)
 }
 
 function describe(ticket: Ticket, line: LineFragment, metered: Metered | null, usage: Usage): void {
@@ -61,9 +62,9 @@ function describe(ticket: Ticket, line: LineFragment, metered: Metered | null, u
 }
 
 /** Notes the cost where the model has a price, and returns it in nano-units. */
-function costLine(ticket: Ticket, line: LineFragment, usage: Usage): number {
+function costLine(asked: string, line: LineFragment, usage: Usage): number {
   if (usage.promptTokens === undefined && usage.audioSeconds === undefined) return 0
-  const price = priceOf(ticket.model || line.served || '', readPrices())
+  const price = priceOf(line.served || '', asked, readPrices())
   if (!price) return 0
   const cost = costOf(usage, price)
   line.cost = cost / NANOS
