@@ -39,6 +39,8 @@ export type BodyFacts = {
   /** Absent when the server is to take its default. */
   model?: string
   isStream: boolean
+  /** The first field that holds a prompt. */
+  promptName?: string
   /** Bytes of the prompt as they are written, without base64. */
   promptBytes: number
   /** Tokens of a prompt that is given as token ids, whose bytes are not in promptBytes. */
@@ -320,6 +322,7 @@ function readPrompts(reading: Reading): void {
     if (i < 0 && (!isText || harmless.includes(name))) return
     measure(reading, entry, i >= 0 && i <= messages)
     if (i < 0) return
+    if (i <= messages) facts.promptName = facts.promptName || name
     // A batch of chats is a list of conversations; other messages are one.
     if (i < messages ? !isMany : name !== 'messages' || route.name !== 'chat_batch') return
     const content = entry.inner ? entry.inner['.content'] : entry

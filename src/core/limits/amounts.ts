@@ -1,10 +1,10 @@
 import type { Check } from './check.ts'
 import { costOf } from './cost.ts'
 import type { Amounts } from './hold.ts'
-import { type LimitRefusal, tellNever } from './refusal.ts'
+import { type LimitRefusal, tellNever, tellUnpriced } from './refusal.ts'
 import type { Demand } from './types.ts'
 
-/** What a request is going to reserve. `denied`: it can never fit. */
+/** What a request is going to reserve. `denied`: it can never fit, or has no price. */
 export type Reservation = { amounts: Amounts; denied?: LimitRefusal; outputCeiling?: number }
 
 /** Cost is rounded to whole nano-units: up to here it is rounded down. */
@@ -16,49 +16,62 @@ const STREAM_TOKENS = 64
 /** Prices are per million tokens. */
 const NANOS_PER_PRICE = 1000
 
-/** How much the request takes of each kind; `levels` is what is taken already. */
+/**
+ * How much the request takes of each kind; `levels` is what is taken already. Of a limit of the minute it
+ * takes what the model usually gives where the caller names more: what it uses beyond that is added at
+ * its end, and the next one waits. Of a budget it takes the whole maximum, as far as there is room.
+ */
 export function reservationOf(demand: Demand, checks: Check[], levels: number[]): Reservation {
   const amounts: Amounts = { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
   const plan: Reservation = { amounts }
+  const named = demand.outputTokens
+  const least = named === null ? demand.choices : Math.min(demand.choices, named)
+  const usual = demand.usualOutputTokens || demand.defaultOutputTokens
+  let output = named === null ? demand.defaultOutputTokens * demand.choices : named
+  let perMinute = Math.min(output, usual * demand.choices)
+  let isPaced = false
+  let isHard = false
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    const kind = kindOf(check)
+    const free = check.limit - (levels[i] as number)
+    if (kind === 'R' && demand.unpriced !== undefined) {
+      plan.denied = plan.denied || tellUnpriced(check, demand.unpriced)
+    }
+    if (check.used) {
+      const most = check.isHard ? roomOf(demand, check, check.limit, false) : least
+      if (most < least) plan.denied = plan.denied || tellNever(check, demand, most)
+      output = Math.max(least, Math.min(output, roomOf(demand, check, free, false)))
+      if (check.isHard) isHard = true
+    } else if (kind === 't' || kind === 'o') {
+      isPaced = true
+      // What is named has to fit into an empty window, what is not named into what is free.
+      const room = named === null ? free : check.limit
+      perMinute = Math.max(least, Math.min(perMinute, roomOf(demand, check, room, named !== null)))
+    }
+  }
   if (!demand.isMetered) {
     // What it is going to cost only the answer tells.
     if (demand.isCharged) amounts.r = amounts.R = 1
     return plan
   }
-  const named = demand.outputTokens
-  const isHard = checks.some((check) => check.isHard)
-  const least = named === null ? demand.choices : Math.min(demand.choices, named)
-  let output = named === null ? demand.defaultOutputTokens * demand.choices : named
-  const lower = (check: Check, i: number) => {
-    const free = check.limit - (levels[i] as number)
-    output = Math.max(least, Math.min(output, roomOf(demand, check, free, false)))
-  }
-  checks.forEach((check, i) => {
-    if (named === null || check.isHard) lower(check, i)
-  })
-  const wanted = output
-  checks.forEach((check, i) => {
-    const most = roomOf(demand, check, check.limit, !check.isHard)
-    const never = check.isHard ? most < least : named !== null && most > 0 && most < wanted
-    if (never && check.limit > 0 && !plan.denied) {
-      plan.denied = tellNever(check, wanted, check.isHard ? 0 : most)
-    }
-    if (check.used && named !== null) lower(check, i)
-  })
+  // What a hard budget leaves is the most that can come.
+  if (!isPaced || (isHard && output < perMinute)) perMinute = output
   const price = demand.price
   const budgetInput = isHard ? demand.inputTokensMax : demand.inputTokens
   const isExtended = isHard && demand.isStream
   const budgetOutput = isExtended ? Math.min(output, STREAM_TOKENS * demand.choices) : output
   const usage = { promptTokens: budgetInput, completionTokens: budgetOutput }
-  amounts.t = demand.inputTokens + output
+  amounts.t = demand.inputTokens + perMinute
   amounts.i = demand.inputTokens
-  amounts.o = output
+  amounts.o = perMinute
   amounts.r = budgetInput + budgetOutput
   amounts.R = Math.max(1, price ? costOf(usage, price) : 0)
-  checks.forEach((check) => {
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
     const kind = kindOf(check)
     if (!check.isHard) amounts[kind] = Math.min(amounts[kind], Math.max(1, check.limit))
-  })
+  }
   if (isHard && !demand.isShadow && (named === null || output < named)) {
     plan.outputCeiling = Math.floor(output / demand.choices)
   }

@@ -5,6 +5,7 @@ import { QUICK_BYTES_MAX, readQuickly } from '../body/quick.ts'
 import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { priceOf } from './cost.ts'
+import { OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
 import {
   type Demand,
   type Early,
@@ -29,9 +30,6 @@ export type Till = Zones & {
   /** The body as a text, for those that are small. Absent: readBody() reads them all. */
   text?: () => string | undefined
 }
-
-/** Output tokens that are reserved where neither caller nor policy names a number. */
-const OUTPUT_TOKENS_DEFAULT = 1024
 
 /** Tokens that a chat template may put around a prompt, for the upper bound of hard budgets. */
 const TEMPLATE_TOKENS = 256
@@ -194,10 +192,12 @@ function hold(
   const bytes = facts ? facts.promptBytes : 0
   const media = facts ? facts.media : 0
   const ids = (facts && facts.promptTokens) || 0
+  const promptName = (facts && facts.promptName) || 'prompt'
   const input = estimateInput(till.counters, model, bytes, media) + ids
   const most = record.request && record.request.maxInputTokens
   if (most !== undefined && input > most) {
     ticket.outcome = 'parameter_denied'
+    ticket.param = promptName
     ticket.message = `The prompt has about ${input} tokens, and at most ${most} are allowed`
     return null
   }
@@ -212,10 +212,21 @@ function hold(
       demand.outputTokens = facts.maxOutputTokens * demand.choices
     }
   }
-  if (hasCost(record)) demand.price = priceOf('', model, till.prices())
+  if (holds(record, 'limits', 'tokensPerMinute', 'outputTokensPerMinute')) {
+    demand.usualOutputTokens = usualOutput(till.counters, model)
+  }
+  if (holds(record, 'budgets', 'costPerDay', 'costPerMonth')) {
+    // What is served only the answer tells.
+    demand.price = priceOf('', model, till.prices())
+    if (!demand.price) demand.unpriced = model
+  }
   const result = reserve(till, demand, early)
   if ('outcome' in result) {
     refuse(ticket, result)
+    // Answers are many by `n`, or by a list of prompts.
+    const isByPrompt = result.param === 'n' && facts && facts.choices === 1
+    if (result.param)
+      ticket.param = isByPrompt || result.param === 'prompt' ? promptName : result.param
     return result.figures
   }
   ticket.hold = result.hold
@@ -237,9 +248,12 @@ function refuse(ticket: Ticket, refusal: LimitRefusal): void {
   if (refusal.retryAfterMs !== undefined) ticket.retryAfterMs = refusal.retryAfterMs
 }
 
-function hasCost(record: KeyRecord): boolean {
-  return (record.limited || []).some((entry) => {
-    const budgets = entry.budgets || {}
-    return budgets.costPerDay !== undefined || budgets.costPerMonth !== undefined
-  })
+/** Whether one of two limits or budgets holds for a key. */
+function holds(record: KeyRecord, part: 'limits' | 'budgets', one: string, other: string): boolean {
+  const limited = record.limited || []
+  for (let i = 0; i < limited.length; i++) {
+    const ceilings = (limited[i] as Limited)[part] as { [name: string]: unknown } | undefined
+    if (ceilings && (ceilings[one] !== undefined || ceilings[other] !== undefined)) return true
+  }
+  return false
 }

@@ -19,7 +19,7 @@
  *   with the first, see shift() in hold.ts
  * - `u<key>` bytes that a key, by its public id, has announced and not sent yet; small bodies are left out
  * - `r<id>`, `R<id>` tokens and cost that are reserved by what is in flight
- * - `p<bucket>` learned prompt tokens per byte of text
+ * - `p<bucket>` learned prompt tokens per byte of text, `l<bucket>` learned output tokens per choice
  * - `birth`, `epoch`, ... see the constants
  *
  * Zone `tollgate_slots`, what each worker holds, so that it goes back when the worker dies:

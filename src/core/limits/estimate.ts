@@ -14,6 +14,13 @@ const MEDIA_TOKENS = 1000
 /** A text of this size or more moves the average by a tenth; shorter ones are mostly template. */
 const FULL_WEIGHT_BYTES = 256
 
+/** Answers are taken for no shorter and no longer than this in the average of a model's. */
+const OUTPUT_MIN = 16
+const OUTPUT_MAX = 16384
+
+/** Output tokens per choice that a model is taken to give, until its answers have taught better. */
+export const OUTPUT_TOKENS_DEFAULT = 1024
+
 /** Callers choose the names of models, so there is a fixed number of averages, and names share them. */
 const BUCKETS = 256
 const NAME_CHARS = 64
@@ -25,7 +32,7 @@ export function estimateInput(
   textBytes: number,
   media: number,
 ): number {
-  const ratio = counters.get(bucketOf(model)) || RATIO_DEFAULT
+  const ratio = counters.get(bucketOf('p', model)) || RATIO_DEFAULT
   return Math.ceil(ratio * textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
 }
 
@@ -41,21 +48,54 @@ export function learnRatio(
   textBytes: number,
 ): void {
   if (!(textBytes > 0)) return
-  const name = bucketOf(model)
+  const name = bucketOf('p', model)
   const seen = Math.max(promptTokens - TEMPLATE_TOKENS, 0) / textBytes
   const sample = Math.min(Math.max(seen, RATIO_MIN), RATIO_MAX)
   const before = counters.get(name) || RATIO_DEFAULT
   const weight = Math.min(textBytes, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
+  move(counters, name, before, sample, weight)
+}
+
+/** The tokens that an answer of the model usually has, per choice; undefined before the first one. */
+export function usualOutput(counters: Counters, model: string): number | undefined {
+  const usual = counters.get(bucketOf('l', model))
+  return usual === undefined ? undefined : Math.ceil(usual)
+}
+
+/**
+ * Learns from an answer that came to its end: a tenth of it goes into the average, per choice. One that its maximum
+ * cut short (`isCut`) would have been longer, and so teaches nothing where it is below the average.
+ */
+export function learnOutput(
+  counters: Counters,
+  model: string,
+  tokens: number,
+  isCut: boolean,
+): void {
+  const name = bucketOf('l', model)
+  const sample = Math.min(Math.max(tokens, OUTPUT_MIN), OUTPUT_MAX)
+  const before = counters.get(name) || OUTPUT_TOKENS_DEFAULT
+  if (!isCut || sample > before) move(counters, name, before, sample, 0.1)
+}
+
+/** Moves an average by a part of the way to a sample. */
+function move(
+  counters: Counters,
+  name: string,
+  before: number,
+  sample: number,
+  part: number,
+): void {
   try {
-    counters.set(name, before + (sample - before) * weight)
+    counters.set(name, before + (sample - before) * part)
   } catch (_) {
     // The zone is full: the default has to do.
   }
 }
 
-function bucketOf(model: string): string {
+function bucketOf(kind: 'p' | 'l', model: string): string {
   let hash = 0
   const length = Math.min(model.length, NAME_CHARS)
   for (let i = 0; i < length; i++) hash = (hash * 31 + model.charCodeAt(i)) % 65521
-  return `p${hash % BUCKETS}`
+  return kind + (hash % BUCKETS)
 }

@@ -137,15 +137,17 @@ function shiftHeld(zones: Zones, hold: Hold, move: string, delta: number): void 
  * Gives back what a request holds, and counts what it used, at its end. What it did not use of a
  * minute goes back to the minute it was taken from, as long as that counts; what exceeded it is added
  * to the running one. Budgets count in the day and month of `endMs`, which is the ledger line's time.
- * Cost in nano-units. A second call for the same hold does nothing. Never throws.
+ * Cost in nano-units. A second call for the same hold does nothing. Never throws. Returns whether a limit of
+ * the minute counts its answer, which is then worth learning from.
  */
 export function settleHold(
   zones: Zones,
   hold: Hold,
   used: { input: number; output: number; cost: number },
   endMs: number,
-): void {
+): boolean {
   const moves = hold.moves
+  let isPaced = false
   const isGone = isOfOther(zones, hold)
   hold.moves = []
   // What is used first: for a moment both count, which is never too little.
@@ -162,9 +164,11 @@ export function settleHold(
     const kind = move.charAt(0) as keyof Amounts
     const held = hold.amounts[kind] || 0
     if (isWindow(move)) {
+      if (kind === 't' || kind === 'o') isPaced = true
       if (kind !== 'q') settleWindow(zones, hold, move, tokensIn(kind, used) - held, endMs)
     } else if (held && !isGone) shiftHeld(zones, hold, move, -held)
   }
+  return isPaced
 }
 
 function tokensIn(kind: string, used: { input: number; output: number }): number {

@@ -45,17 +45,19 @@ export function judge(
     noteFigure(figures, check, isMoved ? level + amount : level, nowMs)
     if (!isOver(zones, demand, check, level, amount, isMoved)) continue
     let waitMs = IN_FLIGHT_RETRY_MS
-    const isSpent = check.used !== undefined && usedOf(zones, check) + amount > check.limit
+    const used = check.used === undefined ? -1 : usedOf(zones, check)
+    // Who can never be admitted is told so, unless there is nothing left for anybody.
+    const isSpent = used >= 0 && used + (plan.denied ? 1 : amount) > check.limit
     if (isSpent) waitMs = Infinity
     else if (check.before) waitMs = waitOf(zones, check, level, amount, nowMs)
     if (waitMs <= longest) continue
     longest = waitMs
     // What is only reserved by requests in flight may be free again in a moment.
     verdict.refusal = isSpent
-      ? tellBudget(check, level, nowMs, figures)
-      : tellRate(check, waitMs, nowMs, figures)
+      ? tellBudget(check, used, nowMs, figures)
+      : tellRate(check, waitMs, figures)
   }
-  if (plan.denied) verdict.refusal = plan.denied
+  if (plan.denied && longest < Infinity) verdict.refusal = plan.denied
   return verdict
 }
 

@@ -3,6 +3,7 @@ import { formatTime } from '../time.ts'
 import type { Check } from './check.ts'
 import { NANOS } from './cost.ts'
 import { dayOf, minuteOf, monthOf } from './counters.ts'
+import type { Demand } from './types.ts'
 
 /** What the headers say of one kind of limit. */
 export type Figure = { limit: number; left: number; resetMs: number }
@@ -18,8 +19,10 @@ export type LimitRefusal = {
   outcome: 'rate_limited' | 'budget_spent' | 'parameter_denied' | 'starting'
   /** `requestsPerMinute of client`; empty for starting. */
   limit: string
-  /** For the caller: which limit, its value, and when it frees or renews. */
+  /** For the caller, a sentence: which limit, its value, and when it frees or renews. */
   message: string
+  /** With parameter_denied: the parameter at fault. `prompt` stands for whatever holds it. */
+  param?: 'model' | 'prompt' | 'n'
   /** Rates only: 1 to 60000. */
   retryAfterMs?: number
   figures: Figures
@@ -29,40 +32,115 @@ const MINUTE_MS = 60000
 const DAY_MS = 86400000
 
 /** A refusal by a rate: after `retryAfterMs` the request would fit, as far as is known. */
-export function tellRate(
-  check: Check,
-  retryAfterMs: number,
-  nowMs: number,
-  figures: Figures,
-): LimitRefusal {
-  const time = formatTime(nowMs + retryAfterMs + 999)
-  const message = `Rate limit reached: ${check.name} is ${check.limit}; retry at ${time}`
+export function tellRate(check: Check, retryAfterMs: number, figures: Figures): LimitRefusal {
+  const what = check.used
+    ? `${nameBudget(check)} is reserved by requests that run`
+    : `Rate limit reached: ${nameRate(check)}`
+  const message = `${what}; retry in ${Math.ceil(retryAfterMs / 1000)} s`
   return { outcome: 'rate_limited', limit: check.name, message, retryAfterMs, figures }
 }
 
-/** A refusal by a budget, of which `level` is used or reserved. */
+/** A refusal by a budget, of which `used` is used for good. */
 export function tellBudget(
   check: Check,
-  level: number,
+  used: number,
   nowMs: number,
   figures: Figures,
 ): LimitRefusal {
-  const unit = check.move.charAt(0) === 'R' ? NANOS : 1
-  const time = formatTime(renewalOf(check, nowMs))
-  const message =
-    `Budget spent: ${check.name} is ${check.limit / unit}, of which ${level / unit} is used or ` +
-    `reserved; it renews at ${time}`
+  const left = check.limit - used
+  const what =
+    left > 0 ? `has ${formatAmount(check, left)} left, too few for this request` : 'is spent'
+  const renews = formatRenewal(renewalOf(check, nowMs), isDaily(check))
+  const message = `${nameBudget(check)} ${what}; it renews ${renews}`
   return { outcome: 'budget_spent', limit: check.name, message, figures }
 }
 
-/** A request that can never fit: it names `output` tokens, and `most` would be right; 0: the prompt alone is too long. */
-export function tellNever(check: Check, output: number, most: number): LimitRefusal {
-  const message =
+/** When a budget renews, by the clock of an offset in minutes: `at 00:00 +00:00`, `on 2026-12-01 at 00:00 +00:00`. */
+export function formatRenewal(ms: number, isDay: boolean, offsetMinutes?: number): string {
+  const offset = offsetMinutes || 0
+  const local = new Date(ms + offset * MINUTE_MS).toISOString()
+  // The time of day of an offset, counted from 1970.
+  const zone = new Date(Math.abs(offset) * MINUTE_MS).toISOString().slice(11, 16)
+  const time = `at ${local.slice(11, 16)} ${offset < 0 ? '-' : '+'}${zone}`
+  return isDay ? time : `on ${local.slice(0, 10)} ${time}`
+}
+
+/**
+ * A request that a hard budget can never hold, of which `most` tokens are left for the answer beside the
+ * prompt. `param` is `n` where fewer choices would fit, else `prompt`, whatever its name in the body is.
+ */
+export function tellNever(check: Check, demand: Demand, most: number): LimitRefusal {
+  const param = most > 0 ? 'n' : 'prompt'
+  const what =
     most > 0
-      ? `The request may give ${output} tokens, ${output - most} more than ${check.name} can ever ` +
-        `admit: lower its maximum (max_tokens times n) to at most ${most}`
-      : `The prompt may be longer than ${check.name} can ever admit: shorten it`
-  return { outcome: 'parameter_denied', limit: check.name, message, figures: {} }
+      ? `${demand.choices} answers: ask for fewer`
+      : `a prompt of up to ${formatNumber(demand.inputTokensMax)} tokens: shorten it`
+  const message = `${nameBudget(check)} can never hold ${what}`
+  return { outcome: 'parameter_denied', limit: check.name, message, param, figures: {} }
+}
+
+/** A request under a budget in cost whose model has no price; `model` is empty where none was named. */
+export function tellUnpriced(check: Check, model: string): LimitRefusal {
+  const message = model
+    ? `The model ${JSON.stringify(model)} has no price, and your budget is in cost: use one that has`
+    : 'The request names no model, and your budget is in cost: name a model that has a price'
+  const outcome = 'parameter_denied'
+  return { outcome, limit: check.name, message, param: 'model', figures: {} }
+}
+
+/** `60 requests a minute for this client`, by the limit's own name. */
+function nameRate(check: Check): string {
+  const kind = check.move.charAt(0)
+  const unit =
+    kind === 'q'
+      ? 'requests a minute'
+      : kind === 'f'
+        ? 'requests at once'
+        : kind === 'u'
+          ? 'unread bytes'
+          : `${kind === 'i' ? 'input ' : kind === 'o' ? 'output ' : ''}tokens a minute`
+  const of = ownerOf(check)
+  return `${formatNumber(check.limit)} ${unit} for ${of ? `this ${of}` : 'all clients together'}`
+}
+
+/** `Your daily budget of 5,000 tokens`, `Your group's monthly cost budget of 12.5`. */
+function nameBudget(check: Check): string {
+  const of = ownerOf(check)
+  const whose = of === 'client' ? 'Your' : `Your ${of}'s`
+  const span = isDaily(check) ? 'daily' : 'monthly'
+  const amount = formatAmount(check, check.limit)
+  return check.move.charAt(0) === 'R'
+    ? `${whose} ${span} cost budget of ${amount}`
+    : `${whose} ${span} budget of ${amount} tokens`
+}
+
+/** `client`, `key` or `group`; empty for maxInFlight. */
+function ownerOf(check: Check): string {
+  const at = check.name.indexOf(' of ')
+  return at < 0 ? '' : check.name.slice(at + 4)
+}
+
+function isDaily(check: Check): boolean {
+  return (check.used || '').charAt(0).toLowerCase() === 'd'
+}
+
+/** Tokens, or cost in the unit of the prices. */
+function formatAmount(check: Check, amount: number): string {
+  return formatNumber(check.move.charAt(0) === 'R' ? amount / NANOS : amount)
+}
+
+/** A number for people: `1,234,567.5`. */
+function formatNumber(value: number): string {
+  const text = `${value}`
+  if (text.indexOf('e') >= 0) return text
+  const point = text.indexOf('.')
+  let at = point < 0 ? text.length : point
+  let out = text.slice(at)
+  while (at > 3) {
+    out = `,${text.slice(at - 3, at)}${out}`
+    at -= 3
+  }
+  return text.slice(0, at) + out
 }
 
 /** Keeps the tighter of two limits of a kind: the one of which the smaller part is left. */
@@ -83,8 +161,7 @@ function partOf(left: number, limit: number): number {
 
 /** When the day or month of a budget is over. */
 function renewalOf(check: Check, nowMs: number): number {
-  const isDay = (check.used || '').charAt(0).toLowerCase() === 'd'
-  return isDay ? (dayOf(nowMs) + 1) * DAY_MS : Date.UTC(1970, monthOf(nowMs) + 1, 1)
+  return isDaily(check) ? (dayOf(nowMs) + 1) * DAY_MS : Date.UTC(1970, monthOf(nowMs) + 1, 1)
 }
 
 /**

@@ -7,7 +7,7 @@ import { birthOf, checksAt, type Grant, holdOf, take } from './take.ts'
 import type { Demand, Zones } from './types.ts'
 
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
-export { estimateInput, learnRatio } from './estimate.ts'
+export { estimateInput, learnOutput, learnRatio } from './estimate.ts'
 export { extendHold, giveBack, type Hold, settleHold } from './hold.ts'
 export { type Figures, type LimitRefusal, limitVariables, tellLimits } from './refusal.ts'
 export type { Demand, Zones } from './types.ts'

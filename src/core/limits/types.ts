@@ -25,11 +25,15 @@ export type Demand = {
   outputTokens: number | null
   /** What is reserved then, per choice. */
   defaultOutputTokens: number
+  /** What the model usually gives, per choice; undefined as long as nothing is known. */
+  usualOutputTokens?: number | undefined
   choices: number
   /** With a hard budget it takes more when it needs more, and can be ended when there is none. */
   isStream: boolean
   /** Null: unknown, and so not reserved as cost. */
   price: Price | null
+  /** The model, where it has no price and a budget in cost holds; empty: none was named. */
+  unpriced?: string
   maxInFlight?: number | undefined
   /** Which of several servers behind, for maxInFlight; usually empty. */
   upstream: string

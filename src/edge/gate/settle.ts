@@ -3,7 +3,7 @@ import type { Counters } from '../../core/admit/lockout.ts'
 import type { LineFragment } from '../../core/ledger/line.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
-import { estimateInput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
+import { estimateInput, learnOutput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
 import { finishMeter, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
 import { openZones, readPrices, readRules } from './registry.ts'
@@ -35,7 +35,12 @@ export function settle(
   if (ticket.hold) {
     const used = { input: usage.promptTokens || 0, output: usage.completionTokens || 0, cost }
     if (ticket.hold.amounts.t) line.reservedTokens = ticket.hold.amounts.t
-    settleHold(zones, ticket.hold, used, endMs)
+    const isPaced = settleHold(zones, ticket.hold, used, endMs)
+    if (isPaced && line.outcome === 'ok' && used.output > 0 && !line.estimated) {
+      const isCut = /^(length|max_tokens|incomplete)$/.test(line.finishReason || '')
+      const tokens = used.output / (ticket.choices || 1)
+      learnOutput(zones.counters, model, tokens, isCut)
+    }
   }
   if (ticket.textBytes && usage.promptTokens && !line.estimated) {
     learnRatio(zones.counters, model, usage.promptTokens, ticket.textBytes)
