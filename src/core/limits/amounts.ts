@@ -36,7 +36,7 @@ export function reservationOf(demand: Demand, checks: Check[], levels: number[])
     const kind = kindOf(check)
     const free = check.limit - (levels[i] as number)
     if (kind === 'R' && demand.unpriced !== undefined) {
-      plan.denied = plan.denied || tellUnpriced(check, demand.unpriced)
+      plan.denied = plan.denied || tellUnpriced(check, demand)
     }
     if (check.used) {
       const most = check.isHard ? roomOf(demand, check, check.limit, false) : least

@@ -79,11 +79,14 @@ export function tellNever(check: Check, demand: Demand, most: number): LimitRefu
   return { outcome: 'parameter_denied', limit: check.name, message, param, figures: {} }
 }
 
-/** A request under a budget in cost whose model has no price; `model` is empty where none was named. */
-export function tellUnpriced(check: Check, model: string): LimitRefusal {
-  const message = model
-    ? `The model ${JSON.stringify(model)} has no price, and your budget is in cost: use one that has`
-    : 'The request names no model, and your budget is in cost: name a model that has a price'
+/** A request under a budget in cost whose model has no price. */
+export function tellUnpriced(check: Check, demand: Demand): LimitRefusal {
+  const model = demand.unpriced
+  // What model a form of audio names is not read.
+  const what = demand.isMetered
+    ? `${model ? `The model ${JSON.stringify(model)}` : 'A request without a model'} has no price: name one that has`
+    : 'Audio has no price here: it cannot be used'
+  const message = `${what}, since your budget is in cost`
   const outcome = 'parameter_denied'
   return { outcome, limit: check.name, message, param: 'model', figures: {} }
 }
@@ -91,11 +94,12 @@ export function tellUnpriced(check: Check, model: string): LimitRefusal {
 /** `60 requests a minute for this client`, by the limit's own name. */
 function nameRate(check: Check): string {
   const kind = check.move.charAt(0)
+  const requests = check.limit === 1 ? 'request' : 'requests'
   const unit =
     kind === 'q'
-      ? 'requests a minute'
+      ? `${requests} a minute`
       : kind === 'f'
-        ? 'requests at once'
+        ? `${requests} at once`
         : kind === 'u'
           ? 'unread bytes'
           : `${kind === 'i' ? 'input ' : kind === 'o' ? 'output ' : ''}tokens a minute`

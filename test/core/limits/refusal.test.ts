@@ -308,13 +308,19 @@ describe('S: words for people', () => {
       'costPerDay of client',
       limited({}, { costPerDay: 99e9 }),
       { unpriced: 'small' },
-      'The model "small" has no price, and your budget is in cost: use one that has',
+      'The model "small" has no price: name one that has, since your budget is in cost',
     ],
     [
       'costPerDay of client',
       limited({}, { costPerDay: 99e9 }),
       { unpriced: '' },
-      'The request names no model, and your budget is in cost: name a model that has a price',
+      'A request without a model has no price: name one that has, since your budget is in cost',
+    ],
+    [
+      'costPerDay of client',
+      limited({}, { costPerDay: 99e9 }),
+      { unpriced: '', isMetered: false, isCharged: true },
+      'Audio has no price here: it cannot be used, since your budget is in cost',
     ],
   ]
   test.each(rows)('%s', (limit, subject, change, message) => {
