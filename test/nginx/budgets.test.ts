@@ -84,9 +84,17 @@ describe.skipIf(isNearMidnight()).each(await findEngines())('$name', (setup) => 
 
   describe('a spent budget', () => {
     test.each([
-      ['soft', 'tokensPerDay of client', /tokensPerDay/],
-      ['month', 'tokensPerMonth of client', /tokensPerMonth/],
-      ['cost', 'costPerDay of client', /costPerDay/],
+      ['soft', 'tokensPerDay of client', /^Your daily budget of 40 tokens is spent; it renews at/],
+      [
+        'month',
+        'tokensPerMonth of client',
+        /^Your monthly budget of 40 tokens is spent; it renews on/,
+      ],
+      [
+        'cost',
+        'costPerDay of client',
+        /^Your daily cost budget of 0\.00004 is spent; it renews at/,
+      ],
     ] as const)('%s is refused, with the time when it renews', async (name, limit, words) => {
       const { secret } = clients[name]
       const first = await get(gate, CHAT, {
@@ -102,7 +110,7 @@ describe.skipIf(isNearMidnight()).each(await findEngines())('$name', (setup) => 
       const { error } = (await refused.json()) as { error: { code: string; message: string } }
       expect(error.code).toBe('insufficient_quota')
       expect(error.message).toMatch(words)
-      expect(error.message).toMatch(/\d{4}-\d\d-\d\dT00:00:00/)
+      expect(error.message).toMatch(/ at 00:00 \+00:00$/)
       const line = (await linesOf(name, 2)).at(-1)
       expect(line).toMatchObject({ outcome: 'budget_spent', limit })
       expect(gate.mock.log()).toHaveLength(1)

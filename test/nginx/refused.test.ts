@@ -28,16 +28,33 @@ const bodyOf = (path: string, fields: object = {}) => ({
 })
 
 /** Every limit that refuses all, and what the caller is told. */
-const refusals: [name: string, client: Partial<Client>, code: string][] = [
-  ['requestsPerMinute', { limits: { requestsPerMinute: 0 } }, 'rate_limit_exceeded'],
-  ['tokensPerMinute', { limits: { tokensPerMinute: 0 } }, 'rate_limit_exceeded'],
-  ['inputTokensPerMinute', { limits: { inputTokensPerMinute: 0 } }, 'rate_limit_exceeded'],
-  ['concurrency', { limits: { concurrency: 0 } }, 'rate_limit_exceeded'],
-  ['tokensPerDay', { budgets: { tokensPerDay: 0 } }, 'insufficient_quota'],
-  ['tokensPerMonth', { budgets: { tokensPerMonth: 0 } }, 'insufficient_quota'],
-  ['costPerDay', { budgets: { costPerDay: 0 } }, 'insufficient_quota'],
-  ['costPerMonth', { budgets: { costPerMonth: 0 } }, 'insufficient_quota'],
-  ['hard', { budgets: { tokensPerDay: 0, hard: true } }, 'insufficient_quota'],
+const RATE = 'rate_limit_exceeded'
+const QUOTA = 'insufficient_quota'
+const refusals: [name: string, client: Partial<Client>, code: string, words: string][] = [
+  ['requestsPerMinute', { limits: { requestsPerMinute: 0 } }, RATE, '0 requests a minute'],
+  ['tokensPerMinute', { limits: { tokensPerMinute: 0 } }, RATE, '0 tokens a minute'],
+  [
+    'inputTokensPerMinute',
+    { limits: { inputTokensPerMinute: 0 } },
+    RATE,
+    '0 input tokens a minute',
+  ],
+  ['concurrency', { limits: { concurrency: 0 } }, RATE, '0 requests at once'],
+  ['tokensPerDay', { budgets: { tokensPerDay: 0 } }, QUOTA, 'daily budget of 0 tokens is spent'],
+  [
+    'tokensPerMonth',
+    { budgets: { tokensPerMonth: 0 } },
+    QUOTA,
+    'monthly budget of 0 tokens is spent',
+  ],
+  ['costPerDay', { budgets: { costPerDay: 0 } }, QUOTA, 'daily cost budget of 0 is spent'],
+  ['costPerMonth', { budgets: { costPerMonth: 0 } }, QUOTA, 'monthly cost budget of 0 is spent'],
+  [
+    'hard',
+    { budgets: { tokensPerDay: 0, hard: true } },
+    QUOTA,
+    'daily budget of 0 tokens is spent',
+  ],
 ]
 
 /** Around midnight in UTC nothing is proven about a day. */
@@ -48,7 +65,11 @@ watchLogs()
 describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
   const policy: Policy = {
     version: 1,
-    prices: { 'priced-*': { input: 1, output: 1 }, [MODEL]: { input: 1, output: 1 } },
+    prices: {
+      'priced-*': { input: 1, output: 1 },
+      free: { input: 0, output: 0 },
+      [MODEL]: { input: 1, output: 1 },
+    },
   }
   const refused = Object.fromEntries(refusals.map(([name, client]) => [name, clientOf(client)]))
   const routed = Object.fromEntries(
@@ -59,6 +80,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
     lateBudget: clientOf({ budgets: { tokensPerDay: 10 } }),
     team: clientOf({ budgets: { tokensPerDay: 2000 } }),
     unpriced: clientOf({ budgets: { tokensPerDay: 100, costPerDay: 100 } }),
+    free: clientOf({ budgets: { tokensPerDay: 100, costPerDay: 100 } }),
     small: clientOf({ limits: { tokensPerMinute: 60 }, budgets: { tokensPerDay: 80 } }),
     ...refused,
     ...routed,
@@ -75,16 +97,14 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
     gate.call(path, { key, body: JSON.stringify(bodyOf(path, fields)) })
 
   describe('“A refused request is a 503 (apisix), a 403 text/plain (higress), an empty 429 (one-api), a 402 (bifrost)”', () => {
-    test.each(refusals)('here a 429 that SDKs read: %s', async (name, _, code) => {
+    test.each(refusals)('here a 429 that SDKs read: %s', async (name, _, code, words) => {
       const key = refused[name]?.secret ?? ''
       for (const path of paths) {
         const answer = await ask(key, path)
         expect([path, answer.status]).toEqual([path, 429])
         expect(answer.headers.get('content-type')).toBe('application/json')
         const body = (await answer.json()) as { error: { message: string } }
-        expect(body.error.message).toContain(
-          `${name === 'hard' ? 'tokensPerDay' : name} of client is 0`,
-        )
+        expect(body.error.message).toContain(words)
         const isAnthropic = path === '/v1/messages'
         if (isAnthropic)
           expect(body).toMatchObject({ type: 'error', error: { type: 'rate_limit_error' } })
@@ -110,7 +130,10 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
       ]
       for (const fields of kinds) expect((await ask(key, CHAT, fields)).status).toBe(429)
       const lines = (await linesOf(gate, name, before + 3)).slice(before)
-      expect(lines.every(({ status, limit }) => status === 429 && `${limit}` !== '')).toBe(true)
+      const limit = `${name === 'hard' ? 'tokensPerDay' : name} of client`
+      expect(lines.map((line) => [line['status'], line['limit']])).toEqual(
+        lines.map(() => [429, limit]),
+      )
       expect(lines.some((line) => 'upstream' in line || 'promptTokens' in line)).toBe(false)
       expect(await heldBy(gate, name)).toEqual([0, 0, 0])
     }
@@ -153,23 +176,33 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
     expect(next.status).toBe(200)
   })
 
-  test('tokens are reserved where the price is unknown (litellm#35524)', async () => {
+  test('an unknown price is no free pass (litellm#35524): it is refused, and holds nothing', async () => {
     const { secret: key } = callers.unpriced
-    const body = {
-      ...chatOf('prompt:3,tokens:20,itl:30', { max_tokens: 70 }),
-      model: 'Qwen/Qwen3-8B',
-    }
-    const lora = { ...body, model: 'unpriced', mock: 'prompt:3,hang' }
+    const body = chatOf('prompt:3,tokens:20', { max_tokens: 70, model: 'unpriced' })
+    const refusal = await get(gate, CHAT, { key, body })
+    expect([refusal.status, JSON.parse(refusal.bytes.toString())]).toMatchObject([
+      400,
+      { error: { code: 'parameter_denied', param: 'model' } },
+    ])
+    expect(gate.mock.log()).toEqual([])
+    expect(await heldBy(gate, 'unpriced')).toEqual([0, 0, 0])
+    expect((await get(gate, CHAT, { key, body: { ...body, model: MODEL } })).status).toBe(200)
+  })
+
+  test('tokens are reserved where the price is none (litellm#35524)', async () => {
+    const { secret: key } = callers.free
+    const body = chatOf('prompt:3,tokens:20,itl:30', { max_tokens: 70 })
+    const lora = { ...body, model: 'free', mock: 'prompt:3,hang' }
     const call = send(gate, CHAT, { key, body: lora })
     onTestFinished(() => void call.abort())
     await until('it at the mock', () => gate.mock.log().length === 1)
-    const [, tokens = 0, cost = 0] = await heldBy(gate, 'unpriced')
+    const [, tokens = 0, cost = 0] = await heldBy(gate, 'free')
     expect(tokens).toBeGreaterThan(70)
     // Nothing but the mark of one that runs.
     expect(cost).toBe(1)
     expect((await get(gate, CHAT, { key, body: { ...lora, max_tokens: 90 } })).status).toBe(429)
     call.abort()
-    await until('all to be free', async () => (await heldBy(gate, 'unpriced'))[1] === 0)
+    await until('all to be free', async () => (await heldBy(gate, 'free'))[1] === 0)
     expect((await get(gate, CHAT, { key, body })).status).toBe(200)
   })
 

@@ -155,7 +155,7 @@ describe.each(await findEngines())('$name', (setup) => {
     expect(JSON.parse(refused?.body ?? '')).toMatchObject({
       error: { code: 'rate_limit_exceeded', type: 'requests' },
     })
-    expect(refused?.body).toContain('concurrency of client is 1')
+    expect(refused?.body).toContain('1 request at once for this client')
     expect(gate.mock.log()).toEqual([])
     const lines = await linesOf(gate, 'one', 39)
     expect(lines[0]).toMatchObject({

@@ -195,7 +195,7 @@ describe('D: unread bytes of a key', () => {
       limit: 'unreadBytes of key',
       retryAfterMs: 1000,
     })
-    expect(refusal.message).toContain(`unreadBytes of key is ${UPLOAD_BYTES_MAX}`)
+    expect(refusal.message).toContain('134,217,728 unread bytes for this key')
     begin(zones, none, LARGEST, 'k2')
   })
 
