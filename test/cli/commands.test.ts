@@ -174,10 +174,24 @@ describe('tollgate client and plan', () => {
     expect((await json(['client', 'list'])).clients).toEqual([])
   })
 
-  test('remark for people on stderr what is stored and has no effect', async () => {
+  test('remark for people on stderr what is stored and refuses more than it seems to', async () => {
+    await write('policy.json', '{"version":1,"prices":{"a-*":{"input":1,"output":1}}}')
+    await json(['key', 'create', 'app'])
     const { code, err } = await tollgate(['plan', 'set', 'free', 'budgets.costPerDay=1'])
     expect(code).toBe(0)
-    expect(err).toContain('No model has a price in policy.json: nothing costs anything')
+    expect(err).toContain('plans.free: A budget in cost holds, and any model may be used')
+    const named = await tollgate(['client', 'set', 'app', 'models=a-1,b', 'plan=free'])
+    expect(named.code).toBe(0)
+    expect(named.err).toContain(
+      'clients.app: A budget in cost holds, and these models have no price: b.',
+    )
+    expect((await tollgate(['client', 'set', 'app', 'note=x'])).err).toBe('')
+    const { out } = await tollgate(['check'])
+    expect(out).toContain('note: clients.json clients.app: A budget in cost holds')
+    expect(out).not.toContain('plans.free')
+    expect((await json(['check'])).notices).toMatchObject([{ path: 'clients.app' }])
+    await tollgate(['client', 'set', 'app', 'models=a-1'])
+    expect((await json(['check'])).notices).toEqual([])
   })
 
   test('refuse a wrong field and change nothing', async () => {

@@ -104,6 +104,11 @@ describe('doctor', () => {
         http,
         (await readFile(http, 'utf8')).replace(/^.*zone=tollgate_usage:.*$/m, ''),
       )
+      const paid = '{"keys":[],"budgets":{"costPerDay":5}}'
+      await writeFile(
+        join(nginxDir, 'tollgate/clients.json'),
+        `{"version":1,"clients":{"paid":${paid}}}`,
+      )
       const { code, checks } = await doctor(...args)
       expect(code).toBe(1)
       expect(found(checks, 'door')).toContain('ok: Requests are admitted at the access door')
@@ -116,6 +121,7 @@ describe('doctor', () => {
       expect(found(checks, 'shutdown')).toContain('write at the top of nginx.conf worker_shutdown')
       expect(found(checks, 'load')).toContain('No gate has written')
       expect(found(checks, 'clients')).toContain('tollgate key create app')
+      expect(found(checks, 'clients')).toContain('warning: clients.paid: A budget in cost holds')
       await mock.close()
     },
     TIMEOUT_MS,

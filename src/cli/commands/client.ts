@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { type Refused as EditRefused, keyState, setDisabled } from '../../core/config/edits.ts'
-import { findNotices } from '../../core/config/notices.ts'
+import { findLostGroup } from '../../core/config/notices.ts'
+import { findUnpriced } from '../../core/config/prices.ts'
 import type { Client } from '../../core/config/shapes.ts'
 import { contextOf } from '../context.ts'
 import { type Assignment, parseAssignment, setClientFields } from '../edits/fields.ts'
@@ -60,10 +61,21 @@ async function setFields(
   )
   const assigned = { keys: [], ...pickAssigned(client, assignments) }
   const set = { version: 1 as const, clients: { [name]: assigned } }
-  const notices = findNotices(set, { ...policy, plans: {} })
+  const notices = findLostGroup(set, policy)
+  if (changesPrices(assignments)) {
+    const plan = client.plan ?? ''
+    const plans = { [plan]: policy.plans?.[plan] ?? {} }
+    const whole = { version: 1 as const, clients: { [name]: client } }
+    notices.unshift(...findUnpriced(whole, { ...policy, plans }))
+  }
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const result = { client: name, ...describeClient(client, nowMs), notices }
   print(isJson, result, `Changed client "${name}".`)
+}
+
+/** Whether it may be news that models have no price: whose budgets hold, or what may be used, was just set. */
+export function changesPrices(assignments: Assignment[]): boolean {
+  return assignments.some(({ path }) => /^(budgets|models|scopes|plan|group)\b/.test(path))
 }
 
 /** The fields that were just set: notices are about these, an old field is no news. */

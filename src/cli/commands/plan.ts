@@ -1,9 +1,9 @@
 import type { Command } from 'commander'
-import { findNotices } from '../../core/config/notices.ts'
+import { findUnpriced } from '../../core/config/prices.ts'
 import { contextOf } from '../context.ts'
 import { setPlanFields } from '../edits/fields.ts'
 import { formatTable, print, remark } from '../output.ts'
-import { pickAssigned, readAssignments, SET_HELP } from './client.ts'
+import { changesPrices, readAssignments, SET_HELP } from './client.ts'
 
 /** Registers `tollgate plan …`. */
 export function registerPlan(program: Command): void {
@@ -28,8 +28,10 @@ async function setFields(
   const { plan, isNewPlan, policy } = await store.editPlan(name, (before) =>
     setPlanFields(before, name, assignments),
   )
-  const set = pickAssigned(plan, assignments)
-  const notices = findNotices({ version: 1, clients: {} }, { ...policy, plans: { [name]: set } })
+  const nobody = { version: 1 as const, clients: {} }
+  const notices = changesPrices(assignments)
+    ? findUnpriced(nobody, { ...policy, plans: { [name]: plan } })
+    : []
   for (const notice of notices) remark(isJson, `${notice.path}: ${notice.message}`)
   const text = `${isNewPlan ? 'Made' : 'Changed'} plan "${name}".`
   print(isJson, { plan: name, ...plan, notices }, text)
