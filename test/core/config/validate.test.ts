@@ -305,10 +305,10 @@ describe('findNotices', () => {
   test.each([
     ['nothing to say', { a: { keys, group: 'x' } }, {}, []],
     [
-      'a cost budget while nothing has a price, once',
+      'a cost budget while nothing has a price, of each client',
       { a: { keys, budgets: { costPerDay: 1 } }, b: { keys, budgets: { costPerMonth: 1 } } },
       {},
-      ['clients.a.budgets'],
+      ['clients.a', 'clients.b'],
     ],
     ['a cost budget with prices', { a: { keys, budgets: { costPerDay: 1 } } }, { prices }, []],
     ['a token budget', { a: { keys, budgets: { tokensPerDay: 1 } } }, {}, []],
@@ -316,7 +316,7 @@ describe('findNotices', () => {
       'a cost budget of a plan',
       {},
       { plans: { gold: { budgets: { costPerDay: 1 } } } },
-      ['plans.gold.budgets'],
+      ['plans.gold'],
     ],
     [
       'a group that the policy does not know while it knows others',
