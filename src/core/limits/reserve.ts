@@ -29,13 +29,15 @@ export type Reserved = {
  * With `early` it takes the rest; who is refused then gives that back too, see giveBack().
  *
  * What is reserved: the prompt as estimated, and the maximum that the caller names, or the default
- * within the free part of the smallest limit.
- * - A limit admits into an empty window whatever may fit: an estimate of the prompt that is larger is
- *   reserved as the limit. A maximum that is larger can never fit: `parameter_denied`.
- * - A budget is not closed to callers that name a huge maximum: they reserve its free part. Where the
- *   maximum is above the whole of a soft budget: `parameter_denied`.
+ * within what is free.
+ * - A limit of the minute takes no more for the answer than the model usually gives: agents name 32,000 whatever
+ *   they need. It admits into an empty window whatever comes: what is larger is reserved as the limit, and
+ *   what was used beyond it is added when it ends, see settleHold().
+ * - A budget is not closed to callers that name a huge maximum: they reserve its free part.
  * - With one hard budget all budgets of the request are hard: the prompt is reserved at its upper bound,
- *   and the engine must be told a maximum that was reserved (`outputCeiling`).
+ *   and the engine must be told a maximum that was reserved (`outputCeiling`). A prompt that one of them can
+ *   never hold is `parameter_denied`, unless that one is spent: this is told first.
+ * - So is a model without a price under a budget in cost, soft or hard.
  *
  * maxInFlight, of each server behind: with N in flight at most, and A clients that have any, this request and its client
  * included, a client's share is N / A, rounded down, but 1 at least. Up to N in flight all are
