@@ -50,32 +50,42 @@ export function reservationOf(demand: Demand, checks: Check[], levels: number[])
       perMinute = Math.max(least, Math.min(perMinute, roomOf(demand, check, room, named !== null)))
     }
   }
-  if (!demand.isMetered) {
-    // What it is going to cost only the answer tells.
-    if (demand.isCharged) amounts.r = amounts.R = 1
-    return plan
-  }
   // What a hard budget leaves is the most that can come.
   if (!isPaced || (isHard && output < perMinute)) perMinute = output
-  const price = demand.price
-  const budgetInput = isHard ? demand.inputTokensMax : demand.inputTokens
+  if (demand.isMetered) fill(amounts, demand, checks, output, perMinute, isHard)
+  // What it is going to cost only the answer tells.
+  else if (demand.isCharged) amounts.r = amounts.R = 1
+  const isLowered = named === null || output < named
+  if (isHard && !demand.isShadow && isLowered) {
+    plan.outputCeiling = Math.floor(output / demand.choices)
+  }
+  return plan
+}
+
+/** The amounts for so many tokens of output, of budgets and of the minute. */
+function fill(
+  amounts: Amounts,
+  demand: Demand,
+  checks: Check[],
+  output: number,
+  perMinute: number,
+  isHard: boolean,
+): void {
+  const input = isHard ? demand.inputTokensMax : demand.inputTokens
   const isExtended = isHard && demand.isStream
-  const budgetOutput = isExtended ? Math.min(output, STREAM_TOKENS * demand.choices) : output
-  const usage = { promptTokens: budgetInput, completionTokens: budgetOutput }
+  const first = isExtended ? Math.min(output, STREAM_TOKENS * demand.choices) : output
+  const price = demand.price
+  const cost = price ? costOf({ promptTokens: input, completionTokens: first }, price) : 0
   amounts.t = demand.inputTokens + perMinute
   amounts.i = demand.inputTokens
   amounts.o = perMinute
-  amounts.r = budgetInput + budgetOutput
-  amounts.R = Math.max(1, price ? costOf(usage, price) : 0)
+  amounts.r = input + first
+  amounts.R = Math.max(1, cost)
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
     const kind = kindOf(check)
     if (!check.isHard) amounts[kind] = Math.min(amounts[kind], Math.max(1, check.limit))
   }
-  if (isHard && !demand.isShadow && (named === null || output < named)) {
-    plan.outputCeiling = Math.floor(output / demand.choices)
-  }
-  return plan
 }
 
 /**

@@ -178,6 +178,41 @@ function demandOf(
   }
 }
 
+/** What it asks for with its body, or without one where it has none. */
+function fullDemand(
+  route: Route,
+  record: KeyRecord,
+  facts: BodyFacts | null,
+  model: string,
+  till: Till,
+  nowMs: number,
+): Demand {
+  const demand = demandOf(route, record, facts !== null, till, nowMs)
+  const bytes = facts ? facts.promptBytes : 0
+  const ids = facts ? facts.promptTokens : 0
+  const input = estimateInput(till.counters, model, bytes, facts ? facts.media : 0) + ids
+  demand.inputTokens = input
+  demand.inputTokensMax = Math.max(input, bytes + ids + TEMPLATE_TOKENS)
+  if (facts) {
+    demand.isStream = facts.isStream
+    demand.choices = facts.choices * facts.prompts
+    // What the caller names is the most of each choice.
+    if (route.scope === 'inference' && facts.maxOutputTokens) {
+      demand.outputTokens = facts.maxOutputTokens * demand.choices
+    }
+  }
+  const hasOutput = demand.outputTokens !== 0
+  if (hasOutput && holds(record, 'limits', 'tokensPerMinute', 'outputTokensPerMinute')) {
+    demand.usualOutputTokens = usualOutput(till.counters, model)
+  }
+  if (holds(record, 'budgets', 'costPerDay', 'costPerMonth')) {
+    // What is served only the answer tells.
+    demand.price = priceOf('', model, till.prices())
+    if (!demand.price) demand.unpriced = model
+  }
+  return demand
+}
+
 function hold(
   ticket: Ticket,
   route: Route,
@@ -189,36 +224,15 @@ function hold(
   nowMs: number,
 ): Figures | null {
   const model = ticket.model || till.rules.defaultModel || ''
-  const bytes = facts ? facts.promptBytes : 0
-  const media = facts ? facts.media : 0
-  const ids = (facts && facts.promptTokens) || 0
   const promptName = (facts && facts.promptName) || 'prompt'
-  const input = estimateInput(till.counters, model, bytes, media) + ids
+  const demand = fullDemand(route, record, facts, model, till, nowMs)
+  const input = demand.inputTokens
   const most = record.request && record.request.maxInputTokens
   if (most !== undefined && input > most) {
     ticket.outcome = 'parameter_denied'
     ticket.param = promptName
     ticket.message = `The prompt has about ${input} tokens, and at most ${most} are allowed`
     return null
-  }
-  const demand = demandOf(route, record, facts !== null, till, nowMs)
-  demand.inputTokens = input
-  demand.inputTokensMax = Math.max(input, bytes + ids + TEMPLATE_TOKENS)
-  if (facts) {
-    demand.isStream = facts.isStream
-    demand.choices = facts.choices * facts.prompts
-    // What the caller names is the most of each choice.
-    if (route.scope === 'inference' && facts.maxOutputTokens) {
-      demand.outputTokens = facts.maxOutputTokens * demand.choices
-    }
-  }
-  if (holds(record, 'limits', 'tokensPerMinute', 'outputTokensPerMinute')) {
-    demand.usualOutputTokens = usualOutput(till.counters, model)
-  }
-  if (holds(record, 'budgets', 'costPerDay', 'costPerMonth')) {
-    // What is served only the answer tells.
-    demand.price = priceOf('', model, till.prices())
-    if (!demand.price) demand.unpriced = model
   }
   const result = reserve(till, demand, early)
   if ('outcome' in result) {

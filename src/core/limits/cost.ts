@@ -33,8 +33,8 @@ export function priceOf(
   prices: { [pattern: string]: Price },
 ): Price | null {
   const patterns = Object.keys(prices)
-  let best = served ? longestFor(served, patterns) : ''
-  if (best === '' || best === '*') best = longestFor(asked, patterns)
+  let best = longestFor(served, patterns)
+  if ((best === '' || best === '*') && asked !== served) best = longestFor(asked, patterns)
   return best === '' ? null : (prices[best] as Price)
 }
 
@@ -50,10 +50,10 @@ function longestFor(model: string, patterns: string[]): string {
 
 /** Whether a name fits a pattern, in which `*` stands for any characters, also none. */
 export function matchesPattern(pattern: string, name: string): boolean {
+  if (pattern.indexOf('*') < 0) return pattern === name
   const parts = pattern.split('*')
   const first = parts[0] as string
   const last = parts[parts.length - 1] as string
-  if (parts.length === 1) return pattern === name
   if (name.length < first.length + last.length) return false
   if (!name.startsWith(first) || !name.endsWith(last)) return false
   let at = first.length

@@ -37,7 +37,8 @@ export function settle(
     if (ticket.hold.amounts.t) line.reservedTokens = ticket.hold.amounts.t
     const isPaced = settleHold(zones, ticket.hold, used, endMs)
     if (isPaced && line.outcome === 'ok' && used.output > 0 && !line.estimated) {
-      const isCut = /^(length|max_tokens|incomplete)$/.test(line.finishReason || '')
+      const reason = line.finishReason
+      const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
       const tokens = used.output / (ticket.choices || 1)
       learnOutput(zones.counters, model, tokens, isCut)
     }
