@@ -1,5 +1,5 @@
 import { type Check, checksOf } from './check.ts'
-import { BIRTH_COUNTER, minuteOf } from './counters.ts'
+import { minuteOf } from './counters.ts'
 import { type Early, withoutOwn } from './early.ts'
 import type { Hold } from './hold.ts'
 import type { Figures, LimitRefusal } from './refusal.ts'
@@ -53,13 +53,14 @@ export function reserve(
   early?: Early | null,
 ): Reserved | LimitRefusal {
   const checks = early ? restOf(demand, early) : checksOf(demand)
-  if (hasBudget(checks) && zones.counters.get(BIRTH_COUNTER) === undefined) {
+  const birth = (early && early.hold.birth) || birthOf(zones)
+  if (birth === 0 && hasBudget(checks)) {
     const message = 'What was used of the budgets is not known yet: retry in a moment'
     return { outcome: 'starting', limit: '', message, retryAfterMs: 1000, figures: {} }
   }
   const grant = take(zones, demand, checks)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant
-  return admitted(zones, demand, checks, grant, early || null)
+  return admitted(demand, checks, grant, birth, early || null)
 }
 
 /** What is left to ask. A body may have taken longer than the minute that stands in the names. */
@@ -75,14 +76,14 @@ function hasBudget(checks: Check[]): boolean {
 }
 
 function admitted(
-  zones: Zones,
   demand: Demand,
   checks: Check[],
   grant: Grant,
+  birth: number,
   early: Early | null,
 ): Reserved {
   const plan = grant.plan
-  const hold = holdOf(demand, grant, early ? early.hold.birth : birthOf(zones))
+  const hold = holdOf(demand, grant, birth)
   const result: Reserved = { hold, figures: grant.verdict.figures }
   let shadow = grant.verdict.refusal
   if (early) {

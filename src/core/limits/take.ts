@@ -72,6 +72,7 @@ export function commit(
   const nowMs = demand.nowMs
   const before: { [move: string]: number } = {}
   let zone: keyof Zones = 'slots'
+  let isMarked = false
   try {
     for (let i = 0; i < moves.length; i++) {
       const move = moves[i] as string
@@ -86,9 +87,10 @@ export function commit(
       before[move] = shift(zones, first) - delta
       done.push(first)
       if (isInWindow) continue
-      // Tells that there is something to clean up when this worker dies.
       zone = 'slots'
-      zones.slots.incr(demand.pid, 0, 1)
+      // Tells that there is something to clean up when this worker dies.
+      if (!isMarked) zones.slots.incr(demand.pid, 0, 1)
+      isMarked = true
       shift(zones, steps[1] as Step)
       done.push(steps[1] as Step)
     }

@@ -186,9 +186,11 @@ function begin(r: GateRequest): MeterState {
   if (ticket.models) state.list = []
   if (!ticket.route || ticket.models) return state
   const hold = ticket.hold
-  state.epoch = countersZone().get(EPOCH_COUNTER) || 0
+  const isEvents = `${r.headersOut['Content-Type']}`.startsWith('text/event-stream')
+  // What is no stream is not looked at while it comes.
+  if (isEvents) state.epoch = countersZone().get(EPOCH_COUNTER) || 0
   state.meter = startMeter({
-    isEvents: `${r.headersOut['Content-Type']}`.startsWith('text/event-stream'),
+    isEvents,
     route: ticket.route,
     taken: ticket.taken || 'nothing',
     choices: ticket.choices || 1,
