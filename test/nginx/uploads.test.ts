@@ -223,7 +223,7 @@ describe.each(await findEngines())('$name', (setup) => {
     const { secret } = callers.tokens
     const refused: [string, number][] = [
       ['{"model":', 400],
-      [JSON.stringify({ ...chatOf('tokens:2'), max_tokens: 5000 }), 400],
+      [JSON.stringify({ ...chatOf('tokens:2'), use_beam_search: true }), 400],
     ]
     for (const [body, status] of refused) {
       expect((await gate.call(CHAT, { key: secret, body })).status).toBe(status)
@@ -234,7 +234,7 @@ describe.each(await findEngines())('$name', (setup) => {
     await linesOf(gate, 'tokens', 3)
     const late = await gate.call(CHAT, { key: secret, body })
     expect(late.status).toBe(429)
-    expect(await late.text()).toContain('tokensPerMinute of client')
+    expect(await late.text()).toContain('60 tokens a minute for this client')
     expect(late.headers.get('x-ratelimit-remaining-requests')).toBe('8')
     expect(late.headers.get('x-ratelimit-limit-tokens')).toBe('60')
     expect(await requestsOf('tokens')).toBe(1)
@@ -269,7 +269,7 @@ describe.each(await findEngines())('$name', (setup) => {
     expect(privateBytesOf(pid) - before).toBeLessThan(2 * UPLOAD_BYTES_MAX)
     const refused = halves.find((one) => one.answer() !== null)?.answer()
     expect(refused?.headers['retry-after']).toBe('1')
-    expect(refused?.body).toContain(`unreadBytes of key is ${UPLOAD_BYTES_MAX}`)
+    expect(refused?.body).toContain('134,217,728 unread bytes for this key')
     expect((await linesOf(gate, 'free', 36))[0]).toMatchObject({
       outcome: 'rate_limited',
       limit: 'unreadBytes of key',
@@ -502,7 +502,7 @@ describe.each(await findEngines())('$name, what ends otherwise', (setup) => {
     const halves = await many(4, () => half(gate, caller.secret, 5 * MB, 1 * MB))
     await until('three refusals', () => countOf(halves, 429) === 3)
     const refused = halves.find((one) => one.answer() !== null)
-    expect(refused?.answer()?.body).toContain('maxInFlight is 1')
+    expect(refused?.answer()?.body).toContain('1 request at once for all clients together')
     for (const one of halves) one.leave()
     await until('all to be given back', async () => (await held(gate)).length === 0)
     const counters = Object.entries(await zone(gate, 'counters'))
