@@ -62,6 +62,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
     stream: clientOf({ budgets: { costPerDay: 0.01, hard: true } }),
     spent: clientOf({ budgets: { costPerDay: 0.001 } }),
     agent: clientOf({ limits: { tokensPerMinute: 20_000 } }),
+    learns: clientOf({ limits: { tokensPerMinute: 20_000 } }),
     daily: clientOf({ budgets: { tokensPerDay: 20 } }),
     hard: clientOf({ budgets: { tokensPerDay: 300, hard: true } }),
     ceiling: clientOf({ request: { maxInputTokens: 5, maxOutputTokens: 5, excess: 'refuse' } }),
@@ -225,6 +226,19 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
       )
       expect(Number(next.headers.get('retry-after'))).toBeGreaterThan(0)
       expect(bodies).toHaveLength(1)
+    })
+
+    test('is taken for what answers of the model have had', async () => {
+      const reserved: number[] = []
+      for (let i = 1; i <= 3; i++) {
+        expect((await ask('learns', { model: 'learned', max_tokens: 32_000 })).status).toBe(200)
+        reserved.push(Number((await linesOf(gate, 'learns', i)).at(-1)?.['reservedTokens']))
+      }
+      const [first = 0, second = 0, third = 0] = reserved
+      expect(first).toBeGreaterThan(1024)
+      // From 1,024 a tenth of the way to 20, each time.
+      expect(first - second).toBeGreaterThan(90)
+      expect(second - third).toBeGreaterThan(80)
     })
 
     test('of a day is admitted until it is spent, which is told', async () => {
