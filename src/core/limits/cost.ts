@@ -24,8 +24,8 @@ export function costOf(usage: Usage, price: Price): number {
 
 /**
  * The price of an answer: that of the model which the server says it `served`, else that of the one which was
- * `asked`, else that of `*`; null where there is none. So a server that takes any name does not let
- * its callers choose what they pay. Both are empty where they are not known.
+ * `asked`, else that of `*`; null where there is none. So a server that takes any name and answers under its
+ * own does not let its callers choose what they pay. Both are empty where they are not known.
  */
 export function priceOf(
   served: string,
