@@ -49,7 +49,7 @@ describe.each(await findEngines())('$name: maxInFlight', (setup) => {
       expect(headers['retry-after']).toBe('1')
       const { error } = JSON.parse((await body()).toString())
       expect(error.code).toBe('rate_limit_exceeded')
-      expect(error.message).toContain(`maxInFlight is ${PLACES}`)
+      expect(error.message).toContain(`${PLACES} requests at once for all clients together`)
     }
     return calls.filter((_, i) => answers[i]?.status === 200)
   }
