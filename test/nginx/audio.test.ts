@@ -43,8 +43,12 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name: multipart audi
         workers: 2,
         policy: {
           version: 1,
-          // What model a form names is not read: its seconds have the price of all models.
-          prices: { '*': { input: 0, output: 0, audioSecond: 0.25 } },
+          // What model a form names is not read: its seconds have the price of all models, and not of the usual one.
+          prices: {
+            '*': { input: 0, output: 0, audioSecond: 0.25 },
+            [MODEL]: { input: 0, output: 0 },
+          },
+          defaultModel: MODEL,
           lockout: { badKeysPerMinute: BAD_KEYS, seconds: 1 },
         },
         clients: documentOf(callers),

@@ -206,9 +206,10 @@ function fullDemand(
     demand.usualOutputTokens = usualOutput(till.counters, model)
   }
   if (holds(record, 'budgets', 'costPerDay', 'costPerMonth')) {
-    // What is served only the answer tells.
-    demand.price = priceOf('', model, till.prices())
-    if (!demand.price) demand.unpriced = model
+    // What is served only the answer tells, and what a form of audio asks for nobody.
+    const asked = facts ? model : ''
+    demand.price = priceOf('', asked, till.prices())
+    if (!demand.price) demand.unpriced = asked
   }
   return demand
 }
