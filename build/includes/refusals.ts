@@ -46,6 +46,7 @@ function writeInputs(): string {
     writeComment('What the gate says of a refused request; all are empty where it was admitted.'),
     'js_var $tollgate_fate;     # the outcome',
     'js_var $tollgate_detail;   # a message in place of the usual one, as in JSON, without its quotes',
+    'js_var $tollgate_cause;    # of a limit: what $tollgate_words makes words of, in our own bundle',
     'js_var $tollgate_wait;     # 1500 2: how long to wait, in milliseconds and in seconds; tellWait()',
     'js_var $tollgate_kind;     # tokens: a rate is one of tokens; encoded: the body has a content-encoding',
     'js_var $tollgate_allow;    # the method that would have been right',
@@ -88,8 +89,12 @@ function writeMessages(): string[] {
       ['default', '$tollgate_message_told'],
     ]),
     writeMap('', '$tollgate_detail', 'tollgate_message_told', [
-      ['', '$tollgate_message_usual'],
+      ['', '$tollgate_message_limit'],
       ['default', '$tollgate_detail'],
+    ]),
+    writeMap('', '$tollgate_cause', 'tollgate_message_limit', [
+      ['', '$tollgate_message_usual'],
+      ['default', '$tollgate_words'],
     ]),
     writeMap('', '$tollgate_fate', 'tollgate_message_usual', [
       ...listRefusals().map((refusal): MapRow => [refusal, literal(messageOf(refusal))]),

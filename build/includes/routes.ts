@@ -1,5 +1,4 @@
-import type { Route } from '../../src/core/admit/route.ts'
-import { listRoutes } from '../../src/core/admit/routes.ts'
+import { listRoutes, type PathRoute } from '../../src/core/admit/routes.ts'
 import { type MapRow, writeInclude, writeMap } from './write.ts'
 
 /**
@@ -15,8 +14,8 @@ const END = '(?![^ ?])'
 /** No server has it, and no route: where it is passed on by mistake, the answer is 404. */
 const NO_PATH = '/tollgate-no-such-path'
 
-/** routes.conf: what findRoute() of src/core/admit/route.ts says of a request line, for nginx. */
-export function routesConf(routes: readonly Route[] = listRoutes()): string {
+/** routes.conf: what findRoute() of src/core/admit/routes.ts says of a request line, for nginx. */
+export function routesConf(routes: readonly PathRoute[] = listRoutes()): string {
   return writeInclude('The routes: http level.', [
     '# What stands before /v1 in the paths of a site. In a location: set $tollgate_prefix /llm/qwen;\n' +
       'js_var $tollgate_prefix;',
@@ -57,12 +56,12 @@ function writeCuts(): string[] {
   ]
 }
 
-function writeRoutes(routes: readonly Route[]): string[] {
+function writeRoutes(routes: readonly PathRoute[]): string[] {
   const usual = USUAL.map((name) => routes.find((route) => route.name === name)).filter(
     (route) => route !== undefined,
   )
   const gets = routes.filter(({ method }) => method === 'GET')
-  const byPath = (value: (route: Route) => string): MapRow[] =>
+  const byPath = (value: (route: PathRoute) => string): MapRow[] =>
     routes.map((route) => [route.path, value(route)])
   return [
     writeMap(
@@ -111,7 +110,7 @@ function writeRoutes(routes: readonly Route[]): string[] {
 }
 
 /** All paths as one pattern, by their first folder: a line that has none of these is soon given up. */
-function groupPaths(routes: readonly Route[]): string {
+function groupPaths(routes: readonly PathRoute[]): string {
   const folders = new Map<string, string[]>()
   for (const { path } of routes) {
     if (!/^[\w/-]+$/.test(path)) throw new Error(`Cannot write ${path} as a pattern as it is`)

@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { LIMIT_VARIABLES } from '../../build/includes/limits.ts'
-import { pathOf, type Ticket } from '../../src/core/admit/admit.ts'
+import type { Ticket } from '../../src/core/admit/admit.ts'
 import { answerRefusal } from '../../src/core/admit/answer.ts'
 import type { Refusal } from '../../src/core/admit/outcome.ts'
 import { listRefusals } from '../../src/core/admit/refusals.ts'
-import { type Dialect, findRoute } from '../../src/core/admit/route.ts'
-import { listRoutes } from '../../src/core/admit/routes.ts'
+import type { Dialect } from '../../src/core/admit/route.ts'
+import { findRoute, listRoutes, pathOf } from '../../src/core/admit/routes.ts'
 import { tellWait } from '../../src/core/admit/wait.ts'
-import { type Figures, limitVariables, tellLimits } from '../../src/core/limits/refusal.ts'
+import { type Figures, tellLimits } from '../../src/core/limits/refusal.ts'
+import { limitVariables } from '../core/limits/headers.ts'
 import { freePort } from './harness.ts'
 import { exchange, firstAnswer, message, open, type RawAnswer } from './raw.ts'
 import { findEngines, type Running, runNginx, type Setup } from './setups.ts'
@@ -104,7 +105,7 @@ http {
 
 /** What core says of a request line: route, route of the path, and its method. */
 function judge(method: string, line: string): string {
-  const route = findRoute(pathOf({ method, requestLine: line }))
+  const route = findRoute(pathOf(method, line))
   if (!route) return '||'
   return `${method === route.method ? route.name : ''}|${route.name}|${route.method}`
 }

@@ -1,17 +1,19 @@
 import type { Edit, Taken } from '../body/body.ts'
 import { defaultScopes, type KeyRecord, routeAccess } from '../config/record.ts'
+import type { Cause } from '../limits/refusal.ts'
 import type { Hold } from '../limits/reserve.ts'
 import { guesserOf, isInside } from './address.ts'
 import { findCredential } from './credential.ts'
 import { type Counters, countBadKey, type LockoutRule } from './lockout.ts'
 import type { Outcome } from './outcome.ts'
-import { type Dialect, findRoute, type Route } from './route.ts'
+import { type Dialect, type Route, routeOf } from './route.ts'
 
 /** A request as the edge reads it. Header values are undefined where the caller sent none. */
 export type Call = {
-  method: string
-  /** The request line, `POST /v1/chat/completions HTTP/1.1`. */
-  requestLine: string
+  /** The name of the route by method and path; empty where there is none. */
+  route: string
+  /** The name by the path alone; asked where there is no route. */
+  pathRoute(): string
   authorization: string | undefined
   xApiKey: string | undefined
   apiKey: string | undefined
@@ -50,8 +52,9 @@ export type Ticket = {
   param?: string
   /** The body that could not be read had a content-encoding, for 415. */
   isEncoded?: true
-  /** What the caller reads instead of the usual text of the outcome. */
+  /** What the caller reads instead of the usual text of the outcome; by limits, what is to be made words of. */
   message?: string
+  cause?: Cause
   /** Which limit or budget refused or, with `shadow`, would have: `requestsPerMinute of client`. */
   limit?: string
   /** The outcome that was not enforced. */
@@ -85,7 +88,7 @@ export type Ticket = {
 
 /** Decides over a request by its line, headers and address. The first refusal wins. */
 export function admit(call: Call, registry: Registry): Ticket {
-  const route = findRoute(pathOf(call))
+  const route = routeOf(call.route || call.pathRoute())
   if (!route) return { outcome: 'unknown_route', dialect: 'openai' }
   const ticket: Ticket = { outcome: 'ok', dialect: route.dialect, route: route.name }
   if (registry.routes === undefined) return refuse(ticket, 'starting')
@@ -93,7 +96,7 @@ export function admit(call: Call, registry: Registry): Ticket {
   if (access === 'off') {
     return { outcome: 'unknown_route', dialect: route.dialect }
   }
-  if (call.method !== route.method) {
+  if (!call.route) {
     ticket.allow = route.method
     return refuse(ticket, 'unknown_route')
   }
@@ -102,19 +105,6 @@ export function admit(call: Call, registry: Registry): Ticket {
   const isExcess = route.method === 'GET' && ticket.outcome === 'ok' && call.hasBody()
   if (isExcess) ticket.message = 'This route takes no body'
   return isExcess ? refuse(ticket, 'bad_request') : ticket
-}
-
-/**
- * The path exactly as it was sent: before decoding, merging of slashes or removal of dots, so that
- * what is judged is what the server behind will see. An absolute-form target is none of the routes.
- */
-export function pathOf(call: Pick<Call, 'method' | 'requestLine'>): string {
-  const line = call.requestLine
-  const start = call.method.length + 1
-  let end = line.indexOf(' ', start)
-  if (end < 0) end = line.length
-  const query = line.indexOf('?', start)
-  return line.slice(start, query >= 0 && query < end ? query : end)
 }
 
 function identify(call: Call, route: Route, ticket: Ticket, registry: Registry): Ticket {

@@ -1,3 +1,4 @@
+import { wordsOf } from '../limits/words.ts'
 import type { Ticket } from './admit.ts'
 import { type Refusal, type Told, tell } from './outcome.ts'
 import { tellWait } from './wait.ts'
@@ -13,7 +14,7 @@ export type RefusalAnswer = { status: number; headers: { [name: string]: string 
 export function answerRefusal(ticket: Ticket, status: number, requestId: string): RefusalAnswer {
   const told = tell(ticket.outcome as Refusal)
   const headers: { [name: string]: string } = { 'content-type': 'application/json' }
-  let message = ticket.message || told.message
+  let message = messageOf(ticket) || told.message
   if (ticket.allow) {
     headers['allow'] = ticket.allow
     message = `Method not allowed: this route takes ${ticket.allow}`
@@ -40,6 +41,12 @@ export function answerRefusal(ticket: Ticket, status: number, requestId: string)
     headers,
     body: JSON.stringify(body(told, message, requestId, ticket)),
   }
+}
+
+/** What the caller reads instead of the usual words; empty where those do. */
+export function messageOf(ticket: Ticket): string {
+  if (ticket.message || !ticket.cause) return ticket.message || ''
+  return wordsOf(ticket.limit || '', ticket.cause, ticket.retryAfterMs)
 }
 
 /** OpenAI's error object: all four fields, `code` and `param` may be null. */

@@ -10,7 +10,6 @@ export type BodyKind = 'json' | 'other'
 export type Route = {
   name: string
   method: 'GET' | 'POST'
-  path: string
   dialect: Dialect
   scope: Scope
   body: BodyKind
@@ -19,95 +18,95 @@ export type Route = {
 }
 
 /**
- * Finds the route of an exact path. The table is vLLM's own, frontends and versions together
- * (vllm-wire.md, section 1): what is not in it is 404, and nothing opens a whole prefix. It is a
- * switch because the njs engine would build a table anew at every request.
+ * The route of a name, which nginx finds by method and exact path, see routes.ts. The table is vLLM's own, frontends and
+ * versions together (vllm-wire.md, section 1): what is not in it is 404, and nothing opens a whole prefix. It is
+ * a switch because the njs engine would build a table anew at every request.
  */
-export function findRoute(path: string): Route | null {
-  switch (path) {
-    case '/v1/chat/completions':
-      return post('chat', path, 'inference', 'key')
-    case '/v1/completions':
-      return post('completions', path, 'inference', 'key')
-    case '/v1/responses':
-      return post('responses', path, 'inference', 'key')
-    case '/v1/messages':
-      return messages('messages', path)
-    case '/v1/models':
-      return get('models', path, 'models', 'key')
-    case '/v1/embeddings':
-      return post('embeddings', path, 'embeddings', 'key')
-    case '/v1/messages/count_tokens':
-      return messages('count_tokens', path)
-    case '/health':
-      return get('health', path, 'models', 'public')
-    case '/v1/score':
-      return post('score', path, 'embeddings', 'key')
-    case '/v1/rerank':
-      return post('rerank', path, 'embeddings', 'key')
-    case '/v2/rerank':
-      return post('rerank_v2', path, 'embeddings', 'key')
-    case '/v2/embed':
-      return post('embed_v2', path, 'embeddings', 'key')
-    case '/v1/audio/transcriptions':
-      return form('transcriptions', path, 'audio', 'key')
-    case '/v1/audio/translations':
-      return form('translations', path, 'audio', 'key')
+export function routeOf(name: string): Route | null {
+  switch (name) {
+    case 'chat':
+      return post(name, 'inference', 'key')
+    case 'completions':
+      return post(name, 'inference', 'key')
+    case 'responses':
+      return post(name, 'inference', 'key')
+    case 'messages':
+      return messages(name)
+    case 'models':
+      return get(name, 'models', 'key')
+    case 'embeddings':
+      return post(name, 'embeddings', 'key')
+    case 'count_tokens':
+      return messages(name)
+    case 'health':
+      return get(name, 'models', 'public')
+    case 'score':
+      return post(name, 'embeddings', 'key')
+    case 'rerank':
+      return post(name, 'embeddings', 'key')
+    case 'rerank_v2':
+      return post(name, 'embeddings', 'key')
+    case 'embed_v2':
+      return post(name, 'embeddings', 'key')
+    case 'transcriptions':
+      return form(name, 'audio', 'key')
+    case 'translations':
+      return form(name, 'audio', 'key')
     default:
-      return findClosedRoute(path)
+      return closedRouteOf(name)
   }
 }
 
 /** Routes that stay closed until policy.json opens them by name. */
-function findClosedRoute(path: string): Route | null {
-  switch (path) {
-    case '/tokenize':
-      return post('tokenize', path, 'tokenize', 'off')
-    case '/detokenize':
-      return post('detokenize', path, 'tokenize', 'off')
-    case '/v1/chat/completions/batch':
-      return post('chat_batch', path, 'inference', 'off')
-    case '/v1/chat/completions/render':
-      return post('chat_render', path, 'tokenize', 'off')
-    case '/v1/completions/render':
-      return post('completions_render', path, 'tokenize', 'off')
-    case '/cohere/v2/chat':
-      return post('cohere_chat', path, 'inference', 'off')
-    case '/pooling':
-      return post('pooling', path, 'embeddings', 'off')
-    case '/classify':
-      return post('classify', path, 'embeddings', 'off')
-    case '/ping':
-      return get('ping', path, 'models', 'off')
-    case '/version':
-      return get('version', path, 'admin', 'off')
-    case '/load':
-      return get('load', path, 'admin', 'off')
-    case '/metrics':
-      return get('metrics', path, 'admin', 'off')
-    case '/v1/load_lora_adapter':
-      return form('lora_load', path, 'admin', 'off')
-    case '/v1/unload_lora_adapter':
-      return form('lora_unload', path, 'admin', 'off')
+function closedRouteOf(name: string): Route | null {
+  switch (name) {
+    case 'tokenize':
+      return post(name, 'tokenize', 'off')
+    case 'detokenize':
+      return post(name, 'tokenize', 'off')
+    case 'chat_batch':
+      return post(name, 'inference', 'off')
+    case 'chat_render':
+      return post(name, 'tokenize', 'off')
+    case 'completions_render':
+      return post(name, 'tokenize', 'off')
+    case 'cohere_chat':
+      return post(name, 'inference', 'off')
+    case 'pooling':
+      return post(name, 'embeddings', 'off')
+    case 'classify':
+      return post(name, 'embeddings', 'off')
+    case 'ping':
+      return get(name, 'models', 'off')
+    case 'version':
+      return get(name, 'admin', 'off')
+    case 'load':
+      return get(name, 'admin', 'off')
+    case 'metrics':
+      return get(name, 'admin', 'off')
+    case 'lora_load':
+      return form(name, 'admin', 'off')
+    case 'lora_unload':
+      return form(name, 'admin', 'off')
     default:
       return null
   }
 }
 
-function get(name: string, path: string, scope: Scope, access: RouteAccess): Route {
-  return { name, method: 'GET', path, dialect: 'openai', scope, access, body: 'other' }
+function get(name: string, scope: Scope, access: RouteAccess): Route {
+  return { name, method: 'GET', dialect: 'openai', scope, access, body: 'other' }
 }
 
-function post(name: string, path: string, scope: Scope, access: RouteAccess): Route {
-  return { name, method: 'POST', path, dialect: 'openai', scope, access, body: 'json' }
+function post(name: string, scope: Scope, access: RouteAccess): Route {
+  return { name, method: 'POST', dialect: 'openai', scope, access, body: 'json' }
 }
 
 /** A route whose body the gate does not read: multipart, or for administrators. */
-function form(name: string, path: string, scope: Scope, access: RouteAccess): Route {
-  return { name, method: 'POST', path, dialect: 'openai', scope, access, body: 'other' }
+function form(name: string, scope: Scope, access: RouteAccess): Route {
+  return { name, method: 'POST', dialect: 'openai', scope, access, body: 'other' }
 }
 
-function messages(name: string, path: string): Route {
+function messages(name: string): Route {
   const dialect = 'anthropic'
-  return { name, method: 'POST', path, dialect, scope: 'inference', access: 'key', body: 'json' }
+  return { name, method: 'POST', dialect, scope: 'inference', access: 'key', body: 'json' }
 }

@@ -84,10 +84,12 @@ export function readQuickly(
         break
       case 'messages':
         if ((!isChat && kind !== 'messages') || !areTexts(value)) return null
+        facts.promptName = facts.promptName || name
         break
       case 'prompt':
       case 'input':
         if (kind !== (name === 'prompt' ? 'completions' : 'embeddings')) return null
+        facts.promptName = facts.promptName || name
         if (typeof value === 'string') break
         if (!Array.isArray(value) || value.length === 0) return null
         facts.prompts = value.length

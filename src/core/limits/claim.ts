@@ -259,7 +259,7 @@ function hold(
 function refuse(ticket: Ticket, refusal: LimitRefusal): void {
   ticket.outcome = refusal.outcome
   ticket.limit = refusal.limit
-  ticket.message = refusal.message
+  if (refusal.cause) ticket.cause = refusal.cause
   if (refusal.retryAfterMs !== undefined) ticket.retryAfterMs = refusal.retryAfterMs
 }
 

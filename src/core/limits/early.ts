@@ -73,10 +73,7 @@ function takeUpload(
   }
   if (level > 0 && level + bytes > check.limit) {
     undo(zones, steps)
-    const refusal = tellRate(check, IN_FLIGHT_RETRY_MS, {})
-    refusal.message +=
-      '. That is of all bodies on their way, and one without Content-Length counts as 8 MiB: send it, or fewer at once'
-    return refusal
+    return tellRate(check, IN_FLIGHT_RETRY_MS, {})
   }
   hold.moves.push(check.move)
   return null

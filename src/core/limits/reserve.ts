@@ -9,7 +9,7 @@ import type { Demand, Zones } from './types.ts'
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
 export { estimateInput, learnOutput, learnRatio } from './estimate.ts'
 export { extendHold, giveBack, type Hold, settleHold } from './hold.ts'
-export { type Figures, type LimitRefusal, limitVariables, tellLimits } from './refusal.ts'
+export { type Figures, type LimitRefusal, tellLimits } from './refusal.ts'
 export type { Demand, Zones } from './types.ts'
 
 /** An admitted request. */
@@ -55,8 +55,8 @@ export function reserve(
   const checks = early ? restOf(demand, early) : checksOf(demand)
   const birth = (early && early.hold.birth) || birthOf(zones)
   if (birth === 0 && hasBudget(checks)) {
-    const message = 'What was used of the budgets is not known yet: retry in a moment'
-    return { outcome: 'starting', limit: '', message, retryAfterMs: 1000, figures: {} }
+    // What was used of the budgets is not known yet.
+    return { outcome: 'starting', limit: '', retryAfterMs: 1000, figures: {} }
   }
   const grant = take(zones, demand, checks)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant

@@ -196,13 +196,13 @@ function begin(r: GateRequest): MeterState {
     choices: ticket.choices || 1,
     prompts: ticket.prompts || 1,
     wantsUsage: ticket.wantsUsage === true,
-    mayUse: hold && hold.hard ? allowanceOf(r, ticket, hold) : null,
+    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
   })
   return state
 }
 
 /** Lets a stream with a hard budget go on as long as there is room for what it has used. */
-function allowanceOf(r: GateRequest, ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
+function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
   const asked = ticket.model || readRules().defaultModel || ''
   const prices = readPrices()
   let price = priceOf('', asked, prices)

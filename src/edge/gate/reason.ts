@@ -9,6 +9,7 @@ const PASSWORD_ENTRY = 'password'
 export function setReason(r: GateRequest, ticket: Ticket): void {
   const why: Partial<Ticket> = { outcome: ticket.outcome, dialect: ticket.dialect }
   if (ticket.message !== undefined) why.message = ticket.message
+  if (ticket.cause) why.cause = ticket.cause
   if (ticket.param !== undefined) why.param = ticket.param
   if (ticket.limit !== undefined) why.limit = ticket.limit
   if (ticket.retryAfterMs !== undefined) why.retryAfterMs = ticket.retryAfterMs

@@ -11,9 +11,11 @@ export function setRefusal(r: GateRequest, ticket: Ticket): void {
   if (ticket.group) variables['tollgate_group'] = ticket.group
   if (ticket.allow) variables['tollgate_allow'] = ticket.allow
   if (ticket.message) variables['tollgate_detail'] = JSON.stringify(ticket.message).slice(1, -1)
+  if (ticket.cause) variables['tollgate_cause'] = JSON.stringify(ticket)
   if (ticket.retryAfterMs) variables['tollgate_wait'] = tellWait(ticket.retryAfterMs)
   const limit = ticket.limit
   if (!limit) return
   variables['tollgate_limit'] = limit
-  if (limit.indexOf('okens') >= 0) variables['tollgate_kind'] = 'tokens'
+  if (ticket.outcome === 'rate_limited' && limit.indexOf('okens') >= 0)
+    variables['tollgate_kind'] = 'tokens'
 }

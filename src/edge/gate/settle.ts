@@ -27,7 +27,10 @@ export function settle(
   }
   const metered = state && state.meter ? finishMeter(state.meter) : null
   const usage: Usage = (metered && metered.usage) || {}
-  const model = ticket.model || (metered && readRules().defaultModel) || ''
+  // The policy is asked again only for who has limits, and so may have a budget in cost. What model a form of
+  // audio names is not known, and not the one of all others.
+  const hasDefault = ticket.hold && !(ticket.route || '').startsWith('trans')
+  const model = ticket.model || (hasDefault && readRules().defaultModel) || ''
   if (metered && metered.isEstimated) estimate(ticket, model, usage, zones.counters)
   describe(ticket, line, metered, usage)
   const cost = costLine(model, line, usage)

@@ -31,8 +31,8 @@ function admitAnew(r: GateRequest): Ticket {
   const nowMs = Date.now()
   const ticket = admit(
     {
-      method: r.method,
-      requestLine: variables['request'] || '',
+      route: variables['tollgate_route'] || '',
+      pathRoute: () => variables['tollgate_path_route'] || '',
       authorization: headers['Authorization'],
       xApiKey: headers['x-api-key'],
       apiKey: headers['api-key'],

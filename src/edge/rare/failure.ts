@@ -1,7 +1,7 @@
 import type { Ticket } from '../../core/admit/admit.ts'
-import { answerRefusal, type RefusalAnswer } from '../../core/admit/answer.ts'
+import { answerRefusal, messageOf, type RefusalAnswer } from '../../core/admit/answer.ts'
 import type { Outcome } from '../../core/admit/outcome.ts'
-import { findRoute } from '../../core/admit/route.ts'
+import { routeOf } from '../../core/admit/route.ts'
 import { fragmentOf, type LineFragment, outcomeOfStatus } from '../../core/ledger/line.ts'
 import { readShown } from '../../core/running.ts'
 import { runningZone } from '../gate/registry.ts'
@@ -20,8 +20,7 @@ export function failure(r: FailedRequest): string {
   const variables = r.variables
   // Who was refused after its body, and got no answer: our own server cannot be reached.
   const status = variables['tollgate_reason'] ? 500 : Number(variables['args']) || 500
-  const path = (variables['request_uri'] || '').split('?')[0] || ''
-  const route = findRoute(path)
+  const route = routeOf(variables['tollgate_path_route'] || '')
   const ticket: Ticket = {
     outcome: outcomeOfStatus(status),
     dialect: route ? route.dialect : 'openai',
@@ -29,6 +28,12 @@ export function failure(r: FailedRequest): string {
   variables['tollgate_outcome'] = ticket.outcome
   r.answer = answerRefusal(ticket, status, variables['request_id'] || '')
   return r.answer.body
+}
+
+/** `$tollgate_words`: what a limit says of who is refused before the body, as it stands in JSON. */
+export function words(r: NginxHTTPRequest): string {
+  const ticket = JSON.parse(r.variables['tollgate_cause'] || '{}') as Ticket
+  return JSON.stringify(messageOf(ticket)).slice(1, -1)
 }
 
 /**

@@ -1,10 +1,14 @@
 import { describe, expect, test } from 'vitest'
 import { admit, type Call, type Registry } from '../../../src/core/admit/admit.ts'
+import { findRoute, pathOf } from '../../../src/core/admit/routes.ts'
 import type { KeyRecord } from '../../../src/core/config/record.ts'
 
 const now = Date.UTC(2026, 0, 1)
 
-const usual: Call = {
+/** A call by its request line, of which nginx makes the route. */
+type Line = Omit<Call, 'route' | 'pathRoute'> & { method: string; requestLine: string }
+
+const usual: Line = {
   method: 'POST',
   requestLine: 'POST /v1/chat/completions HTTP/1.1',
   authorization: 'Bearer good',
@@ -34,7 +38,16 @@ function registry(record: Partial<KeyRecord> = {}, routes: string | undefined = 
   }
 }
 
-function get(path: string, call: Partial<Call> = {}): Call {
+function judge(call: Line, registry: Registry) {
+  const route = findRoute(pathOf(call.method, call.requestLine))
+  const name = route?.name ?? ''
+  return admit(
+    { ...call, route: route?.method === call.method ? name : '', pathRoute: () => name },
+    registry,
+  )
+}
+
+function get(path: string, call: Partial<Line> = {}): Line {
   return { ...usual, method: 'GET', requestLine: `GET ${path} HTTP/1.1`, ...call }
 }
 
@@ -57,12 +70,12 @@ describe('admit, the route', () => {
     ['no path', 'POST', 'unknown_route'],
     ['nothing', '', 'unknown_route'],
   ])('%s', (_, requestLine, outcome) => {
-    expect(admit({ ...usual, requestLine }, registry()).outcome).toBe(outcome)
+    expect(judge({ ...usual, requestLine }, registry()).outcome).toBe(outcome)
   })
 
   test('a wrong method names the right one, before any key is looked at', () => {
     const call = get('/v1/chat/completions', { authorization: undefined })
-    expect(admit(call, registry())).toEqual({
+    expect(judge(call, registry())).toEqual({
       outcome: 'unknown_route',
       dialect: 'openai',
       route: 'chat',
@@ -72,44 +85,44 @@ describe('admit, the route', () => {
 
   test.each(['HEAD', 'OPTIONS', 'PUT', 'DELETE', 'PATCH', 'PROPFIND', 'get'])('no %s', (method) => {
     const call = { ...usual, method, requestLine: `${method} /v1/models HTTP/1.1` }
-    expect(admit(call, registry())).toMatchObject({ outcome: 'unknown_route', allow: 'GET' })
+    expect(judge(call, registry())).toMatchObject({ outcome: 'unknown_route', allow: 'GET' })
   })
 
   test('what is off is told like what does not exist, whatever the method', () => {
     const unknown = { outcome: 'unknown_route', dialect: 'openai' }
-    expect(admit(get('/nowhere'), registry())).toEqual(unknown)
-    expect(admit(get('/metrics'), registry())).toEqual(unknown)
-    expect(admit(get('/tokenize'), registry())).toEqual(unknown)
-    expect(admit(usual, registry({}, ';chat=off;'))).toEqual(unknown)
+    expect(judge(get('/nowhere'), registry())).toEqual(unknown)
+    expect(judge(get('/metrics'), registry())).toEqual(unknown)
+    expect(judge(get('/tokenize'), registry())).toEqual(unknown)
+    expect(judge(usual, registry({}, ';chat=off;'))).toEqual(unknown)
   })
 
   test('a policy opens by name', () => {
     const call = { ...usual, requestLine: 'POST /tokenize HTTP/1.1' }
     const scoped = { scopes: ['tokenize' as const] }
-    expect(admit(call, registry(scoped, ';tokenize=key;')).outcome).toBe('ok')
-    expect(admit(call, registry(scoped, ';detokenize=key;')).outcome).toBe('unknown_route')
+    expect(judge(call, registry(scoped, ';tokenize=key;')).outcome).toBe('ok')
+    expect(judge(call, registry(scoped, ';detokenize=key;')).outcome).toBe('unknown_route')
   })
 
   test('a public route asks nobody, and looks at no key', () => {
     const call = get('/health', { authorization: 'Bearer bad' })
     const ticket = { outcome: 'ok', dialect: 'openai', route: 'health' }
-    for (let i = 0; i < 5; i++) expect(admit(call, registry())).toEqual(ticket)
-    expect(admit(get('/v1/models'), registry({}, ';models=public;')).client).toBeUndefined()
+    for (let i = 0; i < 5; i++) expect(judge(call, registry())).toEqual(ticket)
+    expect(judge(get('/v1/models'), registry({}, ';models=public;')).client).toBeUndefined()
   })
 
   test('C: a GET takes no body, with a key and without, and a POST does', () => {
     const body = { hasBody: () => true }
-    expect(admit(get('/health', body), registry()).outcome).toBe('bad_request')
-    expect(admit(get('/v1/models', body), registry()).outcome).toBe('bad_request')
-    expect(admit(get('/v1/models'), registry()).outcome).toBe('ok')
-    expect(admit({ ...usual, ...body }, registry()).outcome).toBe('ok')
+    expect(judge(get('/health', body), registry()).outcome).toBe('bad_request')
+    expect(judge(get('/v1/models', body), registry()).outcome).toBe('bad_request')
+    expect(judge(get('/v1/models'), registry()).outcome).toBe('ok')
+    expect(judge({ ...usual, ...body }, registry()).outcome).toBe('ok')
   })
 
   test('before a policy is loaded nothing passes, not even what is public', () => {
     const nothing = { ...registry(), routes: undefined }
-    expect(admit(get('/health'), nothing)).toMatchObject({ outcome: 'starting' })
-    expect(admit(usual, nothing)).toMatchObject({ outcome: 'starting' })
-    expect(admit(get('/nowhere'), nothing).outcome).toBe('unknown_route')
+    expect(judge(get('/health'), nothing)).toMatchObject({ outcome: 'starting' })
+    expect(judge(usual, nothing)).toMatchObject({ outcome: 'starting' })
+    expect(judge(get('/nowhere'), nothing).outcome).toBe('unknown_route')
   })
 })
 
@@ -153,7 +166,7 @@ describe('admit, the key', () => {
     ['no scope', {}, { scopes: [] }, 'scope_denied'],
     ['wrong address and wrong scope', {}, { addresses: [], scopes: [] }, 'address_denied'],
   ])('%s', (_, call, record, outcome) => {
-    const ticket = admit({ ...usual, ...call }, registry(record))
+    const ticket = judge({ ...usual, ...call }, registry(record))
     expect(ticket.outcome).toBe(outcome)
     const isKnown = !['missing_key', 'invalid_key', 'ambiguous_key'].includes(outcome)
     expect(ticket.client).toBe(isKnown ? 'app' : undefined)
@@ -161,7 +174,7 @@ describe('admit, the key', () => {
   })
 
   test('a client with a name that every object has', () => {
-    expect(admit(usual, registry({ client: 'constructor' })).client).toBe('constructor')
+    expect(judge(usual, registry({ client: 'constructor' })).client).toBe('constructor')
   })
 
   test.each([
@@ -175,7 +188,7 @@ describe('admit, the key', () => {
   ])('the default scopes at %s', (path, method, outcome) => {
     const routes = ';tokenize=key;metrics=key;lora_load=key;'
     const call = { ...usual, method, requestLine: `${method} ${path} HTTP/1.1` }
-    expect(admit(call, registry({}, routes)).outcome).toBe(outcome)
+    expect(judge(call, registry({}, routes)).outcome).toBe(outcome)
   })
 })
 
@@ -184,12 +197,12 @@ describe('admit, the lock-out', () => {
 
   test('bad keys lock their address out, good keys go on, others are not touched', () => {
     const one = registry()
-    const outcomes = [bad, bad, bad].map((call) => admit(call, one).outcome)
+    const outcomes = [bad, bad, bad].map((call) => judge(call, one).outcome)
     expect(outcomes).toEqual(['invalid_key', 'invalid_key', 'locked_out'])
-    expect(admit(bad, one).retryAfterMs).toBe(90000)
-    expect(admit(usual, one).outcome).toBe('ok')
-    expect(admit({ ...bad, address: '192.0.2.2' }, one).outcome).toBe('invalid_key')
-    expect(admit({ ...bad, nowMs: now + 90_000 }, one).outcome).toBe('invalid_key')
+    expect(judge(bad, one).retryAfterMs).toBe(90000)
+    expect(judge(usual, one).outcome).toBe('ok')
+    expect(judge({ ...bad, address: '192.0.2.2' }, one).outcome).toBe('invalid_key')
+    expect(judge({ ...bad, nowMs: now + 90_000 }, one).outcome).toBe('invalid_key')
   })
 
   test.each([
@@ -203,7 +216,7 @@ describe('admit, the lock-out', () => {
     ['unknown routes', {}, { requestLine: 'POST /nowhere HTTP/1.1' }, 'unknown_route'],
   ])('three %s end as the outcome says', (_, record, call, outcome) => {
     const one = registry(record)
-    const last = [1, 2, 3].map(() => admit({ ...usual, ...call }, one).outcome).pop()
+    const last = [1, 2, 3].map(() => judge({ ...usual, ...call }, one).outcome).pop()
     expect(last).toBe(outcome)
   })
 })

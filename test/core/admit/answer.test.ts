@@ -31,6 +31,7 @@ const table: [Refusal, number, string, string, string][] = [
   ['rate_limited', 429, 'rate_limit_exceeded', 'requests', 'rate_limit_error'],
   ['budget_spent', 429, 'insufficient_quota', 'insufficient_quota', 'rate_limit_error'],
   ['upstream_unavailable', 503, 'upstream_unavailable', 'server_error', 'api_error'],
+  ['starting', 503, 'starting', 'server_error', 'api_error'],
   ['gate_error', 500, 'gate_error', 'server_error', 'api_error'],
 ]
 

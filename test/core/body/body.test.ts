@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { findRoute, type Route } from '../../../src/core/admit/route.ts'
+import type { Route } from '../../../src/core/admit/route.ts'
+import { findRoute } from '../../../src/core/admit/routes.ts'
 import {
   applyEdits,
   type BodyFacts,

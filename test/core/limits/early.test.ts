@@ -13,7 +13,11 @@ import {
   settleHold,
   UPLOAD_BYTES_MAX,
 } from '../../../src/core/limits/reserve.ts'
+import { wordsOf } from '../../../src/core/limits/words.ts'
 import { world } from './zones.ts'
+
+const say = (refusal: LimitRefusal) =>
+  refusal.cause ? wordsOf(refusal.limit, refusal.cause, refusal.retryAfterMs) : ''
 
 const MINUTE = 60000
 const NOW = Date.UTC(2026, 10, 23)
@@ -48,7 +52,7 @@ type World = ReturnType<typeof world>
 
 function begin(zones: World, asked: Demand, bytes = 0, key = 'k1'): Early {
   const early = reserveEarly(zones, asked, key, bytes)
-  if ('outcome' in early) throw new Error(early.message)
+  if ('outcome' in early) throw new Error(early.limit)
   return early
 }
 
@@ -195,7 +199,7 @@ describe('D: unread bytes of a key', () => {
       limit: 'unreadBytes of key',
       retryAfterMs: 1000,
     })
-    expect(refusal.message).toContain('134,217,728 unread bytes for this key')
+    expect(say(refusal)).toContain('134,217,728 unread bytes for this key')
     begin(zones, none, LARGEST, 'k2')
   })
 

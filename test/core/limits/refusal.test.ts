@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { learnOutput, usualOutput } from '../../../src/core/limits/estimate.ts'
-import { formatRenewal } from '../../../src/core/limits/refusal.ts'
 import {
   type Demand,
   type LimitRefusal,
@@ -10,7 +9,11 @@ import {
   reserve,
   settleHold,
 } from '../../../src/core/limits/reserve.ts'
+import { formatRenewal, wordsOf } from '../../../src/core/limits/words.ts'
 import { world, zone } from './zones.ts'
+
+const say = (refusal: LimitRefusal) =>
+  refusal.cause ? wordsOf(refusal.limit, refusal.cause, refusal.retryAfterMs) : ''
 
 const MINUTE = 60000
 /** The beginning of a minute and of a day: 2026-11-23T00:00:00Z. */
@@ -51,7 +54,7 @@ function refuse(zones: ReturnType<typeof world>, asked: Demand): LimitRefusal {
 
 function admit(zones: ReturnType<typeof world>, asked: Demand): Reserved {
   const result = reserve(zones, asked)
-  if ('outcome' in result) throw new Error(`Refused: ${result.message}`)
+  if ('outcome' in result) throw new Error(`Refused: ${result.limit}`)
   return result
 }
 
@@ -326,7 +329,7 @@ describe('S: words for people', () => {
   test.each(rows)('%s', (limit, subject, change, message) => {
     const fresh = limit.startsWith('tokensPerDay') && subject.budgets?.hard
     const refusal = refuse(fresh ? world() : zones, demand(subject, change))
-    expect(refusal.message).toBe(message.replace('’', "'"))
+    expect(say(refusal)).toBe(message.replace('’', "'"))
     expect(refusal.limit).toBe(limit)
   })
 
@@ -334,7 +337,7 @@ describe('S: words for people', () => {
     const zones = world()
     const asked = demand(limited({}, { tokensPerDay: 1234567 }), { outputTokens: 2e6 })
     admit(zones, asked)
-    expect(refuse(zones, asked).message).toBe(
+    expect(say(refuse(zones, asked))).toBe(
       'Your daily budget of 1,234,567 tokens is reserved by requests that run; retry in 1 s',
     )
   })

@@ -10,13 +10,17 @@ import {
   type Hold,
   type LimitRefusal,
   learnRatio,
-  limitVariables,
   type Reserved,
   reserve,
   settleHold,
   type Zones,
 } from '../../../src/core/limits/reserve.ts'
+import { wordsOf } from '../../../src/core/limits/words.ts'
+import { limitVariables } from './headers.ts'
 import { world, zone } from './zones.ts'
+
+const say = (refusal: LimitRefusal) =>
+  refusal.cause ? wordsOf(refusal.limit, refusal.cause, refusal.retryAfterMs) : ''
 
 const MINUTE = 60000
 /** The beginning of a minute and of a day: 2026-11-23T00:00:00Z. */
@@ -48,7 +52,7 @@ function demand(limited: Limited[], change: Partial<Demand> = {}): Demand {
 
 function admit(zones: Zones, asked: Demand): Reserved {
   const result = reserve(zones, asked)
-  if ('outcome' in result) throw new Error(`Refused: ${result.message}`)
+  if ('outcome' in result) throw new Error(`Refused: ${result.limit}`)
   return result
 }
 
@@ -277,7 +281,7 @@ describe('what is reserved', () => {
   test('a prompt that a hard budget can never hold is told so', () => {
     const asked = demand([client({}, { tokensPerDay: 40, hard: true })])
     expect(refuse(world(), asked)).toMatchObject({ outcome: 'parameter_denied' })
-    expect(refuse(world(), asked).message).toContain('shorten it')
+    expect(say(refuse(world(), asked))).toContain('shorten it')
   })
 
   test('a stream takes little of a hard budget to begin with, and more when it needs it', () => {
@@ -406,10 +410,10 @@ describe('sliding windows', () => {
   test('a budget is told with its renewal, and without a hint to retry', () => {
     const limited = [client({ requestsPerMinute: 0 }, { tokensPerMonth: 0 })]
     const refusal = refuse(world(), demand(limited))
-    expect(refusal.message).toContain('renews on 2026-12-01 at 00:00 +00:00')
+    expect(say(refusal)).toContain('renews on 2026-12-01 at 00:00 +00:00')
     expect(refusal.retryAfterMs).toBeUndefined()
     const day = refuse(world(), demand([client({}, { costPerDay: 0 })]))
-    expect(day.message).toContain('renews at 00:00 +00:00')
+    expect(say(day)).toContain('renews at 00:00 +00:00')
   })
 })
 
