@@ -5,6 +5,7 @@ import {
   fragmentOf,
   type LineFragment,
   outcomeOfStatus,
+  whoOf,
 } from '../../../src/core/ledger/line.ts'
 
 const admitted: Ticket = { outcome: 'ok', dialect: 'openai', route: 'chat', client: 'app' }
@@ -108,6 +109,14 @@ describe('fragmentOf', () => {
       const one = { outcome: 'ok', [name]: value }
       expect(read(one as LineFragment)).toEqual(one)
     }
+  })
+
+  test('begins with what is all of it where a request was not admitted', () => {
+    const { outcome, client, key, group, route, shadow, limit, admissionMs } = everything
+    const refused = { outcome, client, key, group, route, shadow, limit, admissionMs }
+    expect(JSON.parse(`{${whoOf(refused as LineFragment)}}`)).toEqual(refused)
+    expect(fragmentOf(refused as LineFragment)).toBe(whoOf(refused as LineFragment))
+    expect(fragmentOf(everything).startsWith(`${whoOf(everything)},`)).toBe(true)
   })
 
   test('is never empty: without an outcome the gate has failed', () => {
