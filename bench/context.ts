@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { chooseLoader, type Loader } from './load/load.ts'
 import type { Options } from './options.ts'
-import { isAtFirstDoor, listSubjects, type Subject } from './subjects.ts'
+import { listSubjects, type Subject } from './subjects.ts'
 import { startFixed, startUpstream, type Upstream } from './upstream.ts'
 
 /** What all parts of a run share. */
@@ -21,9 +21,7 @@ export type Context = {
 }
 
 export async function openContext(options: Options): Promise<Context> {
-  const all = await listSubjects()
-  // A quick run has no time for the second door of an nginx.
-  const subjects = all.filter((subject) => !options.isQuick || isAtFirstDoor(subject))
+  const subjects = await listSubjects()
   const loader = await chooseLoader(options.isWithoutWrk)
   const folder = await mkdtemp(join(tmpdir(), 'tollgate-bench-'))
   const upstream = await startUpstream()

@@ -18,12 +18,11 @@ export type SiteOptions = {
 /** Writes a whole configuration for a subject below `root`. */
 export async function writeSite(subject: Subject, options: SiteOptions): Promise<void> {
   for (const name of ['run', 'config', 'state']) await mkdir(join(options.root, name))
-  const text =
-    subject.door === null ? await bySelf(subject, options) : await byGate(subject, options)
+  const text = subject.isGate ? await byGate(subject, options) : await bySelf(subject, options)
   await writeFile(join(options.root, 'nginx.conf'), text)
 }
 
-/** The gate as users install it: its own files around the example site of its door. */
+/** The gate as users install it: its own files around the example site. */
 async function byGate(subject: Subject, options: SiteOptions): Promise<string> {
   const { root, port, upstreamPort, keys } = options
   await mkdir(join(root, 'state', WORKERS_DIR))
@@ -34,6 +33,7 @@ async function byGate(subject: Subject, options: SiteOptions): Promise<string> {
     configDir: join(root, 'config'),
     stateDir: join(root, 'state'),
     adminListen: `127.0.0.1:${await freePort()}`,
+    rareListen: `127.0.0.1:${await freePort()}`,
     engine: subject.nginx.engine,
   }
   await layOut(layout)
@@ -42,7 +42,7 @@ async function byGate(subject: Subject, options: SiteOptions): Promise<string> {
   return nginxConf({
     layout,
     nginx: subject.nginx,
-    example: subject.door ?? 'content',
+    example: 'gate',
     listen: `127.0.0.1:${port}`,
     upstreamServer: `127.0.0.1:${upstreamPort}`,
     upstreamScheme: 'http',

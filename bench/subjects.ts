@@ -1,4 +1,4 @@
-import { type Door, findNginx, type Nginx, type World } from '../src/cli/nginx/find.ts'
+import { findNginx, type Nginx, type World } from '../src/cli/nginx/find.ts'
 import { tell } from './notes.ts'
 
 /**
@@ -17,13 +17,13 @@ export type Kind = Way | Floor
 
 /** One thing that is measured. */
 export type Subject = {
-  /** `newest all access` */
+  /** `newest all` */
   id: string
   kind: Kind
   world: World
   nginx: Nginx
-  /** null where nothing of the gate is loaded. */
-  door: Door | null
+  /** Whether anything of the gate is loaded. */
+  isGate: boolean
 }
 
 const NEEDED: Kind[] = ['needed-identity', 'needed-body', 'needed-all']
@@ -33,27 +33,18 @@ const GATES: Kind[] = ['floor', 'padded', ...NEEDED, 'identity', 'body', 'all']
 export async function listSubjects(): Promise<Subject[]> {
   const newest = await findNginx({ world: 'newest', say: tell })
   const debian13 = await findNginx({ world: 'debian13', say: tell })
-  return [
-    ...worldOf('newest', newest, ['access', 'content']),
-    ...worldOf('debian13', debian13, ['content']),
-  ]
+  return [...worldOf('newest', newest), ...worldOf('debian13', debian13)]
 }
 
-function worldOf(world: World, nginx: Nginx, doors: Door[]): Subject[] {
-  const make = (kind: Kind, door: Door | null): Subject => ({
-    id: [world, kind, door].filter(Boolean).join(' '),
+function worldOf(world: World, nginx: Nginx): Subject[] {
+  const make = (kind: Kind, isGate: boolean): Subject => ({
+    id: `${world} ${kind}`,
     kind,
     world,
     nginx,
-    door,
+    isGate,
   })
-  const gates = GATES.flatMap((kind) => doors.map((door) => make(kind, door)))
-  return [make('plain', null), make('map', null), ...gates]
-}
-
-/** Whether it is behind the door that its nginx has for choice, or behind none. */
-export function isAtFirstDoor({ door, nginx }: Subject): boolean {
-  return door === null || door === nginx.door
+  return [make('plain', false), make('map', false), ...GATES.map((kind) => make(kind, true))]
 }
 
 /** What a subject is compared with: plain proxy_pass, or the map, of the same nginx. */
@@ -66,9 +57,9 @@ export function baseOf<T extends { subject: string }>(
   return rows.find((row) => row.subject === `${world} ${kind}`)
 }
 
-/** `newest all access` as the report names it. */
+/** `newest all` as the report names it. */
 export function labelOf(subject: string): string {
-  const [world = '', kind = '', door] = subject.split(' ')
+  const [world = '', kind = ''] = subject.split(' ')
   const names: Record<string, string> = {
     plain: 'plain proxy_pass',
     map: 'map recipe',
@@ -85,5 +76,5 @@ export function labelOf(subject: string): string {
     portkey: 'Portkey gateway',
     litellm: 'LiteLLM proxy, one key',
   }
-  return `${names[kind] ?? kind}${door === undefined ? '' : `, ${door} door`} (${world})`
+  return `${names[kind] ?? kind} (${world})`
 }

@@ -12,10 +12,6 @@ function saysOk() {
   return 'ok'
 }
 
-function passesOn(r) {
-  r.internalRedirect('@tollgate')
-}
-
 function sendsOn(r, data) {
   r.sendBuffer(data)
 }
@@ -27,16 +23,9 @@ function writesLine() {
 export default {
   verdict: saysOk,
   admission: saysOk,
-  access: doNothing,
-  enter: passesOn,
-  client: saysNothing,
-  key: saysNothing,
-  route: saysNothing,
+  target: saysOk,
   edited: saysNothing,
   head: doNothing,
   meter: sendsOn,
-  refusal: saysNothing,
-  refuse: doNothing,
-  outcome: saysOk,
   ledger: writesLine,
 }

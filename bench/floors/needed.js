@@ -3,9 +3,13 @@
 // bench's prices, refuses without a word, and forgets what a worker that dies still holds.
 //
 // Records and zones are those of the housekeeping. Where a record names no models, bodies pass unread;
-// where it has no limits, nothing is counted. The ticket is a text of words: client, key, and where the
+// where it has no limits, nothing is counted. The ticket is a list of words: client, key, and where the
 // body is read model, 1 for a stream, 1 where counts are taken out, tokens held, id in the counters.
 import crypto from 'crypto'
+
+function verdict(r) {
+  return admit(r) ? 'ok' : 'invalid_key'
+}
 
 function admit(r) {
   const isKnown = r.variables['request'].startsWith('POST /v1/chat/completions ')
@@ -16,65 +20,36 @@ function admit(r) {
   return r.record
 }
 
-function verdict(r) {
-  return admit(r) ? 'ok' : 'invalid_key'
-}
-
-function access(r) {
+function admission(r) {
   const record = admit(r)
-  if (!record) r.return(401)
-  else if (!record.models) keep(r, [record.client, record.key])
-  else {
-    return r.readRequestText().then((text) => {
-      charge(r, record, text)
-    })
-  }
+  if (!record) return 'invalid_key'
+  r.ticket = [record.client, record.key]
+  r.variables['tollgate_client'] = record.client
+  return 'ok'
 }
 
-function enter(r) {
+function target(r) {
   const record = r.record
-  if (record.models) charge(r, record, r.requestText)
-  else keep(r, [record.client, record.key])
-  r.internalRedirect('@tollgate')
-}
-
-function keep(r, words) {
-  r.ticket = words
-  r.variables['tollgate_ticket'] = words.join(' ')
-}
-
-function ticketOf(r) {
-  if (!r.ticket) r.ticket = r.variables['tollgate_ticket'].split(' ')
-  return r.ticket
+  return !record.models || charge(r, record, r.requestText) ? 'ok' : ''
 }
 
 function charge(r, record, text) {
   const body = JSON.parse(text)
-  if (!record.models.some((model) => isLike(model, body.model))) {
-    r.return(403)
-    return
-  }
+  if (!record.models.some((model) => isLike(model, body.model))) return false
   const takesOut = body.stream && !body.stream_options
   if (takesOut) {
     r.variables['tollgate_rewrites'] = '1'
     r.text = text
   }
-  const words = [
-    record.client,
-    record.key,
-    body.model,
-    body.stream ? '1' : '0',
-    takesOut ? '1' : '0',
-  ]
-  if (!record.limited) keep(r, words)
-  else reserve(r, record, words, (text.length >> 2) + body.max_tokens)
+  r.ticket.push(body.model, body.stream ? '1' : '0', takesOut ? '1' : '0')
+  return !record.limited || reserve(r, record, (text.length >> 2) + body.max_tokens)
 }
 
 function isLike(pattern, model) {
   return pattern.endsWith('*') ? model.startsWith(pattern.slice(0, -1)) : model === pattern
 }
 
-function reserve(r, record, words, tokens) {
+function reserve(r, record, tokens) {
   const limited = record.limited[0]
   const limits = limited.limits
   const minute = limited.id + Math.floor(Date.now() / 60000)
@@ -91,12 +66,11 @@ function reserve(r, record, words, tokens) {
     running > limits.concurrency ||
     held > limited.budgets.tokensPerDay
   ) {
-    r.return(429)
-    return
+    return false
   }
-  words.push(tokens, limited.id)
-  keep(r, words)
-  ngx.shared['tollgate_running'].set(r.variables['request_id'], r.variables['tollgate_ticket'])
+  r.ticket.push(tokens, limited.id)
+  ngx.shared['tollgate_running'].set(r.variables['request_id'], r.ticket.join(' '))
+  return true
 }
 
 function tell(r, limits, requests, tokens) {
@@ -107,10 +81,6 @@ function tell(r, limits, requests, tokens) {
   r.variables['tollgate_remaining_tokens'] = `${limits.tokensPerMinute - tokens}`
   r.variables['tollgate_reset_requests'] = reset
   r.variables['tollgate_reset_tokens'] = reset
-}
-
-function client(r) {
-  return ticketOf(r)[0]
 }
 
 function edited(r) {
@@ -124,7 +94,7 @@ function edited(r) {
  */
 function meter(r, data, flags) {
   if (flags.last) r.isWhole = true
-  const ticket = ticketOf(r)
+  const ticket = r.ticket
   const at = ticket.length > 2 ? data.lastIndexOf(123) : -1
   if (at < 0 || data[at - 3] !== 101) r.sendBuffer(data)
   else if (ticket[4] !== '1') {
@@ -146,7 +116,7 @@ function takeOut(r, data, at) {
 
 function ledger(r) {
   const variables = r.variables
-  const ticket = ticketOf(r)
+  const ticket = r.ticket
   const endMs = variables['msec'] * 1000
   const line = {
     version: 1,
@@ -200,19 +170,4 @@ function nothing() {
   return ''
 }
 
-export default {
-  verdict,
-  admission: verdict,
-  access,
-  enter,
-  client,
-  key: nothing,
-  route: nothing,
-  edited,
-  head: nothing,
-  meter,
-  refusal: nothing,
-  refuse: nothing,
-  outcome: nothing,
-  ledger,
-}
+export default { verdict, admission, target, edited, head: nothing, meter, ledger }

@@ -7,7 +7,6 @@ import { startProbe } from '../load/probe.ts'
 import { tell } from '../notes.ts'
 import type { LoadingRow } from '../results.ts'
 import { readState, type Server, startServer } from '../server.ts'
-import { isAtFirstDoor } from '../subjects.ts'
 
 const KEYS = 100_000
 const LOAD_SECONDS_MAX = 120
@@ -16,9 +15,7 @@ const QUIET_MS = 3000
 /** Loads 100,000 clients, then loads them again while small requests flow. */
 export async function measureLoading(context: Context): Promise<LoadingRow[]> {
   const rows: LoadingRow[] = []
-  const chosen = context.subjects.filter((subject) => {
-    return subject.kind === 'identity' && isAtFirstDoor(subject)
-  })
+  const chosen = context.subjects.filter(({ kind }) => kind === 'identity')
   for (const subject of chosen) {
     const server = await startServer(subject, {
       upstreamPort: context.upstream.port,

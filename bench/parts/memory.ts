@@ -5,7 +5,7 @@ import { say, tell } from '../notes.ts'
 import { runForJson } from '../processes.ts'
 import type { MemoryRow } from '../results.ts'
 import { type Server, startServer } from '../server.ts'
-import { isAtFirstDoor, type Kind, type Subject } from '../subjects.ts'
+import type { Kind, Subject } from '../subjects.ts'
 import { loadOf } from './streams.ts'
 
 /** Measured at every number of streams; the others only at the one that the targets are about. */
@@ -24,10 +24,7 @@ export async function measureMemory(context: Context): Promise<MemoryRow[]> {
   const rows: MemoryRow[] = []
   for (const streams of options.isQuick ? [STREAMS_OF_TARGET] : STREAMS) {
     const kinds = kindsAt(streams, options.isQuick)
-    const chosen = subjects.filter((subject) => {
-      const isChosen = streams === STREAMS_OF_TARGET || isAtFirstDoor(subject)
-      return kinds.includes(subject.kind) && isChosen
-    })
+    const chosen = subjects.filter(({ kind }) => kinds.includes(kind))
     for (const subject of chosen) {
       rows.push(...(await measureOne(context, subject, streams)))
     }

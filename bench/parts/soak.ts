@@ -7,7 +7,7 @@ import { tell } from '../notes.ts'
 import { memoryOf, runForJson } from '../processes.ts'
 import type { SoakRow } from '../results.ts'
 import { type Server, startServer } from '../server.ts'
-import { isAtFirstDoor, type Subject } from '../subjects.ts'
+import type { Subject } from '../subjects.ts'
 import { loadOf } from './streams.ts'
 
 const STREAMS = 128
@@ -19,7 +19,7 @@ const LOAD_SECONDS = 55
 /** Streams and requests at once, minute after minute, on the gate with everything. */
 export async function measureSoak(context: Context): Promise<SoakRow[]> {
   const { options, subjects } = context
-  const chosen = subjects.filter((subject) => subject.kind === 'all' && isAtFirstDoor(subject))
+  const chosen = subjects.filter(({ kind }) => kind === 'all')
   const rows: SoakRow[] = []
   for (const subject of chosen) rows.push(await soakOne(context, subject, options.soakMinutes))
   return rows

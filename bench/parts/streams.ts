@@ -12,7 +12,7 @@ import type { Latency, StreamRow } from '../results.ts'
 import { interleave, withAll } from '../rounds.ts'
 import { type Server, startServer } from '../server.ts'
 import { differenceOf, figureOf, median, ratioOf } from '../stats.ts'
-import { isAtFirstDoor, type Kind, type Subject } from '../subjects.ts'
+import type { Kind } from '../subjects.ts'
 
 /** What the mock waits before the first token. */
 const FIRST_MS = 20
@@ -27,8 +27,8 @@ const GENERATIONS = 2
 /** One height of the load. */
 export type Pace = { streams: number; perSecond: number; asks: boolean; rounds: number }
 
-/** Who is measured at it: these kinds, and of some of them the second door of an nginx too. */
-type Step = Pace & { kinds: Kind[]; secondDoor: Kind[] }
+/** Who is measured at it. */
+type Step = Pace & { kinds: Kind[] }
 
 /** The loads of a run: the targets are about 256 streams of 50 tokens a second. */
 function stepsOf(isQuick: boolean, rounds: number): Step[] {
@@ -36,10 +36,10 @@ function stepsOf(isQuick: boolean, rounds: number): Step[] {
   const asking: Kind[] = ['plain', 'floor', 'needed-body', 'body']
   const ends: Kind[] = ['plain', 'body', 'all']
   const step = (streams: number, perSecond: number, kinds: Kind[]): Step => {
-    return { streams, perSecond, kinds, asks: false, rounds, secondDoor: [] }
+    return { streams, perSecond, kinds, asks: false, rounds }
   }
-  const taken: Step = { ...step(256, 50, all), secondDoor: ['needed-all', 'all'] }
-  const asked: Step = { ...step(256, 50, asking), asks: true, secondDoor: ['needed-body', 'body'] }
+  const taken = step(256, 50, all)
+  const asked: Step = { ...step(256, 50, asking), asks: true }
   if (isQuick) return [{ ...taken, kinds: ['plain', 'needed-all', 'all'] }]
   // No target is a ratio at these.
   const others = [step(1, 50, ends), step(64, 50, ends), step(1024, 20, ends)]
@@ -55,16 +55,11 @@ export async function measureStreams(context: Context): Promise<StreamRow[]> {
       `  ${step.streams} streams, ${step.perSecond} tokens/s${step.asks ? ', counts asked' : ''}`,
     )
     const starts = subjects
-      .filter((subject) => isIn(step, subject))
+      .filter(({ kind }) => step.kinds.includes(kind))
       .map((subject) => () => startServer(subject, { upstreamPort: upstream.port }))
     rows.push(...(await withAll(starts, (servers) => runPace(servers, step))))
   }
   return rows
-}
-
-function isIn(step: Step, subject: Subject): boolean {
-  const { kind } = subject
-  return step.kinds.includes(kind) && (isAtFirstDoor(subject) || step.secondDoor.includes(kind))
 }
 
 type Sample = StreamResult & { charged: number | null }
@@ -108,7 +103,7 @@ async function measure(server: Server, pace: Pace): Promise<Sample> {
   await truncate(ledger).catch(() => undefined)
   const result = await runForJson<StreamResult>(program('client', 'streams', load))
   await sleep(300)
-  const isGate = / (body|all) /.test(server.subject)
+  const isGate = / (body|all)$/.test(server.subject)
   return { ...result, charged: isGate ? await countCharged(ledger, load.tokens) : null }
 }
 

@@ -163,7 +163,7 @@ function stallTarget(row: LoadingRow): Target {
   return atMost('stall', what, row, limit, NO_FLOORS, ({ stallMaxMs }) => stallMaxMs)
 }
 
-/** The rows of the same nginx and door for the needed work and the empty handlers. */
+/** The rows of the same nginx for the needed work and the empty handlers. */
 type Floors<Row> = { needed: Row | undefined; empty: Row | undefined }
 const NO_FLOORS = { needed: undefined, empty: undefined }
 
@@ -176,10 +176,9 @@ function floorsOf<Row extends { subject: string }>(
   return { needed: find(needed), empty: find('floor') }
 }
 
-/** The subject of the same nginx and door, of another kind. */
+/** The subject of the same nginx, of another kind. */
 export function withKind(subject: string, kind: Kind): string {
-  const [world, , door] = subject.split(' ')
-  return [world, kind, door].join(' ')
+  return `${subject.split(' ')[0]} ${kind}`
 }
 
 function kindOf({ subject }: { subject: string }): string {

@@ -56,7 +56,7 @@ const WHY: Record<About, Why> = {
     title: 'Memory of an open stream',
     above:
       'Each context reads its own copy of the bytecode, whether or not it is called: this is the code ' +
-      'of the gate, not what its requests hold. The content door holds two contexts for a request.',
+      'of the gate, not what its requests hold.',
   },
   growth: {
     title: 'Memory of an event on the njs engine',
