@@ -59,7 +59,7 @@ beforeAll(async () => {
     .replaceAll(/15s/g, '1s')
     .replace('rules.yml', join(FOLDER, 'rules.yml'))
     .replace('/run/tollgate/token', join(folder, 'token'))
-    .replace('"gate:9181"', `"${new URL(gate.adminUrl).host}"`)
+    .replace('"gate:9182"', `"${new URL(gate.adminUrl).host}"`)
   scraper = await startPrometheus(tools, configuration)
 })
 
