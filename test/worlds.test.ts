@@ -15,32 +15,31 @@ const lines = (...files: File[]) =>
 test('units and worlds are counted apart, failed and skipped tests too', () => {
   const units = file('unit', [
     ['a', 'passed'],
-    ['newest, access door is a text here', 'passed'],
+    ['newest: a text here', 'passed'],
   ])
   const gate = file('nginx', [
-    ["'newest, access door' > a key opens", 'passed'],
-    ["'newest, access door': the ledger > a line", 'failed'],
-    ['newest, content door > a key opens', 'skipped'],
-    ["'debian13, content door' > a key opens", 'pending'],
-    ["'container, access door' > a key opens", 'passed'],
+    ["'newest' > a key opens", 'passed'],
+    ["'newest': the ledger > a line", 'failed'],
+    ['newest > a key opens', 'skipped'],
+    ['newest of all things is a title', 'passed'],
+    ["'debian13' > a key opens", 'pending'],
+    ["'container' > a key opens", 'passed'],
     ['tollgate serve > prints a key', 'passed'],
   ])
   expect(lines(units, gate)).toEqual([
     'unit: 2 passed',
-    'newest, access door: 1 passed, 1 failed',
-    'newest, content door: 0 passed, 1 skipped',
-    'debian13, content door: 0 passed, 1 skipped',
+    'newest: 1 passed, 1 failed, 1 skipped',
+    'debian13: 0 passed, 1 skipped',
     'container: 1 passed',
-    'an nginx of their own: 1 passed',
+    'an nginx of their own: 2 passed',
   ])
 })
 
 test('a world in which nothing ran is told', () => {
-  expect(lines(file('nginx', [["'newest, access door' > x", 'passed']]))).toEqual([
+  expect(lines(file('nginx', [["'newest' > x", 'passed']]))).toEqual([
     'unit: none ran',
-    'newest, access door: 1 passed',
-    'newest, content door: none ran',
-    'debian13, content door: none ran',
+    'newest: 1 passed',
+    'debian13: none ran',
     'container: none ran',
   ])
 })

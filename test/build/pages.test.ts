@@ -78,7 +78,7 @@ describe('findMissing', () => {
     ['a folder', 'in `core/limit/`', ['core/limit/']],
     ['an include', 'by `gates.conf`', ['gates.conf']],
     ['a function', '`settleHold()` and `settleHolds()`', ['settleHolds()']],
-    ['a picture', '```\nenter.conf  settles()\nenters.conf\n```', ['enters.conf', 'settles()']],
+    ['a picture', '```\ngate.conf  settles()\ngates.conf\n```', ['gates.conf', 'settles()']],
   ])('finds %s that is not there', (_, text, missing) => {
     expect(findMissing('src/core/limits/README.md', text)).toEqual(missing)
   })
@@ -87,7 +87,7 @@ describe('findMissing', () => {
     ['a file of the room', '`claim.ts`'],
     ['a file by the way of imports', '`core/limits/claim.ts`'],
     ['an include', '`http.conf`'],
-    ['what is made as it runs', '`balance.json`, `dist/tollgate.js`, `/tollgate-error`'],
+    ['what is made as it runs', '`balance.json`, `dist/tollgate.js`, `/tollgate-failed`'],
     ['a function of another room', '`foldLines()`'],
     ['what is no code', 'claims.ts and settles()'],
   ])('takes %s', (_, text) => {

@@ -90,12 +90,14 @@ describe('doctor', () => {
       const mock = await startMock({ host: '0.0.0.0' })
       const site = join(nginxDir, 'conf.d/site.conf')
       const listen = `listen 127.0.0.1:${await freePort()};`
-      const gate = 'include tollgate/gate.conf; proxy_pass http://vllm;'
+      const gate = 'set $tollgate_upstream vllm; include tollgate/gate.conf;'
       await writeFile(
         site,
         `include tollgate/http.conf;
          upstream vllm { server localhost:${mock.port}; keepalive 9; }
-         server { ${listen} include tollgate/server.conf; location / { ${gate} } }\n`,
+         server { ${listen} include tollgate/server.conf;
+           access_log ${root}/vllm.log tollgate;
+           location / { ${gate} location /x { proxy_pass http://vllm; } } }\n`,
       )
       await appendFile(join(nginxDir, 'tollgate/upstream.conf'), '# mine\n')
       await chmod(join(nginxDir, 'tollgate/upstream-key.conf'), 0o644)
@@ -111,7 +113,9 @@ describe('doctor', () => {
       )
       const { code, checks } = await doctor(...args)
       expect(code).toBe(1)
-      expect(found(checks, 'door')).toContain('ok: Requests are admitted at the access door')
+      expect(found(checks, 'gate')).toContain('location / goes to vllm')
+      expect(found(checks, 'site')).toMatch(/site.conf:5: location \/x stands inside of /)
+      expect(found(checks, 'logs')).toMatch(/site.conf:4: .* to the end of tollgate\/logs.conf/)
       expect(found(checks, 'keepalive')).toContain('add keepalive_timeout 4s;')
       expect(found(checks, 'exposure')).toContain('problem: vLLM listens on 0.0.0.0')
       expect(found(checks, 'vllm')).toContain('write 127.0.0.1')

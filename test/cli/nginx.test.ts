@@ -20,7 +20,7 @@ import { findInDocker } from '../../src/cli/nginx/docker.ts'
 import { commandWith, defaultCacheDir, findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
 import { readDistribution } from '../../src/cli/nginx/mirror.ts'
 import { probe } from '../../src/cli/nginx/probe.ts'
-import { chooseDoor, compareVersions } from '../../src/cli/nginx/versions.ts'
+import { compareVersions } from '../../src/cli/nginx/versions.ts'
 import { sleep, until } from '../waiting.ts'
 
 const DOWNLOAD_TIMEOUT_MS = 300_000
@@ -76,13 +76,13 @@ describe('findNginx', () => {
   )
 
   test.runIf(canUnpack)(
-    'both worlds come from the cache with the engine and door they are named for',
+    'both worlds come from the cache with the engine they are named for',
     async () => {
       const newest = await findNginx({ world: 'newest', say })
-      expect(newest).toMatchObject({ source: 'packages', engine: 'qjs', door: 'access' })
+      expect(newest).toMatchObject({ source: 'packages', engine: 'qjs' })
       expect(compareVersions(newest.njsVersion, '1.0.2')).toBeGreaterThanOrEqual(0)
       const debian13 = await findNginx({ world: 'debian13', say })
-      expect(debian13).toMatchObject({ njsVersion: '0.8.9', engine: 'njs', door: 'content' })
+      expect(debian13).toMatchObject({ njsVersion: '0.8.9', engine: 'njs' })
       expect(debian13.nginxVersion).toMatch(/^1\.26\./)
     },
     DOWNLOAD_TIMEOUT_MS,
@@ -130,7 +130,7 @@ describe('findNginx', () => {
       const said: string[] = []
       const find = () => findNginx({ cacheDir: folder, say: (line) => said.push(line) })
       const found = await withEnvironment({ PATH: `${dirname(path)}:${process.env.PATH}` }, find)
-      const expected = { njsVersion: '0.8.9', engine: 'njs', door: 'content' }
+      const expected = { njsVersion: '0.8.9', engine: 'njs' }
       expect(found).toMatchObject({ ...expected, source: 'system', world: 'system' })
       expect(found.command).toEqual([path])
       expect(await findNginx({ path, say })).toMatchObject({ ...expected, source: 'path' })
@@ -145,7 +145,6 @@ describe('findNginx', () => {
       const found = await withEnvironment({ TOLLGATE_NGINX_IMAGE: image }, () => findInDocker(say))
       const nginx = {
         ...found,
-        door: chooseDoor(found),
         source: 'docker',
         world: 'docker',
       } as const

@@ -26,7 +26,6 @@ type Ready = {
   adminToken: string
   key: string | null
   world: string
-  door: string
   pid: number
 }
 
@@ -118,18 +117,13 @@ describe('parseUpstream', () => {
   })
 })
 
-describe.each([
-  ['newest', 'access'],
-  ['newest', 'content'],
-  ['debian13', 'content'],
-] as const)('serve with %s and the %s door', (world, door) => {
+describe.each(['newest', 'debian13'] as const)('serve with %s', (world) => {
   test(
     'streams with the key it prints, in a folder with a space, and leaves nothing behind',
     async () => {
-      const dir = join(folder, `${world} ${door}`)
-      const args = ['--dir', dir, '--world', world, '--door', door]
-      const { running, ready } = await serve(args)
-      expect(ready).toMatchObject({ dir, world, door, upstream: expect.stringMatching(/^http:/) })
+      const dir = join(folder, world)
+      const { running, ready } = await serve(['--dir', dir, '--world', world])
+      expect(ready).toMatchObject({ dir, world, upstream: expect.stringMatching(/^http:/) })
       const response = await chat(ready)
       expect(response.status).toBe(200)
       const text = await response.text()
@@ -219,17 +213,6 @@ describe('serve', () => {
       const ending = await tollgate('serve', '--listen', '0', '--dir', broken)
       expect(ending.code).toBe(1)
       expect(ending.stderr).toContain('clients.json')
-    },
-    TIMEOUT_MS,
-  )
-
-  test(
-    'refuses an access door that the nginx does not have',
-    async () => {
-      const args = ['--world', 'debian13', '--door', 'access', '--dir', join(folder, 'door')]
-      const ending = await tollgate('serve', '--listen', '0', ...args)
-      expect(ending.code).toBe(1)
-      expect(ending.stderr).toContain('njs 0.8.9')
     },
     TIMEOUT_MS,
   )

@@ -1,5 +1,6 @@
 import type { Account } from '../install/accounts.ts'
 import type { Directive } from '../install/directives.ts'
+import type { Fault } from '../install/fault.ts'
 import type { GateSite } from '../install/gatesite.ts'
 import type { Nginx } from '../nginx/find.ts'
 
@@ -15,6 +16,7 @@ export type Installation = {
   nginx: Nginx
   directives: Directive[]
   site: GateSite
+  faults: Fault[]
   workers: Account | null
   nowMs: number
 }

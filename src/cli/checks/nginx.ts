@@ -2,11 +2,21 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { findAll } from '../install/directives.ts'
-import { isModuleLoaded, readAdminListen, testConfiguration } from '../install/installed.ts'
+import { formatFault } from '../install/fault.ts'
+import {
+  isModuleLoaded,
+  readAdminListen,
+  readRareListen,
+  testConfiguration,
+} from '../install/installed.ts'
 import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../install/layout.ts'
+import { listHidden } from '../install/pasted.ts'
 import { type Check, type Installation, ok, problem, warning } from './check.ts'
 
-/** The versions, the engine, the door, and nginx's own opinion of the configuration. */
+/** Made to be edited, or looked at by themselves. */
+const LOOKED_AT = ['upstream-key.conf', 'logs.conf', 'engine.conf', 'engine-rare.conf']
+
+/** The versions, the engine, and nginx's own opinion of the configuration. */
 export async function checkNginx(installation: Installation): Promise<Check[]> {
   const { nginx, configuration } = installation
   const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'the njs engine'
@@ -17,7 +27,6 @@ export async function checkNginx(installation: Installation): Promise<Check[]> {
       ? ok('configuration', `nginx accepts ${configuration}`)
       : problem('configuration', `nginx refuses ${configuration}:\n${message}`),
     checkModule(installation),
-    checkDoor(installation),
     await checkEngine(installation),
   ]
 }
@@ -30,79 +39,63 @@ function checkModule({ directives, nginx }: Installation): Check {
   )
 }
 
-function checkDoor({ site, nginx }: Installation): Check {
-  switch (site.admission) {
-    case null:
-      return problem(
-        'door',
+function checkAsked({ site }: Pick<Installation, 'site'>): Check[] {
+  const { guarded, recipes } = site
+  if (guarded.length + recipes.length === 0) {
+    return [
+      problem(
+        'gate',
         'No location asks the gate: run tollgate install for the lines to add to your site',
-      )
-    case 'recipe':
-      return ok('door', 'Your own location tests $tollgate_verdict')
-    case 'access':
-      return nginx.door === 'access'
-        ? ok('door', 'Requests are admitted at the access door')
-        : problem(
-            'door',
-            `js_access is not safe here: it needs njs 1.0.1 or newer with QuickJS, this is ` +
-              `${nginx.njsVersion}. Use enter.conf and location @tollgate instead of gate.conf`,
-          )
-    case 'content':
-      return ok('door', 'Requests are admitted at the content door')
+      ),
+    ]
   }
+  return [
+    ...guarded.map(({ name, upstreams }) => ok('gate', `${name} goes to ${upstreams.join(', ')}`)),
+    ...recipes.map(({ name }) => ok('gate', `${name} tests $tollgate_verdict by itself`)),
+  ]
 }
 
 async function checkEngine({ nginxDir, nginx }: Installation): Promise<Check> {
-  const path = join(nginxDir, 'tollgate', 'engine.conf')
-  const text = await readFile(path, 'utf8').catch(() => '')
-  const engine = /^\s*js_engine\s+qjs\s*;/m.test(text) ? 'qjs' : 'njs'
-  if (engine === nginx.engine) return ok('engine', 'The engine is the best one of this njs')
+  const names = ['engine.conf', 'engine-rare.conf']
+  const paths = names.map((name) => join(nginxDir, 'tollgate', name))
+  const engines = await Promise.all(paths.map(readEngine))
+  const at = engines.findIndex((engine) => engine !== nginx.engine)
+  if (at < 0) return ok('engine', 'The engine is the best one of this njs')
   const message =
-    engine === 'qjs'
-      ? `${path} asks for QuickJS, which is not safe or not there in njs ${nginx.njsVersion}`
-      : `${path} does not ask for QuickJS, which njs ${nginx.njsVersion} has`
-  return (engine === 'qjs' ? problem : warning)('engine', `${message}: run tollgate install again`)
+    engines[at] === 'qjs'
+      ? `${paths[at]} asks for QuickJS, which is not safe or not there in njs ${nginx.njsVersion}`
+      : `${paths[at]} does not ask for QuickJS, which njs ${nginx.njsVersion} has`
+  const level = engines[at] === 'qjs' ? problem : warning
+  return level('engine', `${message}: run tollgate install again`)
 }
 
-/** Which includes the site has. */
-export function checkSite({ site, directives }: Installation): Check[] {
-  const has = (isThere: boolean, name: string, where: string, lack: string) =>
-    isThere
-      ? ok(name, `${name} is included`)
-      : problem(name, `${lack}: write in ${where}: include tollgate/${name};`)
-  const isRecipe = site.admission === 'recipe'
-  const checks = [
-    has(site.hasHttp, 'http.conf', 'http { }', 'Nothing of the gate is loaded'),
-    isRecipe && !site.hasServer
-      ? ok('server.conf', 'Not included: your site has its own log and error pages')
-      : has(
-          site.hasServer,
-          'server.conf',
-          'the server { } that faces the callers',
-          'There is no ledger, and errors are not in the dialect of the caller',
-        ),
-  ]
-  if (site.admission !== null && !isRecipe) checks.push(checkMeter(site.hasUpstream))
-  for (const bypass of site.bypasses) {
-    checks.push(
+async function readEngine(path: string): Promise<'qjs' | 'njs'> {
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return /^\s*js_engine\s+qjs\s*;/m.test(text) ? 'qjs' : 'njs'
+}
+
+/** What of the gate the sites have, and what is wrong with their lines. */
+export function checkSite({ site, faults, directives }: Installation): Check[] {
+  const http = site.hasHttp
+    ? ok('http.conf', 'http.conf is included')
+    : problem(
+        'http.conf',
+        'Nothing of the gate is loaded: write in http { }: include tollgate/http.conf;',
+      )
+  return [
+    http,
+    ...checkAsked({ site }),
+    ...faults.map((fault) => problem('site', formatFault(fault))),
+    ...site.bypasses.map((bypass) =>
       problem(
         'bypass',
         `Requests reach vLLM without a key by ${bypass}: remove this location, or include the ` +
           'gate in it as well',
       ),
-    )
-  }
-  checks.push(...checkRealIp(directives))
-  return checks
-}
-
-function checkMeter(hasUpstream: boolean): Check {
-  if (hasUpstream) return ok('upstream.conf', 'The meter stands beside proxy_pass')
-  return problem(
-    'upstream.conf',
-    'Credentials of callers reach vLLM and nothing is metered: write beside proxy_pass: include ' +
-      'tollgate/upstream.conf;',
-  )
+    ),
+    ...listHidden(site).map((message) => warning('logs', message)),
+    ...checkRealIp(directives),
+  ]
 }
 
 /** Zones that the bundles ask for: one that is missing has them throw. */
@@ -161,9 +154,10 @@ export async function checkFiles(installation: Installation): Promise<Check[]> {
   }
   const { configDir, stateDir, nginxDir, nginx } = installation
   const adminListen = (await readAdminListen(nginxDir)) ?? LAYOUT_DEFAULTS.adminListen
+  const rareListen = (await readRareListen(nginxDir)) ?? LAYOUT_DEFAULTS.rareListen
   const manifest = await readManifest(target)
   const expected = await gatherFiles({
-    ...{ nginxDir, configDir, stateDir, adminListen },
+    ...{ nginxDir, configDir, stateDir, adminListen, rareListen },
     engine: nginx.engine,
   })
   const found: Check[] = []
@@ -186,8 +180,7 @@ async function checkFile(
     const cause = there.code === 'ENOENT' ? 'is missing' : `cannot be read (${there.code})`
     return problem('files', `${path} ${cause}: run tollgate install`)
   }
-  // This one is made to be edited, and engine.conf is looked at by itself.
-  if (there === text || ['upstream-key.conf', 'engine.conf'].includes(basename(path))) return null
+  if (there === text || LOOKED_AT.includes(basename(path))) return null
   return installed === hash(there)
     ? warning('files', `${path} is of another version: run tollgate install, and reload nginx`)
     : warning('files', `${path} was changed by hand: compare it with what tollgate install writes`)

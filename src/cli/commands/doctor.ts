@@ -14,6 +14,7 @@ import { checkUpstreams } from '../checks/upstream.ts'
 import { requireLocal } from '../context.ts'
 import { findWorkers } from '../install/accounts.ts'
 import { readDirectives } from '../install/directives.ts'
+import { findFaults } from '../install/faults.ts'
 import { findGateSite } from '../install/gatesite.ts'
 import { findInstalledNginx, requireConfiguration } from '../install/installed.ts'
 import { LAYOUT_DEFAULTS } from '../install/layout.ts'
@@ -85,6 +86,7 @@ async function describeInstallation(options: DoctorOptions): Promise<Installatio
     nginx,
     directives,
     site: findGateSite(directives),
+    faults: findFaults(directives, nginxDir),
     workers: await findWorkers(nginx.command, configuration, directives),
     nowMs: Date.now(),
   }

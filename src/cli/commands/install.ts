@@ -1,41 +1,40 @@
 import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import { type Command, Option } from 'commander'
+import type { Command } from 'commander'
 import { requireLocal } from '../context.ts'
 import { type Account, findWorkers } from '../install/accounts.ts'
 import { readDirectives } from '../install/directives.ts'
+import { type Fault, formatFault } from '../install/fault.ts'
 import { findGateSite } from '../install/gatesite.ts'
 import {
   findInstalledNginx,
   isModuleLoaded,
   readAdminListen,
+  readRareListen,
   requireConfiguration,
-  testConfiguration,
 } from '../install/installed.ts'
 import {
   ADMIN_PORT,
   checkPath,
   LAYOUT_DEFAULTS,
-  layOut,
   type Placed,
+  RARE_PORT,
   WORKERS_DIR,
 } from '../install/layout.ts'
 import { listObstacles } from '../install/obstacles.ts'
-import { listSteps, type Step } from '../install/pasted.ts'
+import { listHidden, listSteps, type Step } from '../install/pasted.ts'
+import { tryLayout } from '../install/trial.ts'
 import { invocation, quote } from '../invocation.ts'
-import type { Door } from '../nginx/find.ts'
 import { print } from '../output.ts'
 import { createConfiguration } from '../serve/demo.ts'
-import { pickAdminPort } from '../serve/listen.ts'
+import { pickPort } from '../serve/listen.ts'
 import { chooseConfigDir } from '../store/dirs.ts'
-import { requireDoor } from './serve.ts'
 
 type InstallOptions = {
   nginxDir: string
   stateDir: string
   dir?: string
   nginx?: string
-  door?: Door
   json?: boolean
 }
 
@@ -44,16 +43,19 @@ type Folders = { nginxDir: string; configDir: string; stateDir: string }
 /** What was done, for machines; the text for people says the same. */
 type Report = {
   ok: boolean
+  /** false: the site does not go with these files, and all is as it was. */
+  isApplied: boolean
   nginx: string
   njs: string
   engine: string
-  door: Door
   dir: string
   stateDir: string
   workers: string | null
   files: Placed[]
   /** Lines that the site lacks. */
   steps: Step[]
+  /** Lines of the site to change, before the next reload of nginx. */
+  faults: Fault[]
   /** What a person has to look at. */
   warnings: string[]
   test: { isValid: boolean; message: string }
@@ -67,12 +69,6 @@ export function registerInstall(program: Command): void {
     .option('--nginx-dir <dir>', 'the folder of nginx.conf', LAYOUT_DEFAULTS.nginxDir)
     .option('--state-dir <dir>', 'the folder of the ledger', LAYOUT_DEFAULTS.stateDir)
     .option('--nginx <path>', 'the nginx to install for (default: the one on PATH)')
-    .addOption(
-      new Option('--door <door>', 'where admission runs (default: as the nginx allows)').choices([
-        'access',
-        'content',
-      ]),
-    )
     .addHelpText('after', '\nState folder (--dir): NGINX-DIR/tollgate unless named.')
     .action((_, command: Command) => {
       requireLocal(command)
@@ -88,35 +84,39 @@ async function install(options: InstallOptions): Promise<void> {
     stateDir: checkPath(resolve(options.stateDir)),
   }
   const nginx = await findInstalledNginx(options.nginx)
-  const door = requireDoor(nginx, options.door)
   const configuration = await requireConfiguration(nginxDir, nginx.command)
-  const directives = await readDirectives(configuration)
-  const workers = await findWorkers(nginx.command, configuration, directives)
+  const workers = await findWorkers(
+    nginx.command,
+    configuration,
+    await readDirectives(configuration),
+  )
   const warnings: string[] = []
-  const adminListen = await chooseAdminListen(nginxDir, warnings)
-  const files = await layOut({ ...folders, adminListen, engine: nginx.engine })
-  files.push(...(await createState(folders, workers, warnings)))
+  // nginx -t opens the ledger.
+  await createStateDirs(folders.stateDir, workers, warnings)
+  const listens = await chooseListens(nginxDir, warnings)
+  const layout = { ...folders, ...listens, engine: nginx.engine }
+  const trial = await tryLayout(layout, nginx.command, configuration)
+  const { isApplied, files, test, faults } = trial
+  if (isApplied) files.push(...(await createFiles(folders, workers)))
   const obstacles = await listObstacles(folders, workers)
   warnings.push(...obstacles)
-  const steps = await listSteps(
-    findGateSite(directives),
-    door,
-    nginx,
-    isModuleLoaded(directives, nginx),
-  )
-  const test = await testConfiguration(nginx.command, configuration)
+  const directives = await readDirectives(configuration)
+  const site = findGateSite(directives)
+  warnings.push(...listHidden(site))
+  const steps = isApplied ? await listSteps(site, nginx, isModuleLoaded(directives, nginx)) : []
   const { nginxVersion, njsVersion: njs, engine } = nginx
   const report: Report = {
-    ok: test.isValid && obstacles.length === 0,
+    ok: isApplied && test.isValid && faults.length === 0 && obstacles.length === 0,
+    isApplied,
     nginx: nginxVersion,
     njs,
     engine,
-    door,
     dir: folders.configDir,
     stateDir: folders.stateDir,
     workers: workers?.user ?? null,
-    files,
+    files: isApplied ? files : files.filter(({ how }) => how === 'kept'),
     steps,
+    faults,
     warnings,
     test,
   }
@@ -124,31 +124,46 @@ async function install(options: InstallOptions): Promise<void> {
   if (!report.ok) process.exitCode = 1
 }
 
-/** The one in use stays. A new one avoids a port that something else has. */
-async function chooseAdminListen(nginxDir: string, warnings: string[]): Promise<string> {
-  const installed = await readAdminListen(nginxDir)
-  if (installed !== null) return installed
-  const port = await pickAdminPort(ADMIN_PORT)
-  if (port !== ADMIN_PORT) {
-    warnings.push(
-      `Port ${ADMIN_PORT} is in use, so the housekeeping got 127.0.0.1:${port}: to choose another, ` +
-        `edit listen in ${join(nginxDir, 'tollgate', 'admin.conf')}`,
-    )
+/** Those in use stay. A new one avoids a port that something else has. */
+async function chooseListens(
+  nginxDir: string,
+  warnings: string[],
+): Promise<{ adminListen: string; rareListen: string }> {
+  const choose = async (
+    installed: string | null,
+    port: number,
+    others: string[],
+    who: string,
+    file: string,
+  ) => {
+    if (installed !== null) return installed
+    const taken = others.map((listen) => Number(/:(\d+)$/.exec(listen)?.[1]))
+    const free = await pickPort(port, taken)
+    if (free !== port) {
+      warnings.push(
+        `Port ${port} is in use, so ${who} got 127.0.0.1:${free}: to choose another, ` +
+          `edit ${join(nginxDir, 'tollgate', file)}`,
+      )
+    }
+    return `127.0.0.1:${free}`
   }
-  return `127.0.0.1:${port}`
+  const [admin, rare] = [await readAdminListen(nginxDir), await readRareListen(nginxDir)]
+  const others = rare === null ? [] : [rare]
+  const adminListen = await choose(admin, ADMIN_PORT, others, 'the housekeeping', 'admin.conf')
+  const page = 'the page of refusals'
+  const rareListen = await choose(rare, RARE_PORT, [adminListen], page, 'rare.conf')
+  return { adminListen, rareListen }
 }
 
-/** Makes the folders and files of the state that are not there, and gives them to the workers. */
-async function createState(
-  { nginxDir, configDir, stateDir }: Folders,
+/** Makes policy.json and clients.json where they are not there. */
+async function createFiles(
+  { nginxDir, configDir }: Folders,
   workers: Account | null,
-  warnings: string[],
 ): Promise<Placed[]> {
   if (await mkdir(configDir, { recursive: true })) await chmod(configDir, 0o755)
   const schemas = relative(configDir, join(nginxDir, 'tollgate')) || '.'
   // Readable by the workers, writable by root alone, and closed to everybody else.
   const created = await createConfiguration(configDir, schemas, workers?.gid)
-  await createStateDirs(stateDir, workers, warnings)
   return ['policy.json', 'clients.json'].map((name) => {
     const path = join(configDir, name)
     return { path, how: created.includes(path) ? 'written' : 'unchanged' }
@@ -193,23 +208,20 @@ async function give(
 }
 
 function describe(report: Report, nginxDir: string): string {
-  const { door, engine, files, steps, warnings, test } = report
+  const { engine, files, steps, faults, warnings, test, isApplied } = report
   const engineName = engine === 'qjs' ? 'QuickJS' : 'njs engine'
-  const kept = files.filter(({ how }) => how === 'kept')
-  const written = files.filter(({ how }) => how === 'written').length
   const lines = [
-    `nginx ${report.nginx}, njs ${report.njs} (${engineName}): the ${door} door`,
-    `${written} files written, ${files.length - written - kept.length} there already, in ${dirname(files[0]?.path ?? '')}`,
-    ...kept.map(({ path }) => `Kept ${path}, which was changed by hand; ours is ${path}.new`),
-    `Clients and policy: ${report.dir}`,
-    `Ledger: ${join(report.stateDir, 'ledger.jsonl')}`,
+    `nginx ${report.nginx}, njs ${report.njs} (${engineName})`,
+    ...(isApplied ? describeFiles(report) : describeRefusal(files)),
     ...warnings.map((warning) => `Warning: ${warning}`),
     '',
-    ...describeSteps(steps),
+    ...describeFaults(faults, isApplied),
+    ...describeSteps(report),
     `nginx -t: ${test.isValid ? 'the configuration is valid' : 'it refuses the configuration'}`,
     ...(test.message ? [test.message.replace(/^/gm, '  ')] : []),
   ]
-  const next = steps.length > 0 ? 'Then' : 'Next'
+  if (!isApplied) return lines.join('\n')
+  const next = steps.length + faults.length > 0 ? 'Then' : 'Next'
   const dir = report.dir === LAYOUT_DEFAULTS.configDir ? '' : ` --dir ${quote(report.dir)}`
   const doctor = nginxDir === LAYOUT_DEFAULTS.nginxDir ? '' : ` --nginx-dir ${quote(nginxDir)}`
   const state =
@@ -222,8 +234,44 @@ ${next}:
   ${invocation()} doctor${dir}${doctor}${state}`
 }
 
-function describeSteps(steps: Step[]): string[] {
-  if (steps.length === 0) return ['The site has all lines of the gate.']
+function describeFiles({ files, dir, stateDir }: Report): string[] {
+  const pathsOf = (wanted: Placed['how']) =>
+    files.filter(({ how }) => how === wanted).map(({ path }) => path)
+  const [written, unchanged] = [pathsOf('written').length, pathsOf('unchanged').length]
+  return [
+    `${written} files written, ${unchanged} there already, in ${dirname(files[0]?.path ?? '')}`,
+    ...pathsOf('kept').map(tellKept),
+    ...pathsOf('removed').map((path) => `Removed ${path}: this version has it no more`),
+    ...pathsOf('left').map(
+      (path) => `${path} is of an earlier version and was changed by hand: remove it yourself`,
+    ),
+    `Clients and policy: ${dir}`,
+    `Ledger: ${join(stateDir, 'ledger.jsonl')}`,
+  ]
+}
+
+function tellKept(path: string): string {
+  return `Kept ${path}, which was changed by hand; ours is ${path}.new`
+}
+
+function describeRefusal(kept: Placed[]): string[] {
+  return [
+    'Not applied: the site does not go with the files of this version. All is as it was, and nginx runs on.',
+    ...kept.map(({ path }) => tellKept(path)),
+  ]
+}
+
+function describeFaults(faults: Fault[], isApplied: boolean): string[] {
+  if (faults.length === 0) return []
+  const head = isApplied
+    ? 'Change before the next reload of nginx:'
+    : 'Change these lines, do not reload nginx in between, and run this again:'
+  return [head, '', ...faults.map((fault) => `    ${formatFault(fault)}`), '']
+}
+
+function describeSteps({ steps, faults, isApplied }: Report): string[] {
+  const isWhole = isApplied && steps.length + faults.length === 0
+  if (isWhole) return ['The site has all lines of the gate.']
   return steps.flatMap(({ where, lines }) => [
     `Add ${where}:`,
     '',

@@ -6,14 +6,13 @@ import { type Command, Option } from 'commander'
 import { startMock } from '../../mock/server.ts'
 import { requireLocal } from '../context.ts'
 import {
-  ADMIN_PORT,
   checkPath,
   hasOnlyKeyCharacters,
+  type Layout,
   layOut,
-  quotePath,
   WORKERS_DIR,
 } from '../install/layout.ts'
-import { commandWith, type Door, findNginx, type Nginx, type World } from '../nginx/find.ts'
+import { commandWith, findNginx, type Nginx, type World } from '../nginx/find.ts'
 import { Refused } from '../output.ts'
 import { createConfiguration, prepareAdmin, prepareDemo } from '../serve/demo.ts'
 import {
@@ -29,7 +28,7 @@ import {
   type Listen,
   parseListen,
   parseUpstream,
-  pickAdminPort,
+  pickListens,
   type Upstream,
 } from '../serve/listen.ts'
 import { readyLine, readyText } from '../serve/ready.ts'
@@ -41,7 +40,6 @@ type ServeOptions = {
   dir?: string
   nginx?: string
   world?: World
-  door?: Door
   json?: boolean
 }
 
@@ -70,7 +68,7 @@ const HELP = `
 State folder (--dir): ./.tollgate unless named; it is made when it is absent.
 With --json one line is printed on stdout when the gate is ready, and nothing else:
 {"gate":"http://127.0.0.1:8001","admin":"http://127.0.0.1:9180","adminToken":"tga_...","upstream":"...",
- "dir":"...","key":"tg_...","world":"...","door":"...","pid":1}
+ "dir":"...","key":"tg_...","world":"...","pid":1}
 
 TOLLGATE_UPSTREAM_KEY  the key of vLLM itself, if it was started with one
 SSL_CERT_FILE          the certificates that https to vLLM trusts, instead of the system's`
@@ -89,12 +87,6 @@ export function registerServe(program: Command): void {
         'debian13',
       ]),
     )
-    .addOption(
-      new Option('--door <door>', 'where admission runs (default: as the nginx allows)').choices([
-        'access',
-        'content',
-      ]),
-    )
     .addHelpText('after', HELP)
     .action((_, command: Command) => {
       requireLocal(command)
@@ -105,7 +97,6 @@ export function registerServe(program: Command): void {
 async function serve(options: ServeOptions): Promise<void> {
   const plan = await makePlan(options)
   const nginx = await provideNginx(options)
-  const door = requireDoor(nginx, options.door)
   await makeFolder(plan)
   await createConfiguration(plan.dir, './nginx/tollgate')
   const key = await prepareDemo(plan.dir, Date.now())
@@ -114,13 +105,13 @@ async function serve(options: ServeOptions): Promise<void> {
   const mock = plan.upstream ? null : await startMock(DEMO_LATENCY)
   try {
     const upstream = plan.upstream ?? parseUpstream(mock?.url ?? '')
-    const adminListen = `127.0.0.1:${await pickAdminPort(ADMIN_PORT)}`
-    const start = await configure(plan, upstream, nginx, door, adminListen)
+    const listens = await pickListens()
+    const start = await configure(plan, upstream, nginx, listens)
     const gate = await startNginx(start, stopping)
     if (gate === null) return
-    const admin = { url: `http://${adminListen}`, token: adminToken }
+    const admin = { url: `http://${listens.adminListen}`, token: adminToken }
     const isMock = mock !== null
-    const ready = { ...plan, upstream, nginx, door, key, admin, isMock, pid: gate.pid }
+    const ready = { ...plan, upstream, nginx, key, admin, isMock, pid: gate.pid }
     process.stdout.write(options.json ? readyLine(ready) : await readyText(ready))
     await waitForEnd(gate, start, stopping)
   } finally {
@@ -173,38 +164,28 @@ async function provideNginx(options: ServeOptions): Promise<Nginx> {
   }
 }
 
-/** The wanted door, or the one that is best for this nginx. Refuses one that it does not have. */
-export function requireDoor(nginx: Nginx, wanted: Door | undefined): Door {
-  if (wanted !== 'access' || nginx.door === 'access') return wanted ?? nginx.door
-  const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'the njs engine'
-  throw new Refused(
-    `Cannot use the access door: it needs njs 1.0.1 or newer with QuickJS, and this nginx has ` +
-      `njs ${nginx.njsVersion} with ${engine}. Leave --door out, or choose --world newest`,
-  )
-}
-
 /** Writes everything below nginx/ of the folder, and has nginx check it. */
 async function configure(
   plan: ServePlan,
   upstream: Upstream,
   nginx: Nginx,
-  door: Door,
-  adminListen: string,
+  listens: Pick<Layout, 'adminListen' | 'rareListen'>,
 ): Promise<Start> {
   const { dir, runDir, nginxDir, upstreamKey } = plan
   const layout = {
     nginxDir,
     configDir: dir,
     stateDir: dir,
-    adminListen,
+    ...listens,
     engine: nginx.engine,
+    accessLog: join(runDir, 'access.log'),
     ...(upstreamKey === undefined ? {} : { upstreamKey }),
   }
   await layOut(layout)
   const conf = await nginxConf({
     layout,
     nginx,
-    example: door,
+    example: 'gate',
     listen: plan.listen.listen,
     upstreamServer: upstream.server,
     upstreamScheme: upstream.scheme,
@@ -214,7 +195,6 @@ async function configure(
     // The folder may be where only root can go, such as below /root.
     user: process.getuid?.() === 0 ? 'root' : null,
     runDir,
-    serverExtra: `access_log ${quotePath(join(runDir, 'access.log'))} tollgate;`,
   })
   await writeFile(join(nginxDir, 'nginx.conf'), conf)
   // For doctor, which asks the same nginx.

@@ -3,13 +3,21 @@ import { dirname, isAbsolute, join, sep } from 'node:path'
 import { splitDirectives } from '../map/words.ts'
 
 /** A line or block of nginx's configuration. `block` is null when it ends with a semicolon. */
-export type Directive = { name: string; args: string[]; block: Directive[] | null; file: string }
+export type Directive = {
+  name: string
+  args: string[]
+  block: Directive[] | null
+  file: string
+  /** Counted from 1. */
+  line: number
+}
 
 const INCLUDES_DEEP_MAX = 10
 
 /**
  * Reads nginx.conf with all that it includes. It reads the files itself instead of what `nginx -T`
- * prints, which is nothing when there is a mistake anywhere. What cannot be read is left out.
+ * prints, which is nothing when there is a mistake anywhere. What cannot be read is left out. An `include` stands
+ * before what it includes.
  */
 export async function readDirectives(path: string): Promise<Directive[]> {
   return readInto(path, dirname(path), 0)
@@ -25,8 +33,7 @@ export function findAll(directives: readonly Directive[], name: string): Directi
 
 async function readInto(path: string, confDir: string, depth: number): Promise<Directive[]> {
   const text = await readFile(path, 'utf8').catch(() => '')
-  const directives = parseDirectives(text, path)
-  return expand(directives, confDir, depth)
+  return expand(parseDirectives(text, path), confDir, depth)
 }
 
 async function expand(
@@ -37,11 +44,9 @@ async function expand(
   const expanded: Directive[] = []
   for (const directive of directives) {
     if (directive.block) directive.block = await expand(directive.block, confDir, depth)
+    expanded.push(directive)
     const pattern = directive.name === 'include' ? (directive.args[0] ?? '') : ''
-    if (pattern === '' || depth >= INCLUDES_DEEP_MAX) {
-      expanded.push(directive)
-      continue
-    }
+    if (pattern === '' || depth >= INCLUDES_DEEP_MAX) continue
     const absolute = isAbsolute(pattern) ? pattern : join(confDir, pattern)
     for (const file of await glob(absolute)) {
       expanded.push(...(await readInto(file, confDir, depth + 1)))
@@ -85,14 +90,14 @@ async function match(folder: string, part: string): Promise<string[]> {
 export function parseDirectives(text: string, file: string): Directive[] {
   const root: Directive[] = []
   const open: Directive[][] = [root]
-  for (const { words, end } of splitDirectives(text)) {
+  for (const { words, end, line } of splitDirectives(text)) {
     if (end === 'close') {
       if (open.length > 1) open.pop()
       continue
     }
     const [name = '', ...args] = words.map((word) => word.text)
     const block = end === 'open' ? [] : null
-    if (end !== 'broken') open.at(-1)?.push({ name, args, block, file })
+    if (end !== 'broken') open.at(-1)?.push({ name, args, block, file, line })
     if (block) open.push(block)
   }
   return root

@@ -2,21 +2,27 @@ import { type Directive, findAll } from './directives.ts'
 
 /** What a configuration of nginx has of the gate. */
 export type GateSite = {
-  /** http.conf: the bundle, the variables, the zones, the housekeeping. */
+  /** http.conf: the variables, the zones, the housekeeping. */
   hasHttp: boolean
-  /** server.conf: error pages and the ledger. */
+  /** server.conf, in some server: the gate's own pages. */
   hasServer: boolean
-  /** How requests are admitted: null when nothing asks the gate at all. */
-  admission: 'access' | 'content' | 'recipe' | null
-  /** upstream.conf: the meter and the settings of the proxy. */
-  hasUpstream: boolean
+  /** Locations with gate.conf. */
+  guarded: Guarded[]
+  /** Locations whose own `if` tests $tollgate_verdict. */
+  recipes: Place[]
   /** Where admitted requests go. */
   passes: Pass[]
   /** Locations that pass requests to the same place without asking the gate. */
   bypasses: string[]
 }
 
-/** A proxy_pass: `http://vllm`, and the servers behind that name as they are written. */
+/** A location: how people name it, its lines, and the blocks around it, the server first. */
+export type Place = { name: string; location: Directive; block: Directive[]; around: Directive[] }
+
+/** The names that `set $tollgate_upstream` gives, maps looked into; what it was set to, as it is written. */
+export type Guarded = Place & { settings: Directive[]; upstreams: string[] }
+
+/** A server behind: `http://vllm`, and the servers of that name as they are written. */
 export type Pass = {
   url: string
   scheme: 'http' | 'https'
@@ -25,87 +31,151 @@ export type Pass = {
   upstream: Directive | null
 }
 
-type Place = { name: string; url: string; isGuarded: boolean; isInternal: boolean }
-
 /** Finds the gate in the directives of nginx.conf. */
 export function findGateSite(directives: readonly Directive[]): GateSite {
-  const http = directives.filter(({ name }) => name === 'http').flatMap(({ block }) => block ?? [])
+  const http = blockOf(directives, 'http')
   const servers = http.filter(({ name }) => name === 'server')
-  const places = servers.flatMap(listPlaces)
-  const guarded = places.filter(({ isGuarded, name }) => isGuarded || name.endsWith(' @tollgate'))
-  const urls = [...new Set(guarded.map(({ url }) => url))]
-  const calls = (name: string, handler: string) => hasDirective(servers, name, handler)
+  const places = servers.flatMap((server) => listPlaces(server, [server], labelOf(server)))
+  const guarded = places.filter(({ block }) => isGate(block)).map((one) => withUpstream(one, http))
+  const recipes = places.filter((place) => !isGate(place.block) && isRecipe(place))
+  const urls = [
+    ...guarded.flatMap((place) => place.upstreams.map((name) => `${schemeOf(place)}://${name}`)),
+    ...recipes.flatMap(({ block }) => listUrls(block)),
+  ]
+  const passes = [...new Set(urls)].map((url) => describePass(url, http))
+  const hosts = new Set(passes.flatMap(({ url, servers }) => [hostOf(url), ...servers]))
   return {
-    hasHttp: http.some(({ name, args }) => name === 'js_import' && args[0] === 'tollgate'),
-    hasServer:
-      findAll(servers, 'location').some(({ args }) => args.at(-1) === '/tollgate-error') &&
-      findAll(servers, 'access_log').some(({ args }) => args[1] === 'tollgate_ledger'),
-    admission: calls('js_access', 'tollgate.access')
-      ? 'access'
-      : calls('js_content', 'tollgate.enter')
-        ? 'content'
-        : findAll(servers, 'if').some(isVerdictTest)
-          ? 'recipe'
-          : null,
-    hasUpstream: calls('js_body_filter', 'tollgate.meter'),
-    passes: urls.map((url) => describePass(url, http)),
+    hasHttp: http.some(({ name, args }) => name === 'js_set' && args[0] === '$tollgate_verdict'),
+    hasServer: servers.some(hasServerConf),
+    guarded,
+    recipes,
+    passes,
     bypasses: places
-      .filter(({ isGuarded, isInternal, url }) => !isGuarded && !isInternal && urls.includes(url))
+      .filter((place) => isOpen(place) && goesTo(place, hosts, http))
       .map(({ name }) => name),
   }
 }
 
-/** Every location with a proxy_pass, and whether the gate is asked before it. */
-function listPlaces(server: Directive): Place[] {
-  const block = server.block ?? []
-  const name = block.find((directive) => directive.name === 'server_name')?.args[0]
-  const listen = block.find((directive) => directive.name === 'listen')?.args[0]
-  const label = `server ${name ?? listen ?? ''}`.trim()
-  return listIn(block, label, block.some(isVerdictTest))
+/** All blocks of a name, as one. */
+export function blockOf(directives: readonly Directive[], name: string): Directive[] {
+  return directives.filter((one) => one.name === name).flatMap(({ block }) => block ?? [])
 }
 
-function listIn(block: readonly Directive[], label: string, isGuarded: boolean): Place[] {
-  return block.flatMap((directive) => {
-    if (directive.name !== 'location') return []
-    const inner = directive.block ?? []
-    const name = `${label}, location ${directive.args.join(' ')}`
-    const isAsked = isGuarded || isGate(inner)
-    const url = inner.find(({ name }) => name === 'proxy_pass')?.args[0]
-    const isInternal =
-      directive.args[0]?.startsWith('@') || inner.some(({ name }) => name === 'internal')
-    const own = url ? [{ name, url, isGuarded: isAsked, isInternal: Boolean(isInternal) }] : []
-    return [...own, ...listIn(inner, label, isAsked)]
+/** Whether a location has gate.conf, by what stands in it. */
+export function isGate(block: readonly Directive[]): boolean {
+  return block.some(
+    ({ name, args }) =>
+      (name === 'js_body_filter' && args[0] === 'tollgate.meter') ||
+      (name === 'proxy_pass' && isOurPass(args[0])),
+  )
+}
+
+export function isOurPass(url: string | undefined): boolean {
+  return /^\$\{?tollgate_place\b/.test(url ?? '')
+}
+
+/** Whether a server has the pages of server.conf. */
+export function hasServerConf({ block }: Directive): boolean {
+  const names = ['@tollgate_refused', '/tollgate-failed', '/tollgate-read']
+  const there = (block ?? []).filter(({ name }) => name === 'location')
+  return names.every((name) => there.some(({ args }) => args.at(-1) === name))
+}
+
+/** The upstream block of a name; null where there is none. */
+export function findUpstream(http: readonly Directive[], host: string): Directive | null {
+  return http.find(({ name, args }) => name === 'upstream' && args[0] === host) ?? null
+}
+
+/** What a word means: itself, or all values of the map that makes it. */
+export function valuesOf(word: string, http: readonly Directive[]): string[] {
+  const variable = /^\$\{?(\w+)\}?$/.exec(word)?.[1]
+  if (variable === undefined) return [word]
+  const maps = http.filter(({ name, args }) => name === 'map' && args[1] === `$${variable}`)
+  return maps
+    .flatMap(({ block }) => block ?? [])
+    .filter(({ name }) => !['include', 'volatile', 'hostnames'].includes(name))
+    .map(({ args }) => args[0] ?? '')
+}
+
+/** Every location of a block, those inside of others too. */
+function listPlaces(block: Directive, around: Directive[], label: string): Place[] {
+  return (block.block ?? []).flatMap((location) => {
+    if (location.name !== 'location') return []
+    const name = `${label}, location ${location.args.join(' ')}`
+    const place = { name, location, block: location.block ?? [], around }
+    return [place, ...listPlaces(location, [...around, location], label)]
   })
 }
 
-function isGate(block: readonly Directive[]): boolean {
-  const isHandler = ({ name, args }: Directive) =>
-    (name === 'js_access' && args[0] === 'tollgate.access') ||
-    (name === 'js_content' && args[0] === 'tollgate.enter')
-  return block.some((directive) => isHandler(directive) || isVerdictTest(directive))
+function labelOf({ block }: Directive): string {
+  const wordOf = (name: string) => block?.find((directive) => directive.name === name)?.args[0]
+  return `server ${wordOf('server_name') ?? wordOf('listen') ?? ''}`.trim()
 }
 
-function isVerdictTest({ name, args }: Directive): boolean {
+function withUpstream(place: Place, http: readonly Directive[]): Guarded {
+  const settings = listSettings(place, '$tollgate_upstream')
+  const upstreams = settings.flatMap(({ args }) => valuesOf(args[1] ?? '', http))
+  return { ...place, settings, upstreams: [...new Set(upstreams)] }
+}
+
+/** The `set` lines of a variable: those of the location, its `if` blocks too, else those of the server. */
+function listSettings({ block, around }: Place, variable: string): Directive[] {
+  const isSetting = ({ name, args }: Directive) => name === 'set' && args[0] === variable
+  const listIn = (lines: readonly Directive[]): Directive[] =>
+    lines.flatMap((one) =>
+      one.name === 'if' ? listIn(one.block ?? []) : isSetting(one) ? [one] : [],
+    )
+  const own = listIn(block)
+  return own.length > 0 ? own : listIn(around[0]?.block ?? [])
+}
+
+function schemeOf(place: Place): string {
+  return listSettings(place, '$tollgate_scheme').at(-1)?.args[1] || 'http'
+}
+
+/** `if` of a location does not hold in one inside of it, that of a server holds in all. */
+function isRecipe({ block, around }: Place): boolean {
+  return block.some(isVerdictTest) || (around[0]?.block ?? []).some(isVerdictTest)
+}
+
+export function isVerdictTest({ name, args }: Directive): boolean {
   return name === 'if' && args.join(' ').includes('$tollgate_verdict')
 }
 
-function hasDirective(servers: readonly Directive[], name: string, handler: string): boolean {
-  return findAll(servers, name).some(({ args }) => args[0] === handler)
+/** Neither asked, nor inside of a guarded location, which is told by itself, nor closed to callers. */
+function isOpen(place: Place): boolean {
+  const { block, around, location } = place
+  if (isGate(block) || isRecipe(place)) return false
+  if (around.some((outer) => isGate(outer.block ?? []))) return false
+  return !location.args[0]?.startsWith('@') && !block.some(({ name }) => name === 'internal')
+}
+
+function goesTo(place: Place, hosts: ReadonlySet<string>, http: readonly Directive[]): boolean {
+  return listUrls(place.block)
+    .flatMap((url) => valuesOf(hostOf(url), http))
+    .some((host) => hosts.has(host))
+}
+
+function listUrls(block: readonly Directive[]): string[] {
+  const isOwn = ({ name }: Directive) => name !== 'location'
+  return findAll(block.filter(isOwn), 'proxy_pass').map(({ args }) => args[0] ?? '')
+}
+
+/** The host in a URL of proxy_pass, with its port; a socket by its path. */
+export function hostOf(url: string): string {
+  return (
+    /^https?:\/\/(unix:[^:]+)/.exec(url)?.[1] ?? /^(?:https?:\/\/)?([^/]*)/.exec(url)?.[1] ?? ''
+  )
 }
 
 function describePass(url: string, http: readonly Directive[]): Pass {
-  const [, scheme = 'http', host = ''] = /^(https?):\/\/([^/]*)/.exec(url) ?? []
-  const upstream = http.find(({ name, args }) => name === 'upstream' && args[0] === host) ?? null
+  const host = hostOf(url)
+  const upstream = findUpstream(http, host)
   const servers = (upstream?.block ?? []).filter(({ name }) => name === 'server')
   return {
     url,
-    scheme: scheme === 'https' ? 'https' : 'http',
-    servers: upstream ? servers.map(({ args }) => args[0] ?? '') : [readHost(url, host)],
+    scheme: url.startsWith('https:') ? 'https' : 'http',
+    servers: upstream ? servers.map(({ args }) => args[0] ?? '') : [host],
     upstream,
   }
-}
-
-// proxy_pass http://unix:/path/of/the.sock:/ names a socket by itself.
-function readHost(url: string, host: string): string {
-  return /^https?:\/\/(unix:[^:]+)/.exec(url)?.[1] ?? host
 }

@@ -55,8 +55,16 @@ export async function testConfiguration(
 }
 
 /** Where the housekeeping of an installed gate listens; null when it is not installed. */
-export async function readAdminListen(nginxDir: string): Promise<string | null> {
-  const path = join(nginxDir, 'tollgate', 'admin.conf')
+export function readAdminListen(nginxDir: string): Promise<string | null> {
+  return readListen(join(nginxDir, 'tollgate', 'admin.conf'))
+}
+
+/** Where our own server for refusals listens; null when it is not installed. */
+export function readRareListen(nginxDir: string): Promise<string | null> {
+  return readListen(join(nginxDir, 'tollgate', 'rare.conf'))
+}
+
+async function readListen(path: string): Promise<string | null> {
   const text = await readFile(path, 'utf8').catch(() => '')
   return /^\s*listen\s+([^\s;]+);/m.exec(text)?.[1] ?? null
 }

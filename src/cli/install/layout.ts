@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Engine } from '../nginx/find.ts'
@@ -22,12 +22,17 @@ export type Layout = {
   /** Where our own server for refusals binds, `127.0.0.1:9181`. */
   rareListen: string
   engine: Engine
+  /** A log for people in logs.conf, beside the ledger. */
+  accessLog?: string
   /** vLLM's own key, written into upstream-key.conf. Check it with hasOnlyKeyCharacters() first. */
   upstreamKey?: string
 }
 
-/** What became of one file. `kept`: a person changed it, ours stands beside it as NAME.new. */
-export type Placed = { path: string; how: 'written' | 'unchanged' | 'kept' }
+/**
+ * What became of one file. `kept`: a person changed it, ours stands beside it as NAME.new. `removed`: an
+ * earlier version had it, and `left`: so it did, and a person changed it.
+ */
+export type Placed = { path: string; how: 'written' | 'unchanged' | 'kept' | 'removed' | 'left' }
 
 /** The folder of the configuration below stateDir, when the workers may write it. */
 export const CONFIG_DIR = 'config'
@@ -61,6 +66,9 @@ const RARE_REUSE = 16
 /** The file that remembers what was installed, to tell our older version from a person's edit. */
 const MANIFEST = '.installed.json'
 
+/** What 0.1.0 had and this version has not. */
+const RETIRED = ['enter.conf', 'body.conf']
+
 /** The folder of the package: the one with dist/ and nginx/ in it. */
 export function packageDir(): string {
   let dir = dirname(fileURLToPath(import.meta.url))
@@ -87,7 +95,31 @@ export async function layOut(layout: Layout): Promise<Placed[]> {
     if (how !== 'kept') manifest[name] = hash(text)
     placed.push({ path, how })
   }
+  placed.push(...(await removeRetired(target, manifest)))
   await writeManifest(target, manifest)
+  return placed
+}
+
+/** Everything that layOut() may write or remove, but for NAME.new. */
+export async function listTouched(layout: Layout): Promise<string[]> {
+  const target = join(layout.nginxDir, 'tollgate')
+  const names = (await gatherFiles(layout)).map(([name]) => name)
+  return [...names, ...RETIRED, MANIFEST].map((name) => join(target, name))
+}
+
+async function removeRetired(target: string, manifest: Record<string, string>): Promise<Placed[]> {
+  const placed: Placed[] = []
+  for (const name of RETIRED) {
+    const path = join(target, name)
+    const installed = manifest[name]
+    if (installed === undefined || !existsSync(path)) continue
+    const isOurs = installed === hash(await readFile(path, 'utf8'))
+    if (isOurs) {
+      await rm(path)
+      delete manifest[name]
+    }
+    placed.push({ path, how: isOurs ? 'removed' : 'left' })
+  }
   return placed
 }
 
@@ -130,6 +162,7 @@ async function gatherConsole(from: string): Promise<[string, string][]> {
 function adaptFile(name: string, text: string, layout: Layout): string {
   if (name === 'engine.conf') return engineConf(text, layout.engine, CONTEXT_REUSE)
   if (name === 'engine-rare.conf') return engineConf(text, layout.engine, RARE_REUSE)
+  if (name === 'logs.conf') return logsConf(adapt(text, layout), layout.accessLog)
   if (name !== 'upstream-key.conf' || layout.upstreamKey === undefined) return adapt(text, layout)
   const value = `default "Bearer ${layout.upstreamKey}"`
   return text.replace('default ""', () => value)
@@ -188,6 +221,11 @@ export function checkPath(path: string): string {
 function engineConf(text: string, engine: Engine, reuse: number): string {
   if (engine === 'njs') return text
   return `${text}\njs_engine qjs;\njs_context_reuse ${reuse};\n`
+}
+
+function logsConf(text: string, accessLog: string | undefined): string {
+  if (accessLog === undefined) return text
+  return `${text}\naccess_log ${quotePath(accessLog)} tollgate;\n`
 }
 
 async function place(path: string, text: string, installed?: string): Promise<Placed['how']> {

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Door, Nginx } from '../nginx/find.ts'
+import type { Nginx } from '../nginx/find.ts'
 import type { GateSite } from './gatesite.ts'
 import { packageDir } from './layout.ts'
 
@@ -10,11 +10,11 @@ export type Step = { where: string; lines: string }
 /** The lines that a site still lacks, cut out of the example that the tests start. */
 export async function listSteps(
   site: GateSite,
-  door: Door,
   nginx: Nginx,
   isModuleLoaded: boolean,
 ): Promise<Step[]> {
-  const example = await readFile(join(packageDir(), 'nginx', 'sites', `${door}.conf`), 'utf8')
+  const example = await readFile(join(packageDir(), 'nginx', 'sites', 'gate.conf'), 'utf8')
+  const isAsked = site.guarded.length + site.recipes.length > 0
   const steps: (Step | null)[] = [
     isModuleLoaded || nginx.loadModule === null
       ? null
@@ -25,20 +25,21 @@ export async function listSteps(
     site.hasHttp
       ? null
       : { where: 'inside http { }, once', lines: cut(example, /^include tollgate\/http.conf;\n/m) },
-    site.admission
+    isAsked
       ? null
       : {
           where:
             'beside it; an upstream block of vLLM that is there already may stay, with these keepalive lines',
           lines: cut(example, /^upstream [\s\S]*?^}\n/m),
         },
-    site.hasServer
+    isAsked || site.hasServer
       ? null
       : {
-          where: 'inside the server { } that faces the callers',
-          lines: cut(example, /^ *include tollgate\/server.conf;\n/m),
+          where:
+            'inside the server { } that faces the callers, the second line only where it has no pages but the gate',
+          lines: cut(example, /^ *include tollgate\/server.conf;\n.*malformed.conf;\n/m),
         },
-    site.admission && site.hasUpstream
+    isAsked
       ? null
       : {
           where: 'in the same server { }, in the place of the location that passes to vLLM now',
@@ -46,6 +47,20 @@ export async function listSteps(
         },
   ]
   return steps.filter((step) => step !== null)
+}
+
+/** Logs of the server that do not hold in a guarded location, which has one of its own. */
+export function listHidden({ guarded }: GateSite): string[] {
+  const servers = new Set(guarded.flatMap(({ around }) => around.slice(0, 1)))
+  return [...servers].flatMap(({ block }) =>
+    (block ?? [])
+      .filter(({ name, args }) => name === 'access_log' && args[1] === 'tollgate')
+      .map(
+        ({ file, line, args }) =>
+          `${file}:${line}: this log does not get the requests of the gate any more: move the line ` +
+          `"access_log ${args.join(' ')};" to the end of tollgate/logs.conf`,
+      ),
+  )
 }
 
 function cut(example: string, pattern: RegExp): string {

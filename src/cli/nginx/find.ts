@@ -6,9 +6,8 @@ import { findOnPath, listModules } from './local.ts'
 import { listSuites, provideWorld, readWorld, suiteOf } from './packages.ts'
 import { probe } from './probe.ts'
 import type { Nginx, World } from './types.ts'
-import { chooseDoor } from './versions.ts'
 
-export type { Door, Engine, Nginx, World } from './types.ts'
+export type { Engine, Nginx, World } from './types.ts'
 
 type Say = (line: string) => void
 export type FindOptions = { path?: string; world?: World; cacheDir?: string; say: Say }
@@ -89,7 +88,7 @@ async function findLocal(file: string, source: 'path' | 'system'): Promise<Nginx
   const probed = await probe({ launch: () => [file], modules })
   if (!probed.isUsable) throw new Error(probed.reason)
   const { isUsable: _, ...rest } = probed
-  return { command: [file], ...rest, door: chooseDoor(rest), source, world: source }
+  return { command: [file], ...rest, source, world: source }
 }
 
 async function findPackages(cacheDir: string, say: Say, reasons: string[]): Promise<Nginx | null> {
@@ -108,7 +107,7 @@ async function findPackages(cacheDir: string, say: Say, reasons: string[]): Prom
 
 async function findContained(say: Say): Promise<Nginx> {
   const contained = await findInDocker(say)
-  return { ...contained, door: chooseDoor(contained), source: 'docker', world: 'docker' }
+  return { ...contained, source: 'docker', world: 'docker' }
 }
 
 async function attempt(

@@ -6,7 +6,7 @@ import { readLayout, readStamp, type Unpacked } from './layout.ts'
 import { findMirror, readDistribution } from './mirror.ts'
 import { probe } from './probe.ts'
 import type { Nginx, World } from './types.ts'
-import { chooseDoor, type Versions } from './versions.ts'
+import type { Versions } from './versions.ts'
 
 type Say = (line: string) => void
 
@@ -140,12 +140,10 @@ function folderOf(suite: Suite, cacheDir: string): string {
 
 function describe(suite: Suite, layout: Unpacked, versions: Versions): Nginx {
   const { command, module } = layout
-  const door = chooseDoor(versions)
   return {
     command,
     loadModule: module,
     ...versions,
-    door,
     source: 'packages',
     world: suite.world,
   }

@@ -1,7 +1,5 @@
 /** The nginx that tests name: Debian forky's, with QuickJS, and Debian 13's, with the old engine. */
 export type World = 'newest' | 'debian13'
-/** Where in nginx admission runs. */
-export type Door = 'access' | 'content'
 /** QuickJS, or the engine that njs had first. */
 export type Engine = 'qjs' | 'njs'
 
@@ -15,8 +13,6 @@ export type Nginx = {
   njsVersion: string
   /** 'qjs' where `js_engine qjs;` works and is safe (njs >= 1.0.1); else write no js_engine. */
   engine: Engine
-  /** 'access' where js_access is safe: njs >= 1.0.1 with QuickJS. */
-  door: Door
   source: 'path' | 'system' | 'packages' | 'docker'
   /** 'newest', 'debian13', 'system', 'path', 'docker', or a distribution such as 'ubuntu-24.04'. */
   world: string

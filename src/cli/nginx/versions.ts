@@ -1,4 +1,4 @@
-import type { Door, Engine } from './types.ts'
+import type { Engine } from './types.ts'
 
 /** What an answer of a running nginx says of itself. */
 export type Versions = { nginxVersion: string; njsVersion: string; engine: Engine }
@@ -42,13 +42,4 @@ export function findVersionProblem(njsVersion: string): string | null {
  */
 export function chooseEngine(njsVersion: string, hasQuickJs: boolean): Engine {
   return hasQuickJs && compareVersions(njsVersion, '1.0.1') >= 0 ? 'qjs' : 'njs'
-}
-
-/**
- * The door that admission takes. js_access came with njs 0.9.9, but let requests pass when the
- * handler threw after it had read the body, until 1.0.1.
- */
-export function chooseDoor(versions: Versions): Door {
-  const isSafe = compareVersions(versions.njsVersion, '1.0.1') >= 0
-  return isSafe && versions.engine === 'qjs' ? 'access' : 'content'
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, isIP } from 'node:net'
 import { resolve } from 'node:path'
+import { ADMIN_PORT, RARE_PORT } from '../install/layout.ts'
 import { Misused, Refused } from '../output.ts'
 
 /** Where the gate listens: nginx's words, and an address that a caller on this machine can use. */
@@ -62,13 +63,24 @@ export async function claim(wanted: Listen): Promise<Listen> {
   )
 }
 
-/** The preferred port of this machine, or a free one when it is taken. */
-export async function pickAdminPort(preferred: number): Promise<number> {
-  const first = await tryListen('127.0.0.1', preferred)
-  if (first.error === null) return first.port
-  const { port, error } = await tryListen('127.0.0.1', 0)
-  if (error !== null) throw new Refused(`Cannot listen on 127.0.0.1 (${error})`)
-  return port
+/** The preferred port of this machine, or a free one when it is taken; never one of `others`. */
+export async function pickPort(preferred: number, others: number[] = []): Promise<number> {
+  if (!others.includes(preferred)) {
+    const { port, error } = await tryListen('127.0.0.1', preferred)
+    if (error === null) return port
+  }
+  for (;;) {
+    const { port, error } = await tryListen('127.0.0.1', 0)
+    if (error !== null) throw new Refused(`Cannot listen on 127.0.0.1 (${error})`)
+    if (!others.includes(port)) return port
+  }
+}
+
+/** Where the admin API and our own server for refusals listen: on their ports, or on free ones. */
+export async function pickListens(): Promise<{ adminListen: string; rareListen: string }> {
+  const admin = await pickPort(ADMIN_PORT)
+  const rare = await pickPort(RARE_PORT, [admin])
+  return { adminListen: `127.0.0.1:${admin}`, rareListen: `127.0.0.1:${rare}` }
 }
 
 async function tryListen(

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { firstModel } from '../ask.ts'
 import { invocation, quote } from '../invocation.ts'
-import type { Door, Nginx } from '../nginx/find.ts'
+import type { Nginx } from '../nginx/find.ts'
 import type { Listen, Upstream } from './listen.ts'
 
 /** A gate that `tollgate serve` has started. */
@@ -13,7 +13,6 @@ export type Ready = {
   dir: string
   runDir: string
   nginx: Nginx
-  door: Door
   /** The key of client demo; null when there is no such client. */
   key: string | null
   /** The admin API and the console, with a token that may write. */
@@ -24,22 +23,22 @@ export type Ready = {
 
 /** One line for machines. */
 export function readyLine(ready: Ready): string {
-  const { listen, upstream, dir, key, nginx, door, pid } = ready
+  const { listen, upstream, dir, key, nginx, pid } = ready
   const { world } = nginx
   const admin = { admin: ready.admin.url, adminToken: ready.admin.token }
-  const line = { gate: listen.url, ...admin, upstream: upstream.url, dir, key, world, door, pid }
+  const line = { gate: listen.url, ...admin, upstream: upstream.url, dir, key, world, pid }
   return `${JSON.stringify(line)}\n`
 }
 
 /** What a person wants to know, with a line to paste. */
 export async function readyText(ready: Ready): Promise<string> {
-  const { listen, upstream, isMock, dir, runDir, nginx, door } = ready
+  const { listen, upstream, isMock, dir, runDir, nginx } = ready
   const engine = nginx.engine === 'qjs' ? 'QuickJS' : 'njs engine'
   const example = `${invocation()} serve --upstream http://127.0.0.1:8000`
   const call = await describeCall(ready)
   return `
 Tollgate is open on ${listen.url}
-nginx ${nginx.nginxVersion} (${nginx.world}), njs ${nginx.njsVersion} (${engine}), ${door} door
+nginx ${nginx.nginxVersion} (${nginx.world}), njs ${nginx.njsVersion} (${engine})
 
   upstream  ${upstream.url}${isMock ? `, a mock of vLLM; with your own: ${example}` : ''}
   clients   ${join(dir, 'clients.json')}, policy.json beside it
