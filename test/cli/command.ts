@@ -72,5 +72,5 @@ http {
 `
   const nginxDir = join(folder, 'etc')
   await writeFile(join(nginxDir, 'nginx.conf'), conf)
-  return { path, nginxDir, module, command: nginx.command }
+  return { path, nginxDir, module, nginx, command: nginx.command }
 }
