@@ -217,7 +217,7 @@ function describe(report: Report, nginxDir: string): string {
     '',
     ...describeFaults(faults, isApplied),
     ...describeSteps(report),
-    `nginx -t: ${test.isValid ? 'the configuration is valid' : 'it refuses the configuration'}`,
+    `nginx -t${isApplied ? '' : ' with these files'}: ${test.isValid ? 'the configuration is valid' : 'it refuses the configuration'}`,
     ...(test.message ? [test.message.replace(/^/gm, '  ')] : []),
   ]
   if (!isApplied) return lines.join('\n')
