@@ -252,4 +252,29 @@ describe('listFaults', () => {
     ])
     await cp(join(packageDir(), 'nginx', 'tollgate', 'http.conf'), path)
   })
+
+  test.each([
+    [
+      'server.conf',
+      [/server.conf48: "js_header_filter tollgate.refuse;" .*into server.conf.new, and move that/],
+    ],
+    [
+      'upstream.conf',
+      [
+        /^3: .* lacks a line of upstream.conf, "proxy_set_header ... X-Tollgate-Reason": .*upstream.conf.new/,
+      ],
+    ],
+  ])('tells a %s of 0.1.0 that somebody has kept', async (name, patterns) => {
+    const older = join(import.meta.dirname, 'fixtures', '0.1.0', name)
+    await cp(older, join(folder, 'tollgate', name))
+    const faults = await faultsOf(server(`location / { ${GATE} }`))
+    expect(faults).toEqual(patterns.map((pattern) => expect.stringMatching(pattern)))
+    await cp(join(packageDir(), 'nginx', 'tollgate', name), join(folder, 'tollgate', name))
+  })
+
+  test('believes a pattern of a map', async () => {
+    const head = `${HEAD} map $uri $by_map { ~^/(\\w+)/ $1; default vllm; }`
+    const site = 'location / { set $tollgate_upstream $by_map; include tollgate/gate.conf; }'
+    expect(await faultsOf(server(site), head)).toEqual([])
+  })
 })

@@ -23,6 +23,21 @@ const MANY = new Set(
   ).split(' '),
 )
 
+/** Lines without which the gate is not one, and the include that has them: somebody may have kept an older one. */
+const NEEDED = [
+  ['gate.conf', 'if', '$tollgate_passed'],
+  ['gate.conf', 'if', '$tollgate_admission'],
+  ['gate.conf', 'mirror', '/tollgate-read'],
+  ['gate.conf', 'client_body_in_file_only', 'off'],
+  ['gate.conf', 'client_body_in_single_buffer', 'on'],
+  ['gate.conf', 'proxy_pass', '$tollgate_place'],
+  ['upstream.conf', 'js_body_filter', 'tollgate.meter'],
+  ['upstream.conf', 'proxy_pass_request_headers', 'off'],
+  ['upstream.conf', 'proxy_set_header', 'X-Tollgate-Reason'],
+  ['upstream.conf', 'proxy_set_body', '$tollgate_body'],
+  ['upstream.conf', 'proxy_next_upstream', 'off'],
+] as const
+
 const PASSES = /^(?:proxy|fastcgi|uwsgi|scgi|grpc|memcached)_pass$/
 
 /**
@@ -47,6 +62,7 @@ export function listFaults(directives: readonly Directive[]): Fault[] {
       ...listPassFaults(place, http),
       ...listOpenings(place),
       ...listLedgerFaults(place),
+      ...listLacking(place),
       ...listTwice(place),
     ]),
     ...listServersWithout(guarded),
@@ -90,8 +106,9 @@ function listUnknown(setting: Directive, place: Guarded, http: readonly Directiv
   const values = valuesOf(word, http)
   // Made by something else than a map: nginx knows it when a request comes.
   if (word.startsWith('$') && values.length === 0) return []
-  const names = word.startsWith('$') ? values : [word]
-  return names
+  // A pattern of the map may make a name.
+  return values
+    .filter((name) => !name.includes('$'))
     .filter((name) => name === '' || findUpstream(http, name) === null)
     .map((name) =>
       faultAt(
@@ -170,6 +187,18 @@ function listLedgerFaults({ block, name, location }: Place): Fault[] {
   ]
 }
 
+function listLacking({ block, name, location }: Place): Fault[] {
+  const isThere = ([, directive, word]: (typeof NEEDED)[number]) =>
+    block.some((one) => one.name === directive && one.args.join(' ').includes(word))
+  return NEEDED.filter((line) => !isThere(line)).map(([file, directive, word]) =>
+    faultAt(
+      location,
+      `${name} lacks a line of ${file}, "${directive} ... ${word}": if tollgate/${file} was edited, take your changes ` +
+        `over into ${file}.new, and move that to ${file}`,
+    ),
+  )
+}
+
 /** What nginx takes once in a block and gate.conf has already; nginx itself would name gate.conf. */
 function listTwice({ block }: Place): Fault[] {
   const ours = new Set(block.filter(isOurs).map(({ name }) => name))
@@ -186,7 +215,7 @@ function listTwice({ block }: Place): Fault[] {
 function listServersWithout(guarded: readonly Guarded[]): Fault[] {
   const servers = new Set(guarded.flatMap(({ around }) => around.slice(0, 1)))
   return [...servers]
-    .filter((server) => !hasServerConf(server))
+    .filter((server) => !hasServerConf(server) && !isOlder(server))
     .map((server) =>
       faultAt(
         server,
@@ -194,6 +223,13 @@ function listServersWithout(guarded: readonly Guarded[]): Fault[] {
           'include tollgate/server.conf;',
       ),
     )
+}
+
+/** One that was kept is told by itself. */
+function isOlder({ block }: Directive): boolean {
+  return (block ?? []).some(
+    (one) => isOurs(one) && one.name === 'location' && one.args.at(-1) === '/tollgate-error',
+  )
 }
 
 function hasImport({ block, around }: Place, http: readonly Directive[]): boolean {
