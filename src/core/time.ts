@@ -1,6 +1,9 @@
 /** `2026-11-23T09:00:00.000Z`. */
 const ISO_LENGTH = 24
 
+const MINUTE_MS = 60000
+const DAY_MS = 86400000
+
 /**
  * Parses an RFC 3339 date-time such as `2026-11-23T09:00:00Z` or `2026-11-23T10:00:00.5+01:00` into
  * milliseconds since 1970; null when it is none, or no day of the calendar. Leap seconds (`:60`) are
@@ -32,9 +35,53 @@ export function parseTime(text: string): number | null {
   return Date.UTC(year, month - 1, day, hour, minute - offset, second) + fractionMs
 }
 
-/** Writes milliseconds since 1970 as `2026-11-23T09:00:00Z`, to the second. */
-export function formatTime(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`
+/**
+ * Writes milliseconds since 1970 as `2026-11-23T09:00:00Z`, to the second; with a time zone, in minutes east
+ * of UTC, as `2026-11-23T17:00:00+08:00`.
+ */
+export function formatTime(ms: number, zoneMinutes?: number): string {
+  const zone = zoneMinutes || 0
+  const text = new Date(ms + zone * MINUTE_MS).toISOString().slice(0, 19)
+  if (!zone) return `${text}Z`
+  const offset = new Date(Math.abs(zone) * MINUTE_MS).toISOString().slice(11, 16)
+  return text + (zone < 0 ? '-' : '+') + offset
+}
+
+/** The day of a time, counted from 1970, in a time zone of so many minutes east of UTC. */
+export function dayOf(timeMs: number, zoneMinutes?: number): number {
+  return Math.floor((timeMs + (zoneMinutes || 0) * MINUTE_MS) / DAY_MS)
+}
+
+/** The month of a time, counted from January 1970, in such a time zone. */
+export function monthOf(timeMs: number, zoneMinutes?: number): number {
+  const date = new Date(timeMs + (zoneMinutes || 0) * MINUTE_MS)
+  return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth()
+}
+
+/** When a day of dayOf() begins, ms since 1970. */
+export function startOfDay(day: number, zoneMinutes?: number): number {
+  return day * DAY_MS - (zoneMinutes || 0) * MINUTE_MS
+}
+
+/** When a month of monthOf() begins, ms since 1970. */
+export function startOfMonth(month: number, zoneMinutes?: number): number {
+  return Date.UTC(1970, month, 1) - (zoneMinutes || 0) * MINUTE_MS
+}
+
+/**
+ * Reads a time zone, `+08:00` or `Z`, into minutes east of UTC; null when it is none. From -12:00 to
+ * +14:00 in steps of a quarter hour, as there are: names such as Asia/Taipei would need a table of rules.
+ */
+export function parseZone(text: string): number | null {
+  const minutes = offsetMinutes(text, 0)
+  if (minutes === null || minutes < -720 || minutes > 840 || minutes % 15 !== 0) return null
+  // Not -0.
+  return minutes || 0
+}
+
+/** Writes a time zone as `+08:00`; `Z` for UTC. */
+export function formatZone(zoneMinutes: number): string {
+  return formatTime(0, zoneMinutes).slice(19)
 }
 
 /** Reads `length` digits at `at`; -1 when something else stands there. */

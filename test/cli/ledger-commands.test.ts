@@ -836,7 +836,7 @@ describe('createFold', () => {
       line2(Date.now() - 1, { cost: 0.000000007 }),
       line2(Date.now() - 40 * DAY_MS).slice(0, 60) + line2(Date.now() - 3),
     )
-    const fold = createFold(Date.now())
+    const fold = createFold(Date.now(), 0)
     for (const one of text.split('\n')) fold.add(one)
     const { subjects, lines, skipped } = fold.end()
     const expected = foldLines(text, Date.now())

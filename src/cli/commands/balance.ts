@@ -5,7 +5,7 @@ import { LEDGER_OPTION } from '../ledger/place.ts'
 import { exact, safe, toJson } from '../ledger/text.ts'
 import { formatTable, remark } from '../output.ts'
 
-const BUDGET_HEADING = ['OF', 'BUDGET', 'LIMIT', 'USED', 'RESERVED', 'LEFT', 'RENEWS (UTC)']
+const BUDGET_HEADING = ['OF', 'BUDGET', 'LIMIT', 'USED', 'RESERVED', 'LEFT']
 const RATE_HEADING = ['OF', 'LIMIT', 'VALUE', 'TAKEN', 'LEFT']
 
 const HELP = `
@@ -63,9 +63,18 @@ function describe({ client, plan, group, disabled, shadow, subjects }: ClientBal
     ]),
   )
   const parts = [head.join(', ')]
-  if (rows.length > 0) parts.push(formatTable(BUDGET_HEADING, rows, [2, 3, 4, 5]))
+  if (rows.length > 0) {
+    const heading = [...BUDGET_HEADING, `RENEWS (${zoneIn(subjects)})`]
+    parts.push(formatTable(heading, rows, [2, 3, 4, 5]))
+  }
   if (rates.length > 0) parts.push(formatTable(RATE_HEADING, rates, [2, 3, 4]))
   return parts.join('\n\n')
+}
+
+/** The time zone by which budgets renew: all by the same. */
+function zoneIn(subjects: ClientBalance['subjects']): string {
+  const zone = subjects.flatMap(({ standings }) => standings)[0]?.renews.slice(19)
+  return zone === undefined || zone === 'Z' ? 'UTC' : zone
 }
 
 function cell(value: number | null): string {

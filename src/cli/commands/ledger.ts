@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import type { BalanceFile } from '../../core/ledger/balancefile.ts'
+import { dayOf, startOfDay } from '../../core/time.ts'
 import type { Windows } from '../../core/usage/rows.ts'
 import { localContextOf } from '../context.ts'
 import { readAdminListen } from '../install/installed.ts'
@@ -28,10 +29,10 @@ import {
   verifyLines,
 } from '../ledger/verify.ts'
 import { count, Misused, Refused, remark } from '../output.ts'
+import { readZone } from '../store/documents.ts'
 
 type LedgerOptions = { ledger?: string; output?: string; before?: string }
 
-const DAY_MS = 86_400_000
 const DIFFERENCES_TOLD_MAX = 50
 
 const VERIFY_HELP = `
@@ -45,7 +46,7 @@ look at instead, at any time.`
 
 const COMPACT_HELP = `
 FILE is a rotated ledger: nginx may still write into the other one. The lines of the days before --before
-(UTC) become one line per client, key, group, model and day; "tollgate usage" and all budgets come
+(of the policy's time zone) become one line per client, key, group, model and day; "tollgate usage" and all budgets come
 to the same, but hours, single requests and their outcomes are gone. All other lines stay as they are.
 The result is a new file beside FILE, or --output. Look at it, then put it in the place of FILE with mv.`
 
@@ -85,7 +86,7 @@ async function verify(
   const place = findPlace(folder, options.ledger)
   const files = named === undefined ? await listLedger(place.ledger) : [await requireFile(named)]
   const { balance, rows, counted, notices } = await readSums(place, files, named !== undefined)
-  const fold = createFold(nowMs)
+  const fold = createFold(nowMs, balance?.zoneMinutes ?? 0)
   const progress = showProgress(files.reduce((sum, { bytes }) => sum + bytes, 0))
   const onCounted = balance ? fold.addLine : () => undefined
   const found = await verifyLines(counted, nowMs, onCounted, progress)
@@ -94,7 +95,7 @@ async function verify(
   const differences = balance ? compareSums(sums.subjects, balance, found.firstMs, nowMs) : []
   if (balance?.usage && rows) {
     const sinceMs = Math.max(balance.usage.sinceMs, found.firstMs ?? Number.POSITIVE_INFINITY)
-    differences.push(...compareRows(sums.windows, rows, sinceMs))
+    differences.push(...compareRows(sums.windows, rows, sinceMs, balance))
   }
   const ok = found.flawsInAll === 0 && differences.length === 0 && notices.length === 0
   const result = {
@@ -188,12 +189,13 @@ function describeVerified(result: VerifiedResult): string {
 async function rebuild(options: LedgerOptions, command: Command): Promise<void> {
   const { folder, isJson, nowMs } = localContextOf(command)
   const place = findPlace(folder, options.ledger)
+  const zoneMinutes = await readZone(folder.dir)
   const files = await listLedger(place.ledger)
   const path = options.output ?? place.balance
   if (options.output === undefined) await refuseWhileRunning(place, isJson)
   else await refuseExisting(path)
   const progress = showProgress(files.reduce((sum, { bytes }) => sum + bytes, 0))
-  const rebuilt = await foldAll(files, nowMs, progress)
+  const rebuilt = await foldAll(files, nowMs, zoneMinutes, progress)
   progress.end()
   if (rebuilt.broken.length > 0) throw new Refused(rebuilt.broken.join('\n'))
   // It may have been started meanwhile.
@@ -224,7 +226,9 @@ async function compactFile(
 ): Promise<void> {
   const { folder, isJson, nowMs } = localContextOf(command)
   const file = await requireFile(named)
-  const beforeMs = Math.floor(parsePoint('--before', options.before, nowMs) / DAY_MS) * DAY_MS
+  const zoneMinutes = await readZone(folder.dir)
+  const pointMs = parsePoint('--before', options.before, nowMs, zoneMinutes)
+  const beforeMs = startOfDay(dayOf(pointMs, zoneMinutes), zoneMinutes)
   if (beforeMs > nowMs) throw new Misused(`--before ${options.before} is in the future`)
   const output = options.output ?? besideOf(named, 'compact')
   await refuseExisting(output)
@@ -234,13 +238,14 @@ async function compactFile(
     file,
     output,
     beforeMs,
+    zoneMinutes,
     progress,
   ).finally(() => progress.end())
   const bytes = (await describeFile(output))?.bytes ?? 0
   const result = {
     file: named,
     output,
-    before: formatPoint(beforeMs),
+    before: formatPoint(beforeMs, zoneMinutes),
     summed,
     sums,
     kept,

@@ -1,4 +1,5 @@
 import { type Command, Option } from 'commander'
+import { formatZone } from '../../core/time.ts'
 import { contextOf } from '../context.ts'
 import { drawTable, type Row } from '../ledger/chart.ts'
 import { formatPoint, parsePeriod } from '../ledger/period.ts'
@@ -23,8 +24,8 @@ const REST = '(others)'
 
 const HELP = `
 Reads the ledger and its rotated files (ledger.jsonl.1, ledger.jsonl.2.gz, ledger.jsonl-20261124).
-A request counts when it ended; days and hours are those of UTC. ~ marks sums in which some tokens
-are estimated. REFUSED: turned away by the gate. ERRORS: by the server behind, or its absence.`
+A request counts when it ended; days begin at the timeZone of policy.json, UTC where nothing is said.
+~ marks sums in which some tokens are estimated. REFUSED: turned away by the gate. ERRORS: by the server behind, or its absence.`
 
 /** Registers `tollgate usage`. */
 export function registerUsage(program: Command): void {
@@ -45,13 +46,14 @@ async function usage(options: UsageOptions, command: Command): Promise<void> {
   const { store, isJson, nowMs } = contextOf(command)
   if (isJson && options.csv) throw new Misused('Choose one of --json and --csv')
   const { by, client, ledger } = options
-  const period = parsePeriod(options.since, options.until, nowMs)
-  const found = await store.usage({ by, period, client, ledger })
+  const zoneMinutes = await store.zoneMinutes()
+  const period = parsePeriod(options.since, options.until, nowMs, zoneMinutes)
+  const found = await store.usage({ by, period, client, ledger, zoneMinutes })
   for (const notice of found.notices) remark(isJson, notice)
   const rows = sortRows(found.grouped, by)
-  if (isJson) process.stdout.write(`${toJson(describe(by, found, rows))}\n`)
+  if (isJson) process.stdout.write(`${toJson(describe(by, found, rows, zoneMinutes))}\n`)
   else if (options.csv) process.stdout.write(writeCsv(by, rows, found.grouped))
-  else process.stdout.write(`${draw(by, rows, found.grouped)}\n`)
+  else process.stdout.write(`${draw(by, rows, found.grouped, zoneMinutes)}\n`)
 }
 
 /** Times in their order; names by what they used, the largest first. */
@@ -69,19 +71,27 @@ function sortRows({ groups }: Grouped, by: Dimension): Row[] {
   )
 }
 
-function draw(by: Dimension, rows: Row[], { rest, total }: Grouped): string {
+function draw(by: Dimension, rows: Row[], { rest, total }: Grouped, zoneMinutes: number): string {
   if (total.requests === 0) return 'No requests in this period'
   const others = rest.requests > 0 ? [{ name: REST, totals: rest }] : []
-  return drawTable(by.toUpperCase(), [...rows, ...others], total, describeScreen())
+  const isTime = by === 'day' || by === 'hour'
+  const zone = isTime && zoneMinutes !== 0 ? ` (${formatZone(zoneMinutes)})` : ''
+  return drawTable(by.toUpperCase() + zone, [...rows, ...others], total, describeScreen())
 }
 
-function describe(by: Dimension, { ledger, period, grouped, notices }: Usage, rows: Row[]) {
+function describe(
+  by: Dimension,
+  { ledger, period, grouped, notices }: Usage,
+  rows: Row[],
+  zoneMinutes: number,
+) {
   const { rest, total } = grouped
   return {
     ledger,
     by,
-    since: formatPoint(period.sinceMs),
-    until: formatPoint(period.untilMs),
+    since: formatPoint(period.sinceMs, zoneMinutes),
+    until: formatPoint(period.untilMs, zoneMinutes),
+    timeZone: formatZone(zoneMinutes),
     rows: rows.map(({ name, totals }) => ({ [by]: name || null, ...describeTotals(totals) })),
     rest: rest.requests > 0 ? describeTotals(rest) : null,
     total: describeTotals(total),

@@ -5,6 +5,7 @@ import { PassThrough, type Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGzip } from 'node:zlib'
 import { NANOS } from '../../core/limits/cost.ts'
+import { dayOf } from '../../core/time.ts'
 import { Refused } from '../output.ts'
 import type { LedgerFile } from './files.ts'
 import { type Entry, type LedgerSummary, modelOf, parseLine } from './line.ts'
@@ -30,7 +31,6 @@ type Sum = {
 /** Sums that are kept at once; beyond it they are written, and the same names begin new ones. */
 const SUMS_MAX = 50_000
 const WRITE_BYTES = 256 * 1024
-const DAY_MS = 86_400_000
 const OPTIONAL = [
   'promptTokens',
   'cachedTokens',
@@ -42,12 +42,13 @@ const OPTIONAL = [
 
 /**
  * Writes a copy of a file in which the lines of the days before `beforeMs` are summed up by client,
- * key, group, model and day. All other lines stay as they are, also those that cannot be read. The copy is there under its name when it is whole, and not before.
+ * key, group, model and day of a time zone. All other lines stay as they are, also those that cannot be read. The copy is there under its name when it is whole, and not before.
  */
 export async function compact(
   file: LedgerFile,
   output: string,
   beforeMs: number,
+  zoneMinutes: number,
   progress: Progress,
 ): Promise<Compacted> {
   const temporary = `${output}.${process.pid}.tmp`
@@ -59,7 +60,7 @@ export async function compact(
   // Awaited below; until then a failure must not be an unhandled one.
   written.catch((error) => sink.destroy(error))
   try {
-    const result = await summarise(file, beforeMs, sink, progress)
+    const result = await summarise(file, beforeMs, zoneMinutes, sink, progress)
     sink.end()
     await written
     await rename(temporary, output)
@@ -75,6 +76,7 @@ export async function compact(
 async function summarise(
   file: LedgerFile,
   beforeMs: number,
+  zoneMinutes: number,
   sink: Writable,
   progress: Progress,
 ): Promise<Compacted> {
@@ -110,7 +112,7 @@ async function summarise(
       put(text)
       return
     }
-    const entryDay = Math.floor(entry.timeMs / DAY_MS)
+    const entryDay = dayOf(entry.timeMs, zoneMinutes)
     if (entryDay > day || sums.size >= SUMS_MAX) flushSums()
     day = Math.max(day, entryDay)
     add(sums, entry, entryDay)

@@ -19,6 +19,7 @@ import { createFold, headOf, type Sum } from './sums.ts'
 export type Rebuilt = Sum & {
   head: string | null
   offset: number
+  zoneMinutes: number
   broken: string[]
 }
 
@@ -28,9 +29,10 @@ const CONNECT_MS_MAX = 1000
 export async function foldAll(
   files: LedgerFile[],
   nowMs: number,
+  zoneMinutes: number,
   progress: Progress,
 ): Promise<Rebuilt> {
-  const fold = createFold(nowMs)
+  const fold = createFold(nowMs, zoneMinutes)
   const onLine: OnLine = (text) => fold.add(text)
   const broken: string[] = []
   let offset = 0
@@ -41,7 +43,7 @@ export async function foldAll(
   }
   const newest = files.at(-1)
   const head = newest && offset > 0 ? await headOf(newest) : null
-  return { ...fold.end(), head, offset: head === null ? 0 : offset, broken }
+  return { ...fold.end(), head, offset: head === null ? 0 : offset, zoneMinutes, broken }
 }
 
 /**
@@ -53,11 +55,12 @@ export async function writeBalance(
   rebuilt: Rebuilt,
   isAlone: boolean,
 ): Promise<void> {
-  const { subjects, windows, lines, skipped, head, offset } = rebuilt
+  const { subjects, windows, lines, skipped, head, offset, zoneMinutes } = rebuilt
   const before = await readBalance(path)
   const rows = formatRows(windows, before && 'version' in before ? before : null)
   const ledger = { head, offset }
   const mark: BalanceHead = { version: 1, ledger, lines, skipped, count: subjects.size }
+  if (zoneMinutes !== 0) mark.zoneMinutes = zoneMinutes
   if (!isAlone) {
     for (const { name, text } of rows.files) await replace(join(dirname(path), name), text)
     mark.usage = rows.head

@@ -7,7 +7,13 @@ import { showProgress } from './progress.ts'
 import { addGrouped, type Dimension, type Grouped, noGroups } from './totals.ts'
 
 /** What is to be summed up. */
-export type Wanted = { by: Dimension; period: Period; client: string | undefined }
+export type Wanted = {
+  by: Dimension
+  period: Period
+  client: string | undefined
+  /** Where days begin, minutes east of UTC. */
+  zoneMinutes: number
+}
 
 /** The sums, and what could not be counted. */
 export type Reading = { grouped: Grouped; notices: string[] }
@@ -24,7 +30,8 @@ export async function sumUp(ledger: string, wanted: Wanted): Promise<Reading> {
   return readUsage(files, wanted)
 }
 
-async function readUsage(files: LedgerFile[], { by, period, client }: Wanted): Promise<Reading> {
+async function readUsage(files: LedgerFile[], wanted: Wanted): Promise<Reading> {
+  const { by, period, client, zoneMinutes } = wanted
   const grouped = noGroups()
   const notices: string[] = []
   const progress = showProgress(files.reduce((sum, { bytes }) => sum + bytes, 0))
@@ -39,7 +46,7 @@ async function readUsage(files: LedgerFile[], { by, period, client }: Wanted): P
           isWithin(entry.timeMs, period) &&
           (client === undefined || entry.line.client === client)
         ) {
-          addGrouped(grouped, entry, by)
+          addGrouped(grouped, entry, by, zoneMinutes)
         }
       },
       progress,

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { BalanceFile, BalanceHead } from '../../core/ledger/balancefile.ts'
 import type { Sums } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
-import { dayOf } from '../../core/limits/counters.ts'
+import { dayOf } from '../../core/time.ts'
 import {
   closedFile,
   formatPage,
@@ -32,7 +32,7 @@ import {
 import { readBalance } from './balancefile.ts'
 
 /** Adds up lines to rows of usage over time, as the edge does it; for gigabytes. */
-export function createRows(nowMs: number) {
+export function createRows(nowMs: number, zoneMinutes: number) {
   const batches = new Map<number, Batch>()
   return {
     add(line: LedgerLine, timeMs: number, used: Sums): void {
@@ -40,15 +40,17 @@ export function createRows(nowMs: number) {
       const isSummary = (line as { summary?: unknown }).summary === true
       // Of what has no rows by hour any more there is one batch a day.
       const isOfHour = !isSummary && isKept(`h${hour}`, nowMs)
-      const key = isOfHour ? hour : -dayOf(timeMs)
+      const day = dayOf(timeMs, zoneMinutes)
+      // A day may begin within an hour: of that there are two.
+      const key = isOfHour ? 2 * hour + (day % 2) : -day
       let batch = batches.get(key)
       if (!batch) {
-        batch = { hour, isSummary: !isOfHour, isFresh: false, rows: {} }
+        batch = { hour, day, isSummary: !isOfHour, isFresh: false, rows: {} }
         batches.set(key, batch)
       }
       gather(batch, line, used, isSummary)
     },
-    end: (): Windows => bound(windowsOf([...batches.values()], nowMs)),
+    end: (): Windows => bound(windowsOf([...batches.values()], nowMs, zoneMinutes)),
   }
 }
 

@@ -4,7 +4,7 @@ import type { BalanceFile, Mark } from '../../core/ledger/balancefile.ts'
 import { type Balance, type Sums, subjectsOf, sumsOf } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
 import { type FoundLine, readLine } from '../../core/ledger/read.ts'
-import { dayOf, monthOf } from '../../core/limits/counters.ts'
+import { dayOf, monthOf } from '../../core/time.ts'
 import type { Windows } from '../../core/usage/rows.ts'
 import { type LedgerFile, openLedgerFile } from './files.ts'
 import { type OnLine, readLines } from './lines.ts'
@@ -29,16 +29,16 @@ const HEAD_BYTES_MAX = 4096
  * Adds up lines to what foldLines() of the core comes to, one after the other as a reader hands them
  * out. It is not the faster one: 400,000 lines of 2,000 clients take 2.2 s here, and 1.4 s there.
  */
-export function createFold(nowMs: number) {
+export function createFold(nowMs: number, zoneMinutes: number) {
   const subjects: Subjects = new Map()
-  const [today, thisMonth] = [dayOf(nowMs), monthOf(nowMs)]
-  const rows = createRows(nowMs)
+  const [today, thisMonth] = [dayOf(nowMs, zoneMinutes), monthOf(nowMs, zoneMinutes)]
+  const rows = createRows(nowMs, zoneMinutes)
   let lines = 0
   let skipped = 0
   const addLine = (line: LedgerLine, timeMs: number): void => {
     const used = sumsOf(line)
     rows.add(line, timeMs, used)
-    const [day, month] = [dayOf(timeMs), monthOf(timeMs)]
+    const [day, month] = [dayOf(timeMs, zoneMinutes), monthOf(timeMs, zoneMinutes)]
     for (const name of subjectsOf(line)) {
       let balance = subjects.get(name)
       if (!balance) {

@@ -1,5 +1,7 @@
 import { fateOf, modelOf } from '../../core/ledger/fate.ts'
 import { NANOS } from '../../core/limits/cost.ts'
+import { formatTime } from '../../core/time.ts'
+import { hourOf } from '../../core/usage/rows.ts'
 import type { Entry } from './line.ts'
 
 /** Sums over some requests. Cost is in nano-units, see core/limits/cost.ts, so that its sums are exact. */
@@ -27,6 +29,7 @@ export type Grouped = { groups: Map<string, Totals>; rest: Totals; total: Totals
 export const GROUPS_MAX = 50_000
 /** Beyond it a name is cut: callers choose the names of models. */
 const NAME_CHARACTERS_MAX = 200
+const HOUR_MS = 3_600_000
 
 export function noTotals(): Totals {
   return {
@@ -79,9 +82,14 @@ export function noGroups(): Grouped {
 }
 
 /** Adds an entry to its group and to the total. */
-export function addGrouped(grouped: Grouped, entry: Entry, by: Dimension): void {
+export function addGrouped(
+  grouped: Grouped,
+  entry: Entry,
+  by: Dimension,
+  zoneMinutes: number,
+): void {
   addEntry(grouped.total, entry)
-  const name = nameIn(entry, by)
+  const name = nameIn(entry, by, zoneMinutes)
   let totals = grouped.groups.get(name)
   if (!totals) {
     const isFull = grouped.groups.size >= GROUPS_MAX
@@ -91,17 +99,16 @@ export function addGrouped(grouped: Grouped, entry: Entry, by: Dimension): void 
   addEntry(totals, entry)
 }
 
-/** The group of an entry; '' where the line does not say. Days and hours are those of UTC. */
-function nameIn({ kind, timeMs, line }: Entry, by: Dimension): string {
+/** The group of an entry; '' where the line does not say. Hours are those of UTC, by the time zone's clock. */
+function nameIn({ kind, timeMs, line }: Entry, by: Dimension, zoneMinutes: number): string {
   switch (by) {
     case 'day':
-      return new Date(timeMs).toISOString().slice(0, 10)
+      return formatTime(timeMs, zoneMinutes).slice(0, 10)
     case 'hour': {
       // The sum of a day has no hours: it is told apart by having none.
-      const text = new Date(timeMs).toISOString()
-      return kind === 'summary'
-        ? text.slice(0, 10)
-        : `${text.slice(0, 10)} ${text.slice(11, 13)}:00`
+      if (kind === 'summary') return formatTime(timeMs, zoneMinutes).slice(0, 10)
+      const text = formatTime(hourOf(timeMs) * HOUR_MS, zoneMinutes)
+      return text.slice(0, 16).replace('T', ' ')
     }
     case 'model':
       return cut(modelOf(line) ?? '')

@@ -1,7 +1,7 @@
 import type { BalanceFile } from '../../core/ledger/balancefile.ts'
 import type { Balance, Sums } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
-import { dayOf, monthOf } from '../../core/limits/counters.ts'
+import { dayOf, formatTime, monthOf, startOfDay, startOfMonth } from '../../core/time.ts'
 import { type RowSums, spanOf, type Windows } from '../../core/usage/rows.ts'
 import { parseLine } from './line.ts'
 import { readLines } from './lines.ts'
@@ -26,6 +26,8 @@ const FLAWS_TOLD_MAX = 50
 /** Clocks of workers differ by nothing; that of the machine may be set back by NTP. */
 const BACKWARDS_MS_MAX = 60_000
 const FUTURE_MS_MAX = 300_000
+/** How far apart time zones are: 26 hours at most. */
+const ZONES_MS = 93_600_000
 /** 2020: there was no Tollgate. */
 const EARLIEST_MS = Date.UTC(2020, 0, 1)
 
@@ -97,11 +99,9 @@ export function compareSums(
 ): Difference[] {
   const differences: Difference[] = []
   const names = new Set([...ledger.keys(), ...Object.keys(balance.subjects)])
-  const day = String(dayOf(nowMs))
-  const month = String(monthOf(nowMs))
-  const now = new Date(nowMs)
-  const dayMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), now.getUTCDate())
-  const monthMs = Date.UTC(now.getUTCFullYear(), now.getUTCMonth(), 1)
+  const zone = balance.zoneMinutes ?? 0
+  const [day, month] = [dayOf(nowMs, zone), monthOf(nowMs, zone)]
+  const [dayMs, monthMs] = [startOfDay(day, zone), startOfMonth(month, zone)]
   const windows: [string, number, (of: Balance) => Sums | undefined][] = [
     ['today', dayMs, ({ days }) => days[day]],
     ['this month', monthMs, ({ months }) => months[month]],
@@ -123,22 +123,32 @@ export function compareSums(
 
 /**
  * Where usage over time and the ledger differ, in hours and days that began at `sinceMs` or later: of
- * what came before, neither may have all.
+ * what came before, neither may have all. Days that had begun somewhere when the time zone was changed
+ * may have rows of another one.
  */
-export function compareRows(ledger: Windows, rows: Windows, sinceMs: number): Difference[] {
+export function compareRows(
+  ledger: Windows,
+  rows: Windows,
+  sinceMs: number,
+  { zoneMinutes = 0, zoneSinceMs = 0 }: Pick<BalanceFile, 'zoneMinutes' | 'zoneSinceMs'>,
+): Difference[] {
   const pick = (sums: RowSums): Sums => {
     const of = (at: number) => sums[at] ?? 0
     return [of(4) + of(6), of(9), of(0)]
   }
   return [...new Set([...Object.keys(ledger), ...Object.keys(rows)])]
-    .filter((window) => spanOf(window).startMs >= sinceMs)
+    .filter((window) => {
+      const { startMs } = spanOf(window, zoneMinutes)
+      const isHour = window.startsWith('h')
+      return startMs >= (isHour ? sinceMs : Math.max(sinceMs, zoneSinceMs + ZONES_MS))
+    })
     .sort()
     .flatMap((window) => {
       const counted = pick(totalOf(ledger, window))
       const kept = pick(totalOf(rows, window))
       if (counted.every((sum, at) => sum === kept[at])) return []
-      const time = new Date(spanOf(window).startMs).toISOString()
-      const name = window.startsWith('h') ? `${time.slice(0, 13)}:00` : time.slice(0, 10)
+      const time = formatTime(spanOf(window, zoneMinutes).startMs, zoneMinutes)
+      const name = window.startsWith('h') ? time.slice(0, 16) : time.slice(0, 10)
       return [{ subject: 'usage', window: name, ledger: counted, balance: kept }]
     })
 }

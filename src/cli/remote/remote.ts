@@ -1,3 +1,4 @@
+import { zoneOf } from '../../core/config/resolve.ts'
 import type { ClientBalance } from '../../core/limits/standing.ts'
 import { Misused } from '../output.ts'
 import type { Status, Store } from '../store/store.ts'
@@ -33,6 +34,7 @@ export function openRemote(target: AdminTarget): Store {
       refuseLedger(ledger)
       return (await wire.get<ClientBalance>(pathOf('clients', name, 'balance'))).body
     },
+    zoneMinutes: async () => zoneOf(await reading.readPolicy(wire)),
     async usage({ ledger, ...question }) {
       refuseLedger(ledger)
       return readUsage(wire, question)

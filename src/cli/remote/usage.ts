@@ -30,7 +30,7 @@ const PARTIAL =
 /** What was used, by the sums that the gate keeps. */
 export async function readUsage(
   wire: Wire,
-  { by, period, client }: Omit<UsageQuestion, 'ledger'>,
+  { by, period, client }: Omit<UsageQuestion, 'ledger' | 'zoneMinutes'>,
 ): Promise<Usage> {
   const query = new URLSearchParams({ by, since: by === 'hour' ? KEPT.hour : KEPT.others })
   if (period.sinceMs !== null) query.set('since', formatTime(period.sinceMs))
@@ -59,7 +59,7 @@ export async function readUsage(
 function nameOf(row: Row, by: UsageQuestion['by']): string {
   const name = (by === 'day' || by === 'hour' ? row.time : row[by]) ?? ''
   if (name === OTHER || (by !== 'day' && by !== 'hour')) return name
-  return by === 'day' ? name.slice(0, 10) : `${name.slice(0, 13).replace('T', ' ')}:00`
+  return by === 'day' ? name.slice(0, 10) : name.slice(0, 16).replace('T', ' ')
 }
 
 function totalsOf({ cost = 0, estimated, ...row }: Row): Totals {

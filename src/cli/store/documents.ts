@@ -6,6 +6,7 @@ import { isObject } from '../../core/config/interpret.ts'
 import { defaultScopes } from '../../core/config/record.ts'
 import type { Clients, Policy, Problem } from '../../core/config/shapes.ts'
 import { validateClients, validatePolicy } from '../../core/config/validate.ts'
+import { parseZone } from '../../core/time.ts'
 import { count, Refused } from '../output.ts'
 import { writeAtomically } from './atomic.ts'
 import { withLock } from './lock.ts'
@@ -77,6 +78,16 @@ export async function load(dir: string): Promise<{ clients: Clients; policy: Pol
     throw new Refused(`Cannot use the files in ${dir}: ${many}, to be fixed by hand`, problems)
   }
   return { clients, policy }
+}
+
+/**
+ * Where days of the policy begin, minutes east of UTC. For commands that only read the ledger, which is to be
+ * read also where there is no policy, or a broken one: then they are those of UTC.
+ */
+export async function readZone(dir: string): Promise<number> {
+  const source = await readSource(dir, POLICY_FILE, {}).catch(() => null)
+  const zone = isObject(source?.document) ? source.document['timeZone'] : undefined
+  return typeof zone === 'string' ? (parseZone(zone) ?? 0) : 0
 }
 
 /** Edits clients.json under its lock. Nothing is written when the edit refuses or changes nothing. */

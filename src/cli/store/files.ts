@@ -26,7 +26,7 @@ import { tailFile } from '../ledger/tail.ts'
 import { Refused } from '../output.ts'
 import { readStateIn } from '../serve/foreground.ts'
 import type { Folder } from './dirs.ts'
-import { editClients, editPlan, inspect, load, rewriteClients } from './documents.ts'
+import { editClients, editPlan, inspect, load, readZone, rewriteClients } from './documents.ts'
 import type { ImportOrder, Status, Store } from './store.ts'
 
 /** The gate whose files are on this machine. `isNamed`: the folder has to be there. */
@@ -70,6 +70,7 @@ export function openFiles(folder: Folder, isNamed: boolean, nowMs: number): Stor
       if (!client) throw new Refused(refuseClient(clients, name).refused)
       return readStanding(findPlace(folder, ledger), name, client, policy, nowMs)
     },
+    zoneMinutes: () => readZone(dir),
     async usage({ ledger: named, ...wanted }) {
       const { ledger } = findPlace(folder, named)
       return { ledger, period: wanted.period, ...(await sumUp(ledger, wanted)) }

@@ -22,6 +22,8 @@ export type UsageQuestion = {
   period: Period
   client: string | undefined
   ledger: string | undefined
+  /** Where days begin, minutes east of UTC. */
+  zoneMinutes: number
 }
 
 /**
@@ -79,6 +81,8 @@ export type Store = {
     edit: (policy: Policy) => T | EditRefused,
   ): Promise<T>
   balance(name: string, ledger: string | undefined): Promise<ClientBalance>
+  /** Where days of the policy begin, minutes east of UTC; 0 where nobody can read it. */
+  zoneMinutes(): Promise<number>
   usage(question: UsageQuestion): Promise<Usage>
   /** What runs right now. */
   running(ledger: string | undefined): Promise<RunningReply | Unanswered>

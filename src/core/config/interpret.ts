@@ -1,6 +1,13 @@
 import { parseTime } from '../time.ts'
 import { formatPath, type Segment } from './path.ts'
-import { HASH_PATTERN, KEY_ID_PATTERN, NAME_PATTERN, type Schema, URL_PATTERN } from './schema.ts'
+import {
+  HASH_PATTERN,
+  KEY_ID_PATTERN,
+  NAME_PATTERN,
+  type Schema,
+  URL_PATTERN,
+  ZONE_PATTERN,
+} from './schema.ts'
 import type { Problem } from './shapes.ts'
 import { closest, type Effort } from './suggest.ts'
 
@@ -195,6 +202,8 @@ function describePattern(source: string): string {
       return 'Must be 64 hexadecimal digits in lower case, the SHA-256 of the key'
     case URL_PATTERN:
       return 'Must be where callers reach the gate, such as https://llm.example.com or http://10.0.0.7:8001/llm: no user, no query, no fragment, and no /v1 at the end'
+    case ZONE_PATTERN:
+      return 'Must be a fixed offset from UTC such as +08:00 or -03:30, from -12:00 to +14:00 in quarter hours, or Z; for a name such as Asia/Taipei write its offset, +08:00'
     default:
       return `Must match ${source}`
   }

@@ -56,6 +56,11 @@ export type Rules = {
   defaultModel?: string
   defaultOutputTokens?: number
   maxInFlight?: number
+  /**
+   * Where days and months begin, minutes east of UTC. Not what the policy says, but what is in force: the
+   * sums of a new time zone have to be there first, see edge/ledger/timezone.ts.
+   */
+  zoneMinutes?: number
 }
 
 /**
@@ -64,6 +69,7 @@ export type Rules = {
  * - `routes`: packRoutes() of policy.json; its presence says that a policy is loaded
  * - `lockout`: JSON of LockoutRule
  * - `rules`: JSON of Rules; empty where everything is at its default
+ * - `zone`: the time zone that policy.json says, minutes east of UTC
  * - `prices`: JSON of Policy.prices; empty where there are none
  * - `admins`: JSON of Admin[], who may call the admin API
  * - `url`: where callers reach the gate; empty where policy.json does not say
@@ -77,6 +83,7 @@ export type Rules = {
 export const ROUTES_ENTRY = 'routes'
 export const LOCKOUT_ENTRY = 'lockout'
 export const RULES_ENTRY = 'rules'
+export const ZONE_ENTRY = 'zone'
 export const PRICES_ENTRY = 'prices'
 export const ADMINS_ENTRY = 'admins'
 export const URL_ENTRY = 'url'

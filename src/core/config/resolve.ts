@@ -1,5 +1,5 @@
 import { NANOS } from '../limits/cost.ts'
-import { parseTime } from '../time.ts'
+import { parseTime, parseZone } from '../time.ts'
 import { hasOwn } from './interpret.ts'
 import { defaultScopes, type KeyRecord, type Limited, type Rules } from './record.ts'
 import type { Budgets, Client, Grant, Key, Limits, Policy, Scope } from './shapes.ts'
@@ -107,13 +107,22 @@ export function limitedOf(
   return limited
 }
 
-/** What policy.json says of every request, as JSON; empty where everything is at its default. */
-export function packRules(policy: Policy): string {
+/** Where days and months of a policy begin, minutes east of UTC. */
+export function zoneOf(policy: Policy): number {
+  return (policy.timeZone !== undefined && parseZone(policy.timeZone)) || 0
+}
+
+/**
+ * What policy.json says of every request, as JSON; empty where everything is at its default. The time
+ * zone is the one in force, see Rules.
+ */
+export function packRules(policy: Policy, zoneMinutes?: number): string {
   const rules: Rules = {}
   if (policy.metering && policy.metering !== 'exact') rules.metering = policy.metering
   if (policy.defaultModel !== undefined) rules.defaultModel = policy.defaultModel
   if (policy.defaultOutputTokens) rules.defaultOutputTokens = policy.defaultOutputTokens
   if (policy.maxInFlight) rules.maxInFlight = policy.maxInFlight
+  if (zoneMinutes) rules.zoneMinutes = zoneMinutes
   const packed = JSON.stringify(rules)
   return packed === '{}' ? '' : packed
 }

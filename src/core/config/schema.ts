@@ -34,6 +34,9 @@ export const HASH_PATTERN = '^[0-9a-f]{64}$'
 export const URL_PATTERN =
   '^https?://(?:[A-Za-z0-9_-]+(?:\\.[A-Za-z0-9_-]+)*|\\[[0-9A-Fa-f:.]+\\])(?::[0-9]{1,5})?' +
   '(?:/(?!v1/?$)[A-Za-z0-9._~-]+)*/?$'
+/** As parseZone() reads it. */
+export const ZONE_PATTERN =
+  '^(?:Z|[+-](?:0[0-9]|1[01]):(?:00|15|30|45)|[+-]12:00|\\+(?:12:(?:15|30|45)|13:(?:00|15|30|45)|14:00))$'
 const MODEL_PATTERN = '^[^\\u0000-\\u001f]{1,256}$'
 export const SCOPES = ['inference', 'embeddings', 'audio', 'models', 'tokenize', 'admin']
 
@@ -149,10 +152,10 @@ function budgetsSchema(): Schema {
     type: 'object',
     additionalProperties: false,
     properties: {
-      tokensPerDay: count('Tokens in a calendar day, UTC'),
-      tokensPerMonth: count('Tokens in a calendar month, UTC'),
-      costPerDay: amount('Cost in a calendar day, UTC, in the unit of the prices'),
-      costPerMonth: amount('Cost in a calendar month, UTC, in the unit of the prices'),
+      tokensPerDay: count('Tokens in a calendar day of timeZone'),
+      tokensPerMonth: count('Tokens in a calendar month of timeZone'),
+      costPerDay: amount('Cost in a calendar day of timeZone, in the unit of the prices'),
+      costPerMonth: amount('Cost in a calendar month of timeZone, in the unit of the prices'),
       hard: { type: 'boolean', description: 'Cut running streams when the budget is spent' },
     },
   }
@@ -275,6 +278,13 @@ export function policySchema(): Schema {
         pattern: URL_PATTERN,
         maxLength: 256,
         description: 'Where callers reach the gate, without /v1: stands in the examples for them',
+      },
+      timeZone: {
+        type: 'string',
+        pattern: ZONE_PATTERN,
+        default: 'Z',
+        description:
+          'Where days and months of budgets and usage begin: +08:00, a fixed offset from UTC; Z is UTC',
       },
       plans: {
         type: 'object',

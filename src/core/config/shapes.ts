@@ -31,7 +31,7 @@ export type Limits = {
   concurrency?: number
 }
 
-/** Ceilings over a calendar day or month (UTC). Cost is in the unit of the policy's prices. */
+/** Ceilings over a calendar day or month of the policy's time zone. Cost is in the unit of the policy's prices. */
 export type Budgets = {
   tokensPerDay?: number
   tokensPerMonth?: number
@@ -144,6 +144,8 @@ export type Policy = {
   version: 1
   /** Where callers reach the gate, `https://llm.example.com`: for examples that are handed out. */
   url?: string
+  /** Where days and months of budgets and of usage begin: `+08:00`; left out, UTC. */
+  timeZone?: string
   plans?: { [name: string]: Grant }
   groups?: { [name: string]: Group }
   routes?: { [name: string]: RouteAccess }

@@ -23,6 +23,10 @@ export type BalanceHead = {
   /** Lines that are in the sums, and those of them that could not be read. */
   lines: number
   skipped: number
+  /** Where the days and months of the sums begin, minutes east of UTC; absent: UTC. */
+  zoneMinutes?: number
+  /** When that was changed last, ms since 1970: rows of days before it are of another time zone. */
+  zoneSinceMs?: number
   /** How many subjects follow. */
   count: number
   /** There are subjects that did not fit into the zone: the sums are not all. */

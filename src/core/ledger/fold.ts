@@ -1,5 +1,6 @@
-import { dayOf, monthOf, subjectName } from '../limits/counters.ts'
+import { subjectName } from '../limits/counters.ts'
 import { newTally, type Tally, tallyLine } from '../metrics/tally.ts'
+import { dayOf, monthOf, startOfDay } from '../time.ts'
 import { type Batch, batchOf, type Gathered, gather, hourOf } from '../usage/rows.ts'
 import type { LedgerLine } from './line.ts'
 import { readLine } from './read.ts'
@@ -19,15 +20,19 @@ export type Folded = {
   skipped: number
 }
 
-/** No month is longer; an hour of it more, because hours are told by their beginning. */
-const MONTH_MS = 31 * 86400000 + 3600000
-const HOUR_MS = 3600000
+/** No month is longer; a day of it more, because days are told by their beginning. */
+const MONTH_MS = 32 * 86400000
 
 /**
  * Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. Lines
- * from `freshMs` on are those of the metrics; left out, none are.
+ * from `freshMs` on are those of the metrics; left out, none are. Days and months are those of a time zone.
  */
-export function foldLines(text: string, nowMs: number, freshMs?: number): Folded {
+export function foldLines(
+  text: string,
+  nowMs: number,
+  freshMs?: number,
+  zoneMinutes?: number,
+): Folded {
   const folded: Folded = { subjects: {}, batches: [], tally: newTally(), lines: 0, skipped: 0 }
   const since = freshMs === undefined ? Infinity : freshMs
   text.split('\n').forEach((one) => {
@@ -35,11 +40,11 @@ export function foldLines(text: string, nowMs: number, freshMs?: number): Folded
     folded.lines++
     const found = readLine(one)
     if (!found.isWhole) folded.skipped++
-    if (found.line) addLine(folded, found.line, found.timeMs, since)
+    if (found.line) addLine(folded, found.line, found.timeMs, since, zoneMinutes)
   })
   folded.batches.forEach((batch) => {
     Object.keys(batch.rows).forEach((name) => {
-      addRow(folded.subjects, batch.rows[name] as Gathered, batch.hour, nowMs)
+      addRow(folded.subjects, batch.rows[name] as Gathered, batch.day, nowMs, zoneMinutes)
     })
   })
   return folded
@@ -72,27 +77,43 @@ function isName(name: unknown): name is string {
 }
 
 /** Lines are added up by their names first: for each line and subject it took twice as long. */
-function addLine(folded: Folded, line: LedgerLine, timeMs: number, freshMs: number): void {
+function addLine(
+  folded: Folded,
+  line: LedgerLine,
+  timeMs: number,
+  freshMs: number,
+  zoneMinutes?: number,
+): void {
   const hour = hourOf(timeMs)
+  const day = dayOf(timeMs, zoneMinutes)
   const isSummary = (line as { summary?: unknown }).summary === true
   const isFresh = timeMs >= freshMs && !isSummary
   let batch = folded.batches[folded.batches.length - 1]
-  if (!batch || batch.hour !== hour || batch.isFresh !== isFresh || batch.isSummary !== isSummary) {
-    batch = batchOf(folded.batches, hour, isSummary, isFresh)
-  }
+  const isSame =
+    batch !== undefined &&
+    batch.hour === hour &&
+    batch.day === day &&
+    batch.isFresh === isFresh &&
+    batch.isSummary === isSummary
+  if (!batch || !isSame) batch = batchOf(folded.batches, hour, day, isSummary, isFresh)
   gather(batch, line, sumsOf(line), isSummary)
   if (isFresh) tallyLine(folded.tally, line)
 }
 
-/** Adds in place. Days and months begin with an hour, so that its number tells them. */
-function addRow(subjects: Folded['subjects'], row: Gathered, hour: number, nowMs: number): void {
-  const timeMs = hour * HOUR_MS
+/** Adds in place. Months begin with a day, so that its number tells them. */
+function addRow(
+  subjects: Folded['subjects'],
+  row: Gathered,
+  day: number,
+  nowMs: number,
+  zoneMinutes?: number,
+): void {
+  const timeMs = startOfDay(day, zoneMinutes)
   const used = row.used
-  const day = dayOf(timeMs)
-  const isOfToday = day >= dayOf(nowMs)
+  const isOfToday = day >= dayOf(nowMs, zoneMinutes)
   // A month that runs has all the days from today on.
-  const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs) : -1
-  const isOfMonth = month >= monthOf(nowMs)
+  const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs, zoneMinutes) : -1
+  const isOfMonth = month >= monthOf(nowMs, zoneMinutes)
   subjectsOf(row.line).forEach((name) => {
     const balance = subjects[name] || emptyBalance()
     subjects[name] = balance
@@ -122,9 +143,9 @@ export function emptyBalance(): Balance {
 /** The day and the month of a time, by their numbers. */
 export type Today = { day: number; month: number }
 
-/** Takes ms since 1970. */
-export function todayOf(nowMs: number): Today {
-  return { day: dayOf(nowMs), month: monthOf(nowMs) }
+/** Takes ms since 1970, and the time zone of the balances. */
+export function todayOf(nowMs: number, zoneMinutes?: number): Today {
+  return { day: dayOf(nowMs, zoneMinutes), month: monthOf(nowMs, zoneMinutes) }
 }
 
 /** Adds `more` to a balance in place, and takes the days and months out of it that are over. */

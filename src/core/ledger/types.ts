@@ -3,7 +3,7 @@ export type Sums = [tokens: number, cost: number, requests: number]
 
 /**
  * The sums over the ledger of one client, key or group: over all, and over the days and months, by
- * their numbers (counters.ts), that are not over.
+ * their numbers (time.ts) in the time zone of the sums, that are not over.
  */
 export type Balance = {
   all: Sums

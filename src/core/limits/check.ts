@@ -66,7 +66,7 @@ function addChecks(
     check.limit = ceilings[field]
     if (kinds.length > 1) {
       check.used = kinds.charAt(1) + subject.id
-      check.usedAt = nameAt(check.used, demand.nowMs)
+      check.usedAt = nameAt(check.used, demand.nowMs, demand.zoneMinutes)
       check.isHard = isHard
     }
     checks.push(check)
@@ -106,13 +106,15 @@ function kindsOf(field: string): string {
   }
 }
 
-/** The whole name of a counter, with the minute, day or month of a time. */
-export function nameAt(move: string, timeMs: number): string {
+/** The whole name of a counter, with the minute of a time, or with its day or month in a time zone. */
+export function nameAt(move: string, timeMs: number, zoneMinutes?: number): string {
   const kind = move.charAt(0) as CounterKind
   const at = 'qtiodDmM'.indexOf(kind)
   if (at < 0) return move
-  const window = at < 4 ? minuteOf(timeMs) : at < 6 ? dayOf(timeMs) : monthOf(timeMs)
-  return counterName(kind, move.slice(1), window)
+  const id = move.slice(1)
+  if (at < 4) return counterName(kind, id, minuteOf(timeMs))
+  const window = at < 6 ? dayOf(timeMs, zoneMinutes) : monthOf(timeMs, zoneMinutes)
+  return counterName(kind, id, window, zoneMinutes)
 }
 
 /** Whether a counter is of a minute, and so in the zone of windows. */

@@ -174,6 +174,7 @@ function demandOf(
     price: null,
     maxInFlight: rules.maxInFlight,
     nowMs,
+    zoneMinutes: rules.zoneMinutes,
     pid: till.pid,
   }
 }

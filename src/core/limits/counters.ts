@@ -11,7 +11,8 @@
  *   is in there as reserved, what has ended as used
  *
  * Zone `tollgate_counters`, for good, but for days and months that are over:
- * - `d<id><day>`, `m<id><month>` tokens used, by the time of the ledger's line
+ * - `d<id><day>`, `m<id><month>` tokens used, by the time of the ledger's line; in another time zone than UTC
+ *   this stands behind the day or month
  * - `D<id><day>`, `M<id><month>` the same in cost, nano-units
  * - `f<id>` requests in flight
  * - `a<upstream>/<client>` requests in flight of a client by its name, kept where `maxInFlight` is set; the upstream is
@@ -26,11 +27,12 @@
  * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<upstream>/<client>`, `<pid>u<key>` its part of the counter of that name
  * - `<pid>` present as long as anything of that worker may be in there
  */
+export { dayOf, monthOf } from '../time.ts'
+
 export type CounterKind = 'q' | 't' | 'i' | 'o' | 'd' | 'm' | 'D' | 'M'
 export type HeldKind = 'a' | 'f' | 'r' | 'R' | 'u'
 
 const MINUTE_MS = 60000
-const DAY_MS = 86400000
 
 /** Characters of pidName(). */
 export const PID_LENGTH = 5
@@ -58,20 +60,19 @@ export function minuteOf(timeMs: number): number {
   return Math.floor(timeMs / MINUTE_MS)
 }
 
-/** The day of a time in UTC, counted from 1970. */
-export function dayOf(timeMs: number): number {
-  return Math.floor(timeMs / DAY_MS)
-}
-
-/** The month of a time in UTC, counted from January 1970. */
-export function monthOf(timeMs: number): number {
-  const date = new Date(timeMs)
-  return (date.getUTCFullYear() - 1970) * 12 + date.getUTCMonth()
-}
-
-/** The counter of a subject in a window: `q` + id + minute in base 36, for instance `qAbCdEfGhIjhqk3f`. */
-export function counterName(kind: CounterKind, id: string, window: number): string {
-  return kind + id + window.toString(36)
+/**
+ * The counter of a subject in a window: `q` + id + minute in base 36, for instance `qAbCdEfGhIjhqk3f`. Of a
+ * day or month in another time zone than UTC its quarter hours, from -12:00 on, stand behind it in base 36:
+ * days of two zones are not the same, though their numbers are.
+ */
+export function counterName(
+  kind: CounterKind,
+  id: string,
+  window: number,
+  zoneMinutes?: number,
+): string {
+  const name = kind + id + window.toString(36)
+  return zoneMinutes ? name + (zoneMinutes / 15 + 48).toString(36) : name
 }
 
 /**

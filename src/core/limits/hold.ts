@@ -30,6 +30,8 @@ export type Hold = {
   /** Kind and id of the counters it moved, or will move: `fAbCdEfGhIj`. */
   moves: string[]
   amounts: Amounts
+  /** Where days and months of its budgets begin, minutes east of UTC; left out: UTC. */
+  zoneMinutes?: number | undefined
   /** Hard budgets, for extendHold(): kind and id of the counter of what is used. */
   hard?: { used: string; limit: number }[]
 }
@@ -157,7 +159,7 @@ export function settleHold(
     const isCost = kind === 'D' || kind === 'M'
     if (!isCost && kind !== 'd' && kind !== 'm') continue
     const delta = isCost ? used.cost : used.input + used.output
-    if (delta) shiftSafely(zones, ['counters', nameAt(move, endMs), delta])
+    if (delta) shiftSafely(zones, ['counters', nameAt(move, endMs, hold.zoneMinutes), delta])
   }
   for (let i = 0; i < moves.length; i++) {
     const move = moves[i] as string
@@ -209,7 +211,7 @@ export function extendHold(
       const both = heldSteps(hold.pid, move, more[kind])
       const value = shift(zones, both[0])
       steps.push(both[0])
-      if (!fits(zones, hard, move, value, nowMs)) isLeft = false
+      if (!fits(zones, hold, hard, move, value, nowMs)) isLeft = false
       shift(zones, both[1])
       steps.push(both[1])
     }
@@ -229,6 +231,7 @@ export function extendHold(
 /** Whether what is reserved beside what is used is within the hard budgets of one subject. */
 function fits(
   zones: Zones,
+  hold: Hold,
   hard: { used: string; limit: number }[],
   move: string,
   reserved: number,
@@ -239,7 +242,7 @@ function fits(
     const kind = budget.used.charAt(0)
     const held = kind === 'd' || kind === 'm' ? 'r' : 'R'
     if (held + budget.used.slice(1) !== move) continue
-    const used = zones.counters.get(nameAt(budget.used, nowMs)) || 0
+    const used = zones.counters.get(nameAt(budget.used, nowMs, hold.zoneMinutes)) || 0
     if (reserved + used > budget.limit) return false
   }
   return true

@@ -42,7 +42,7 @@ export function judge(
     const check = checks[i] as Check
     const level = levels[i] as number
     const amount = plan.amounts[kindOf(check)]
-    noteFigure(figures, check, isMoved ? level + amount : level, nowMs)
+    noteFigure(figures, check, isMoved ? level + amount : level, nowMs, demand.zoneMinutes)
     if (!isOver(zones, demand, check, level, amount, isMoved)) continue
     let waitMs = IN_FLIGHT_RETRY_MS
     const used = check.used === undefined ? -1 : usedOf(zones, check)
@@ -54,7 +54,7 @@ export function judge(
     longest = waitMs
     // What is only reserved by requests in flight may be free again in a moment.
     verdict.refusal = isSpent
-      ? tellBudget(check, used, nowMs, figures)
+      ? tellBudget(check, used, nowMs, figures, demand.zoneMinutes)
       : tellRate(check, waitMs, figures)
   }
   if (plan.denied && longest < Infinity) verdict.refusal = plan.denied

@@ -1,11 +1,17 @@
 import type { Dialect } from '../admit/route.ts'
-import { formatTime } from '../time.ts'
+import { dayOf, formatTime, monthOf } from '../time.ts'
 import type { Check } from './check.ts'
-import { dayOf, minuteOf, monthOf } from './counters.ts'
+import { minuteOf } from './counters.ts'
 import type { Demand } from './types.ts'
 
 /** What the headers say of one kind of limit. */
-export type Figure = { limit: number; left: number; resetMs: number }
+export type Figure = {
+  limit: number
+  left: number
+  resetMs: number
+  /** Of budgets: the time zone in which that is told. */
+  zoneMinutes?: number
+}
 
 /**
  * The tightest limit of each kind, by its counter: `q` requests, `t` tokens, `i` input, `o` output
@@ -27,8 +33,9 @@ export type Cause = {
   amount?: number
   /** More answers than can ever be held. */
   choices?: number
-  /** When the budget renews, ms since 1970. */
+  /** When the budget renews, ms since 1970, and the time zone in which that is told. */
   renewsMs?: number
+  zoneMinutes?: number
   model?: string
 }
 
@@ -61,10 +68,12 @@ export function tellBudget(
   used: number,
   nowMs: number,
   figures: Figures,
+  zoneMinutes?: number,
 ): LimitRefusal {
   const cause = causeOf('spent', check)
   cause.amount = check.limit - used
-  cause.renewsMs = renewalOf(check, nowMs)
+  cause.renewsMs = renewalOf(check, nowMs, zoneMinutes)
+  if (zoneMinutes) cause.zoneMinutes = zoneMinutes
   return { outcome: 'budget_spent', limit: check.name, cause, figures }
 }
 
@@ -97,15 +106,23 @@ function isDaily(check: Check): boolean {
 }
 
 /** Keeps the tighter of two limits of a kind: the one of which the smaller part is left. */
-export function noteFigure(figures: Figures, check: Check, level: number, nowMs: number): void {
+export function noteFigure(
+  figures: Figures,
+  check: Check,
+  level: number,
+  nowMs: number,
+  zoneMinutes?: number,
+): void {
   const kind = check.move.charAt(0)
   // No header tells of places and of cost.
   if (kind === 'f' || kind === 'R') return
   const left = Math.max(0, check.limit - level)
   const best = figures[kind]
   if (best && partOf(best.left, best.limit) <= partOf(left, check.limit)) return
-  const resetMs = check.used ? renewalOf(check, nowMs) : (minuteOf(nowMs) + 2) * MINUTE_MS
-  figures[kind] = { limit: check.limit, left, resetMs }
+  const figure: Figure = { limit: check.limit, left, resetMs: (minuteOf(nowMs) + 2) * MINUTE_MS }
+  if (check.used) figure.resetMs = renewalOf(check, nowMs, zoneMinutes)
+  if (check.used && zoneMinutes) figure.zoneMinutes = zoneMinutes
+  figures[kind] = figure
 }
 
 function partOf(left: number, limit: number): number {
@@ -113,8 +130,11 @@ function partOf(left: number, limit: number): number {
 }
 
 /** When the day or month of a budget is over. */
-function renewalOf(check: Check, nowMs: number): number {
-  return isDaily(check) ? (dayOf(nowMs) + 1) * DAY_MS : Date.UTC(1970, monthOf(nowMs) + 1, 1)
+function renewalOf(check: Check, nowMs: number, zoneMinutes?: number): number {
+  const next = isDaily(check)
+    ? (dayOf(nowMs, zoneMinutes) + 1) * DAY_MS
+    : Date.UTC(1970, monthOf(nowMs, zoneMinutes) + 1, 1)
+  return next - (zoneMinutes || 0) * MINUTE_MS
 }
 
 /**
@@ -150,7 +170,7 @@ function tellFigure(figure: Figure | undefined, nowMs?: number): string {
 }
 
 function timeOf(figure: Figure | undefined): string {
-  return figure ? formatTime(figure.resetMs) : ''
+  return figure ? formatTime(figure.resetMs, figure.zoneMinutes) : ''
 }
 
 /** `1s`, `6m0s`, `5h0m30s`. */

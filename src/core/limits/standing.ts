@@ -2,8 +2,9 @@ import type { Limited } from '../config/record.ts'
 import { limitedOf, planOf } from '../config/resolve.ts'
 import type { Budgets, Client, Key, Limits, Policy } from '../config/shapes.ts'
 import type { Balance } from '../ledger/fold.ts'
+import { dayOf, formatTime, monthOf, startOfDay, startOfMonth } from '../time.ts'
 import { NANOS } from './cost.ts'
-import { dayOf, monthOf, subjectName } from './counters.ts'
+import { subjectName } from './counters.ts'
 import type { LimitsTaken } from './taken.ts'
 
 /*
@@ -61,8 +62,6 @@ export type SubjectCounts = {
   taken(id: string): LimitsTaken | undefined
 }
 
-const DAY_MS = 86400000
-
 /** The client first, even when nothing limits it, then its keys and its group where something does. */
 export function collectLimited(name: string, client: Client, policy: Policy): Limited[] {
   const nobody: Key = { id: '', sha256: '', created: '' }
@@ -88,6 +87,7 @@ export function describeBalance(
   counts: SubjectCounts,
   notices: string[],
   nowMs: number,
+  zoneMinutes?: number,
 ): ClientBalance {
   const plan = planOf(client, policy)
   const shadow = client.shadow === undefined ? plan.shadow : client.shadow
@@ -99,7 +99,7 @@ export function describeBalance(
     shadow: shadow === true,
     time: new Date(nowMs).toISOString(),
     subjects: limited.map((one) =>
-      describeSubject(one, counts.used(one.id), counts.taken(one.id), nowMs),
+      describeSubject(one, counts.used(one.id), counts.taken(one.id), nowMs, zoneMinutes || 0),
     ),
     notices,
   }
@@ -110,20 +110,24 @@ function describeSubject(
   used: Balance | undefined,
   taken: LimitsTaken | undefined,
   nowMs: number,
+  zoneMinutes: number,
 ): Subject {
   const budgets = one.budgets || {}
   const names: BudgetName[] = ['tokensPerDay', 'tokensPerMonth', 'costPerDay', 'costPerMonth']
   // Without any budget both counts of tokens are shown all the same, for the client itself.
   const shown = names.filter(
     (budget) =>
-      budgets[budget] !== undefined || (one.of === 'client' && hasUse(budget, used, nowMs)),
+      budgets[budget] !== undefined ||
+      (one.of === 'client' && hasUse(budget, used, nowMs, zoneMinutes)),
   )
   return {
     of: one.of,
     name: one.id.slice(one.of.length + 1),
     rates: describeRates(one.limits || {}, taken),
     isHard: budgets.hard === true,
-    standings: shown.map((budget) => describeStanding(budget, budgets[budget], used, taken, nowMs)),
+    standings: shown.map((budget) =>
+      describeStanding(budget, budgets[budget], used, taken, nowMs, zoneMinutes),
+    ),
   }
 }
 
@@ -135,8 +139,13 @@ function describeRates(limits: Limits, taken: LimitsTaken | undefined): Rate[] {
   })
 }
 
-function hasUse(budget: BudgetName, used: Balance | undefined, nowMs: number): boolean {
-  return budget.startsWith('tokens') || usedOfBudget(budget, used, nowMs) > 0
+function hasUse(
+  budget: BudgetName,
+  used: Balance | undefined,
+  nowMs: number,
+  zoneMinutes: number,
+): boolean {
+  return budget.startsWith('tokens') || usedOfBudget(budget, used, nowMs, zoneMinutes) > 0
 }
 
 function describeStanding(
@@ -145,12 +154,13 @@ function describeStanding(
   balance: Balance | undefined,
   taken: LimitsTaken | undefined,
   nowMs: number,
+  zoneMinutes: number,
 ): Standing {
-  const used = usedOfBudget(budget, balance, nowMs)
+  const used = usedOfBudget(budget, balance, nowMs, zoneMinutes)
   const isCost = budget.startsWith('cost')
   const unit = isCost ? NANOS : 1
   const held = taken ? (isCost ? taken.heldCost : taken.heldTokens) : null
-  const standing = { budget, used: used / unit, renews: renewalOf(budget, nowMs) }
+  const standing = { budget, used: used / unit, renews: renewalOf(budget, nowMs, zoneMinutes) }
   if (limit === undefined) {
     return Object.assign(standing, { limit: null, reserved: null, left: null })
   }
@@ -162,18 +172,24 @@ function describeStanding(
 }
 
 /** Tokens, or cost in nano-units, of the running day or month. */
-function usedOfBudget(budget: BudgetName, balance: Balance | undefined, nowMs: number): number {
+function usedOfBudget(
+  budget: BudgetName,
+  balance: Balance | undefined,
+  nowMs: number,
+  zoneMinutes: number,
+): number {
   if (!balance) return 0
   const isDay = budget.endsWith('Day')
-  const sums = isDay ? balance.days[dayOf(nowMs)] : balance.months[monthOf(nowMs)]
+  const sums = isDay
+    ? balance.days[dayOf(nowMs, zoneMinutes)]
+    : balance.months[monthOf(nowMs, zoneMinutes)]
   return sums ? sums[budget.startsWith('tokens') ? 0 : 1] : 0
 }
 
-/** The first moment of the next day or month, UTC. */
-function renewalOf(budget: BudgetName, nowMs: number): string {
-  const now = new Date(nowMs)
+/** The first moment of the next day or month. */
+function renewalOf(budget: BudgetName, nowMs: number, zoneMinutes: number): string {
   const next = budget.endsWith('Day')
-    ? (dayOf(nowMs) + 1) * DAY_MS
-    : Date.UTC(now.getUTCFullYear(), now.getUTCMonth() + 1, 1)
-  return `${new Date(next).toISOString().slice(0, 19)}Z`
+    ? startOfDay(dayOf(nowMs, zoneMinutes) + 1, zoneMinutes)
+    : startOfMonth(monthOf(nowMs, zoneMinutes) + 1, zoneMinutes)
+  return formatTime(next, zoneMinutes)
 }

@@ -124,11 +124,13 @@ export function birthOf(zones: Zones): number {
 
 /** The hold of what was taken, `birth` being that of the counters. */
 export function holdOf(demand: Demand, grant: Grant, birth: number): Hold {
-  return {
+  const hold: Hold = {
     pid: demand.pid,
     birth,
     minute: minuteOf(demand.nowMs),
     moves: grant.moves,
     amounts: grant.plan.amounts,
   }
+  if (demand.zoneMinutes) hold.zoneMinutes = demand.zoneMinutes
+  return hold
 }

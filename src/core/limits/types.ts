@@ -40,6 +40,8 @@ export type Demand = {
   /** What tells clients apart for their share of maxInFlight. */
   clientId: string
   nowMs: number
+  /** Where days and months of budgets begin, minutes east of UTC; left out: UTC. */
+  zoneMinutes?: number | undefined
   /** The worker, base 36. */
   pid: string
 }

@@ -20,7 +20,7 @@ export function wordsOf(limit: string, cause: Cause, retryAfterMs?: number): str
       const left = cause.amount || 0
       const what =
         left > 0 ? `has ${formatAmount(cause, left)} left, too few for this request` : 'is spent'
-      const renews = formatRenewal(cause.renewsMs || 0, cause.isDaily)
+      const renews = formatRenewal(cause.renewsMs || 0, cause.isDaily, cause.zoneMinutes)
       return `${nameBudget(of, cause)} ${what}; it renews ${renews}`
     }
     case 'never': {

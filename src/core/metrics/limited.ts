@@ -2,8 +2,9 @@ import type { Limited } from '../config/record.ts'
 import { limitedOf } from '../config/resolve.ts'
 import type { Budgets, Client, Limits, Policy } from '../config/shapes.ts'
 import { NANOS } from '../limits/cost.ts'
-import { type CounterKind, dayOf, monthOf, subjectName } from '../limits/counters.ts'
+import { type CounterKind, subjectName } from '../limits/counters.ts'
 import type { LimitsTaken } from '../limits/taken.ts'
+import { dayOf, monthOf } from '../time.ts'
 import { addSample, type Samples } from './text.ts'
 
 /** Clients, keys and groups whose limits and budgets are told, in the order of clients.json. */
@@ -48,6 +49,7 @@ export function addLimited(
   subject: Limited,
   levels: Levels,
   nowMs: number,
+  zoneMinutes?: number,
 ): void {
   const cut = subject.id.indexOf(':')
   const labels = { subject: subject.id.slice(0, cut), name: subject.id.slice(cut + 1) }
@@ -58,7 +60,7 @@ export function addLimited(
     if (typeof limit !== 'number') return
     const isCost = one.unit === 'cost'
     const scale = isCost ? NANOS : 1
-    const window = one.period === 'day' ? dayOf(nowMs) : monthOf(nowMs)
+    const window = one.period === 'day' ? dayOf(nowMs, zoneMinutes) : monthOf(nowMs, zoneMinutes)
     const of = Object.assign(Object.assign({}, labels), { period: one.period })
     const held = isCost ? levels.taken.heldCost : levels.taken.heldTokens
     const add = (what: string, value: number) =>

@@ -1,5 +1,5 @@
 import { NANOS } from '../limits/cost.ts'
-import { formatTime } from '../time.ts'
+import { formatTime, formatZone } from '../time.ts'
 import type { UsageGroups, UsageQuery } from './query.ts'
 import type { RowSums } from './rows.ts'
 
@@ -15,8 +15,9 @@ export function describeUsage(query: UsageQuery, groups: UsageGroups): object {
   all.sort((a, b) => order(a, b, at))
   return {
     by: query.by,
-    since: formatTime(query.sinceMs),
-    until: formatTime(query.untilMs),
+    since: formatTime(query.sinceMs, query.zoneMinutes),
+    until: formatTime(query.untilMs, query.zoneMinutes),
+    timeZone: formatZone(query.zoneMinutes),
     isPartial: groups.isPartial,
     rows: all.map((group) => describeGroup(query, group)),
   }
@@ -42,7 +43,7 @@ function describeGroup(query: UsageQuery, group: Group): UsageRow {
     const value = group.values[at] as string
     // What did not fit has no time either.
     if (!isTime(dimension)) row[dimension] = value || null
-    else row['time'] = Number(value) >= 0 ? formatTime(Number(value)) : value
+    else row['time'] = Number(value) >= 0 ? formatTime(Number(value), query.zoneMinutes) : value
   })
   const of = (field: number) => group.sums[field] as number
   return Object.assign(row, {

@@ -1,5 +1,4 @@
-import { dayOf } from '../limits/counters.ts'
-import { parseTime } from '../time.ts'
+import { dayOf, formatZone, parseTime, startOfDay } from '../time.ts'
 import {
   addSums,
   DAYS_KEPT,
@@ -21,6 +20,8 @@ export type UsageQuery = {
   by: string[]
   sinceMs: number
   untilMs: number
+  /** Where days begin, minutes east of UTC. */
+  zoneMinutes: number
   client?: string
   model?: string
 }
@@ -45,6 +46,7 @@ const GROUPS_MAX = 50000
 export function parseUsageQuery(
   query: { [name: string]: string },
   nowMs: number,
+  zoneMinutes: number,
 ): UsageQuery | string {
   const by = (query['by'] || 'client').split(',')
   const unknown = by.find((one) => DIMENSIONS.indexOf(one) < 0)
@@ -53,14 +55,15 @@ export function parseUsageQuery(
   if (by.length > BY_MAX || isTwice) return `by: takes up to ${BY_MAX} different ones`
   const isHourly = by.indexOf('hour') >= 0
   if (isHourly && by.indexOf('day') >= 0) return 'by: takes one of hour and day'
-  const untilMs = query['until'] === undefined ? nowMs : parsePoint(query['until'], nowMs)
+  const untilMs =
+    query['until'] === undefined ? nowMs : parsePoint(query['until'], nowMs, zoneMinutes)
   if (untilMs === null) return `until: ${POINTS}`
   const spanMs = isHourly ? DAY_MS : SPAN_DEFAULT_MS
   const sinceMs =
-    query['since'] === undefined ? untilMs - spanMs : parsePoint(query['since'], nowMs)
+    query['since'] === undefined ? untilMs - spanMs : parsePoint(query['since'], nowMs, zoneMinutes)
   if (sinceMs === null) return `since: ${POINTS}`
   if (sinceMs >= untilMs) return 'since: is not before until'
-  const wanted: UsageQuery = { by, sinceMs, untilMs }
+  const wanted: UsageQuery = { by, sinceMs, untilMs, zoneMinutes }
   if (query['client'] !== undefined) wanted.client = query['client']
   if (query['model'] !== undefined) wanted.model = query['model']
   return widen(wanted, nowMs)
@@ -68,36 +71,46 @@ export function parseUsageQuery(
 
 const POINTS = 'write 7d, 24h, 2026-11-24 or 2026-11-24T09:00:00Z'
 
-function parsePoint(text: string, nowMs: number): number | null {
+/** A date is that of the time zone. */
+function parsePoint(text: string, nowMs: number, zoneMinutes: number): number | null {
   const back = /^(\d{1,6})([hd])$/.exec(text)
   if (back) return nowMs - Number(back[1]) * (back[2] === 'h' ? HOUR_MS : DAY_MS)
   const timeMs = parseTime(text)
-  return timeMs === null ? parseTime(`${text}T00:00:00Z`) : timeMs
+  return timeMs === null ? parseTime(`${text}T00:00:00${formatZone(zoneMinutes)}`) : timeMs
 }
 
 /**
- * Moves both ends to where rows have theirs: to hours where these are kept, else to days. An end that is
- * not before now takes all of today, of which nothing is later.
+ * Moves both ends to where rows have theirs: to hours where these are kept and days are made of them, else to
+ * days. An end that is not before now takes all of today, of which nothing is later.
  */
 function widen(query: UsageQuery, nowMs: number): UsageQuery {
   const firstHourMs = (hourOf(nowMs) - HOURS_KEPT + 1) * HOUR_MS
   const isHourly = query.by.indexOf('hour') >= 0
-  const stepOf = (ms: number) => (isHourly || ms >= firstHourMs ? HOUR_MS : DAY_MS)
-  const step = stepOf(query.untilMs)
-  query.sinceMs = Math.floor(query.sinceMs / stepOf(query.sinceMs)) * stepOf(query.sinceMs)
-  if (query.untilMs >= nowMs && !isHourly) query.untilMs = (dayOf(nowMs) + 1) * DAY_MS
-  else query.untilMs = Math.ceil(query.untilMs / step) * step
+  const zone = query.zoneMinutes
+  const isOfHours = (ms: number) => isHourly || (ms >= firstHourMs && zone % 60 === 0)
+  const floor = (ms: number, isHour: boolean) =>
+    isHour ? hourOf(ms) * HOUR_MS : startOfDay(dayOf(ms, zone), zone)
+  query.sinceMs = floor(query.sinceMs, isOfHours(query.sinceMs))
+  const untilMs = query.untilMs
+  const isNow = untilMs >= nowMs && !isHourly
+  const isHour = isOfHours(untilMs) && !isNow
+  query.untilMs = floor(isNow ? nowMs : untilMs, isHour)
+  // All of the hour or day in which it ends.
+  if (isNow || query.untilMs < untilMs) query.untilMs += isHour ? HOUR_MS : DAY_MS
   return query
 }
 
 /** Whether rows of a window are to be added: a day as a whole where it is asked for as a whole. */
 export function isWanted(query: UsageQuery, window: string, nowMs: number): boolean {
-  if (!isKept(window, nowMs)) return false
-  const span = spanOf(window)
-  const isWithin = span.startMs >= query.sinceMs && span.endMs <= query.untilMs
+  const zone = query.zoneMinutes
+  if (!isKept(window, nowMs, zone)) return false
+  const span = spanOf(window, zone)
+  // A day that has not begun: its rows are of a time zone further east, which was changed.
+  const isAhead = window.charAt(0) === 'd' && span.startMs > nowMs && span.startMs <= query.untilMs
+  const isWithin = span.startMs >= query.sinceMs && (span.endMs <= query.untilMs || isAhead)
   if (query.by.indexOf('hour') >= 0) return isWithin && window.charAt(0) === 'h'
   if (window.charAt(0) === 'd') return isWithin
-  const dayMs = Math.floor(span.startMs / DAY_MS) * DAY_MS
+  const dayMs = startOfDay(dayOf(span.startMs, zone), zone)
   return isWithin && (dayMs < query.sinceMs || dayMs + DAY_MS > query.untilMs)
 }
 
@@ -109,7 +122,7 @@ export function isCovered(query: UsageQuery, rowsSinceMs: number, nowMs: number)
   const firstMs =
     query.by.indexOf('hour') >= 0
       ? (hourOf(nowMs) - HOURS_KEPT) * HOUR_MS
-      : (dayOf(nowMs) - DAYS_KEPT) * DAY_MS
+      : startOfDay(dayOf(nowMs, query.zoneMinutes) - DAYS_KEPT, query.zoneMinutes)
   return query.sinceMs >= firstMs && query.sinceMs >= rowsSinceMs
 }
 
@@ -134,8 +147,9 @@ function isOf(query: UsageQuery, names: string[]): boolean {
 function valuesOf(query: UsageQuery, names: string[], window: string): string[] {
   return query.by.map((one) => {
     if (one === 'hour' || one === 'day') {
-      const step = one === 'hour' ? HOUR_MS : DAY_MS
-      return `${Math.floor(spanOf(window).startMs / step) * step}`
+      const zone = query.zoneMinutes
+      const startMs = spanOf(window, zone).startMs
+      return `${one === 'hour' ? startMs : startOfDay(dayOf(startMs, zone), zone)}`
     }
     return names[DIMENSIONS.indexOf(one)] as string
   })

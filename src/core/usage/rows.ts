@@ -1,11 +1,12 @@
 import { fateOf, modelOf } from '../ledger/fate.ts'
 import type { LedgerLine } from '../ledger/line.ts'
 import type { Sums } from '../ledger/types.ts'
-import { dayOf } from '../limits/counters.ts'
+import { dayOf, startOfDay } from '../time.ts'
 
 /**
  * Usage over time: one row for each hour, and one for each day, of a client, key, group and model that
- * had a request in it. Windows are named `h491234` and `d20451`: the hours and days since 1970, UTC.
+ * had a request in it. Windows are named `h491234` and `d20451`: the hours since 1970 in UTC, and the days
+ * of a time zone. When that changes, days keep what they have: a request stands in one hour and one day.
  */
 
 /** What a row sums up, in this order. Whole numbers, so that sums of them are exact. */
@@ -35,9 +36,10 @@ export type Windows = { [window: string]: Rows }
 /** The lines of a portion that have hour and names in common. */
 export type Gathered = { line: LedgerLine; used: Sums; sums: RowSums }
 
-/** Lines of one hour. Those of `tollgate ledger compact` are of a day and have no hour. */
+/** Lines of one hour, and of one day where that begins within an hour. Those of `tollgate ledger compact` are of a day and have no hour. */
 export type Batch = {
   hour: number
+  day: number
   /** Of a day alone. */
   isSummary: boolean
   /** Its lines are not older than this nginx, see tally.ts. */
@@ -68,33 +70,39 @@ export function hourOf(timeMs: number): number {
   return Math.floor(timeMs / HOUR_MS)
 }
 
-/** When a window begins and ends, in ms since 1970. */
-export function spanOf(window: string): { startMs: number; endMs: number } {
-  const length = window.charAt(0) === 'h' ? HOUR_MS : 24 * HOUR_MS
-  const startMs = Number(window.slice(1)) * length
-  return { startMs, endMs: startMs + length }
+/** When a window begins and ends, in ms since 1970; a day in a time zone. */
+export function spanOf(window: string, zoneMinutes?: number): { startMs: number; endMs: number } {
+  const number = Number(window.slice(1))
+  const isHour = window.charAt(0) === 'h'
+  const startMs = isHour ? number * HOUR_MS : startOfDay(number, zoneMinutes)
+  return { startMs, endMs: startMs + (isHour ? HOUR_MS : 24 * HOUR_MS) }
 }
 
 /** Whether the rows of a window are kept at that time. */
-export function isKept(window: string, nowMs: number): boolean {
+export function isKept(window: string, nowMs: number, zoneMinutes?: number): boolean {
   const number = Number(window.slice(1))
   return window.charAt(0) === 'h'
     ? number > hourOf(nowMs) - HOURS_KEPT
-    : number > dayOf(nowMs) - DAYS_KEPT
+    : number > dayOf(nowMs, zoneMinutes) - DAYS_KEPT
 }
 
 /** The batch that a line belongs to; a new one is put into `batches`. */
 export function batchOf(
   batches: Batch[],
   hour: number,
+  day: number,
   isSummary: boolean,
   isFresh: boolean,
 ): Batch {
   const found = batches.find(
-    (one) => one.hour === hour && one.isSummary === isSummary && one.isFresh === isFresh,
+    (one) =>
+      one.hour === hour &&
+      one.day === day &&
+      one.isSummary === isSummary &&
+      one.isFresh === isFresh,
   )
   if (found) return found
-  const batch: Batch = { hour, isSummary, isFresh, rows: {} }
+  const batch: Batch = { hour, day, isSummary, isFresh, rows: {} }
   batches.push(batch)
   return batch
 }
@@ -146,13 +154,13 @@ export function addSums(sums: RowSums, more: RowSums): void {
 }
 
 /** The rows of some batches, by hour and by day; what is older than rows are kept is left out. */
-export function windowsOf(batches: Batch[], nowMs: number): Windows {
+export function windowsOf(batches: Batch[], nowMs: number, zoneMinutes?: number): Windows {
   const windows: Windows = {}
   batches.forEach((batch) => {
     const hour = `h${batch.hour}`
-    const day = `d${Math.floor(batch.hour / 24)}`
+    const day = `d${batch.day}`
     const isOfHour = !batch.isSummary && isKept(hour, nowMs)
-    const isOfDay = isKept(day, nowMs)
+    const isOfDay = isKept(day, nowMs, zoneMinutes)
     if (!isOfHour && !isOfDay) return
     Object.keys(batch.rows).forEach((one) => {
       const row = batch.rows[one] as Gathered

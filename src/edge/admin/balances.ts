@@ -57,7 +57,8 @@ async function describeAll(call: Call, clients: Named[], policy: Policy): Promis
     const one = clients[i] as Named
     const some = limited[i] || []
     const notices = used.notices
-    balances.push(describeBalance(one.name, one.client, policy, some, counts, notices, nowMs))
+    const zone = used.zoneMinutes
+    balances.push(describeBalance(one.name, one.client, policy, some, counts, notices, nowMs, zone))
     if (i % SLICE_CLIENTS === SLICE_CLIENTS - 1) await giveWay()
   }
   return balances

@@ -13,6 +13,7 @@ import {
 import type { Rows, Windows } from '../../core/usage/rows.ts'
 import { giveWay } from '../giveway.ts'
 import { isChanging, readCursor } from '../ledger/sums.ts'
+import { zoneInForce } from '../timezone.ts'
 import { readPages } from '../usage/closedfile.ts'
 import { type RowsState, readRow, readRowNames, readRowsState } from '../usage/rows.ts'
 
@@ -21,7 +22,9 @@ const TRIES = 20
 
 /** GET /usage: sums by client, key, group, model, hour or day. The ledger is not read for it. */
 export async function usage(call: Call): Promise<Reply> {
-  const query = parseUsageQuery(call.query, call.nowMs)
+  const cursor = readCursor()
+  const zone = cursor ? cursor.zoneMinutes : zoneInForce()
+  const query = parseUsageQuery(call.query, call.nowMs, zone)
   if (typeof query === 'string') return problem('bad-parameter', query)
   const groups = await readUsage(call, query)
   return { status: 200, body: describeUsage(query, groups) }

@@ -11,9 +11,11 @@ import {
   STAMP_ENTRY,
   STATE_ENTRY,
   URL_ENTRY,
+  ZONE_ENTRY,
 } from '../../core/config/record.ts'
-import { packRoutes, packRules, resolveKey } from '../../core/config/resolve.ts'
+import { packRoutes, packRules, resolveKey, zoneOf } from '../../core/config/resolve.ts'
 import type { Client, Lockout, Policy } from '../../core/config/shapes.ts'
+import { zoneInForce } from '../timezone.ts'
 import { cacheSalt, subjectId } from './subject.ts'
 
 const BAD_KEYS_PER_MINUTE = 20
@@ -34,6 +36,7 @@ const ENTRIES = [
   STAMP_ENTRY,
   STATE_ENTRY,
   URL_ENTRY,
+  ZONE_ENTRY,
 ]
 
 /** How the records of one load end, as JSON: what another load wrote ends otherwise. */
@@ -66,7 +69,8 @@ export function publishClient(
 /** Writes what the policy says beside the keys. With `routes` the first requests are admitted. */
 export function publishPolicy(zone: NgxSharedDict<string>, policy: Policy): void {
   put(zone, LOCKOUT_ENTRY, JSON.stringify(lockoutRule(policy.lockout || {})))
-  put(zone, RULES_ENTRY, packRules(policy))
+  put(zone, ZONE_ENTRY, `${zoneOf(policy)}`)
+  put(zone, RULES_ENTRY, packRules(policy, zoneInForce()))
   put(zone, PRICES_ENTRY, policy.prices ? JSON.stringify(policy.prices) : '')
   put(zone, URL_ENTRY, policy.url || '')
   put(zone, ADMINS_ENTRY, JSON.stringify(policy.admins || []))

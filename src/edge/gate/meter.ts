@@ -235,6 +235,8 @@ function reasonToCut(r: GateRequest, ticket: Ticket, state: MeterState): Cut | n
   const epoch = countersZone().get(EPOCH_COUNTER) || 0
   if (epoch === state.epoch || !ticket.hash) return state.why
   state.epoch = epoch
+  // A hard budget has to be asked in the time zone that is in force now.
+  if (ticket.hold) ticket.hold.zoneMinutes = readRules().zoneMinutes
   const found = clientsZone().get(ticket.hash)
   const record: Partial<KeyRecord> = found === undefined ? { revoked: true } : JSON.parse(found)
   if (record.revoked || record.disabled) state.why = 'revoked'

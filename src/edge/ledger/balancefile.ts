@@ -102,6 +102,8 @@ function headOf(path: string, cursor: Cursor): BalanceHead {
   const rows: RowsState | null = readRowsState()
   const stateDir = path.slice(0, path.lastIndexOf('/'))
   if (rows && cursor.rowsStamp) head.usage = usageHead(stateDir, rows, cursor.rowsStamp)
+  if (cursor.zoneMinutes) head.zoneMinutes = cursor.zoneMinutes
+  if (cursor.zoneSinceMs) head.zoneSinceMs = cursor.zoneSinceMs
   if (marks.length > 1) head.previous = marks.slice(0, -1)
   if (cursor.isPartial) head.isPartial = true
   return head

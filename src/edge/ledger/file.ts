@@ -30,11 +30,15 @@ const COMPRESSED = /\.(?:gz|bz2|xz|zst)$/
 
 const LINE_END = 10
 
-/** Reads the whole lines behind an offset, as many as one portion holds. */
-export function readLines(path: string, offset: number): Lines {
+/**
+ * Reads the whole lines behind an offset, as many as one portion holds; those before another offset, where
+ * a line ends, if that is given.
+ */
+export function readLines(path: string, offset: number, to?: number): Lines {
   const file = fs.openSync(path, 'r')
   try {
-    const size = fs.fstatSync(file).size
+    const found = fs.fstatSync(file).size
+    const size = to === undefined ? found : Math.min(found, to)
     let length = PORTION_BYTES
     while (offset < size) {
       const buffer = Buffer.alloc(Math.min(length, size - offset))

@@ -1,9 +1,11 @@
 import type { Mark } from '../../core/ledger/balancefile.ts'
 import { todayOf } from '../../core/ledger/fold.ts'
-import { BIRTH_COUNTER, dayOf } from '../../core/limits/counters.ts'
+import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
+import { dayOf } from '../../core/time.ts'
 import { countersZone } from '../gate/registry.ts'
 import { giveWay } from '../giveway.ts'
 import { noteTurn } from '../metrics/tally.ts'
+import { zoneWanted } from '../timezone.ts'
 import {
   beginRows,
   dropRows,
@@ -17,16 +19,14 @@ import { dropUnfinished, readHead, restoreSome, writeSome } from './balancefile.
 import { countCompressed, findLedger, headOf, listRotated, newestCompressedMs } from './file.ts'
 import { note, setProblem, tellRest } from './notices.ts'
 import { MOVED_MS, readMore } from './reading.ts'
-import { type Cursor, clearSums, keepCursor, readCursor, readPage, readSums } from './sums.ts'
-import { createCounters, declareBirth, removeCounters, topUp } from './topup.ts'
+import { changeZone, eachName, fillPages, recountSome, SLICE_PAGES } from './recount.ts'
+import { type Cursor, clearSums, keepCursor, readCursor } from './sums.ts'
+import { createCounters, declareBirth, removeCounters } from './topup.ts'
 import type { LedgerPlaces } from './types.ts'
 
 /** balance.json is written this often at most, and takes at most this part of the time. */
 const WRITE_MS_MIN = 2000
 const WRITE_PART = 100
-
-/** Names whose counters are filled or removed in one go are those of so many pages. */
-const SLICE_PAGES = 2
 
 /** Counters of a day are removed when none of its requests can still be counted. */
 const DAY_DELAY_MS = 600000
@@ -52,6 +52,8 @@ export async function foldLedger(places: LedgerPlaces, untilMs: number): Promise
 function doSome(places: LedgerPlaces, cursor: Cursor, nowMs: number): boolean {
   if (cursor.restoreAt >= 0) return restore(places, cursor, nowMs)
   if (cursor.rowsRestoreAt >= 0) return restoreRows(places.stateDir, cursor, nowMs)
+  if (cursor.recount) return recountSome(places, cursor, nowMs)
+  if (cursor.writeAt < 0 && changeZone(places, cursor, nowMs)) return true
   if (cursor.writeAt >= 0 || isWriteDue(cursor, nowMs)) return write(places, cursor, nowMs)
   if (readMore(places, cursor, nowMs)) return true
   if (cursor.readProblem !== null) return false
@@ -80,6 +82,9 @@ function begin(places: LedgerPlaces): Cursor {
     return rebuild(places, 'balance.json is of another ledger')
   }
   const cursor = newCursor((head.previous || []).concat([head.ledger]))
+  cursor.zoneMinutes = head.zoneMinutes || 0
+  cursor.zoneSinceMs = head.zoneSinceMs || 0
+  cursor.sweptDay = dayOf(Date.now(), cursor.zoneMinutes)
   cursor.lines = head.lines
   cursor.skipped = head.skipped
   cursor.restoreAt = found.length
@@ -111,6 +116,7 @@ function rebuild(places: LedgerPlaces, why: string): Cursor {
 
 function newCursor(marks: Mark[]): Cursor {
   const nowMs = Date.now()
+  const zoneMinutes = zoneWanted() || 0
   return {
     marks,
     lines: 0,
@@ -127,7 +133,11 @@ function newCursor(marks: Mark[]): Cursor {
     usage: null,
     fillAt: 0,
     sweepAt: -1,
-    sweptDay: dayOf(nowMs),
+    zoneMinutes,
+    zoneSinceMs: 0,
+    zonesBefore: [],
+    recount: null,
+    sweptDay: dayOf(nowMs, zoneMinutes),
     isChanged: false,
     wroteMs: nowMs,
     tookMs: 0,
@@ -183,11 +193,7 @@ function fill(cursor: Cursor, nowMs: number): boolean {
     createCounters()
     cursor.fillAt = 0
   }
-  const today = todayOf(nowMs)
-  eachName(cursor.fillAt, (name) => {
-    const balance = readSums(name)
-    if (balance) topUp(name, balance, today)
-  })
+  fillPages(cursor, cursor.fillAt, nowMs)
   cursor.fillAt += SLICE_PAGES
   if (cursor.fillAt < cursor.pages) return true
   cursor.fillAt = -1
@@ -200,19 +206,23 @@ function fill(cursor: Cursor, nowMs: number): boolean {
 
 /** Once a day, removes the counters of days and months that are over. */
 function remove(cursor: Cursor, nowMs: number): boolean {
-  const today = dayOf(nowMs - DAY_DELAY_MS)
+  const overMs = nowMs - DAY_DELAY_MS
+  const today = dayOf(overMs, cursor.zoneMinutes)
   if (cursor.sweptDay >= today) return false
   if (cursor.sweepAt < 0) cursor.sweepAt = 0
   eachName(cursor.sweepAt, (name) => {
-    removeCounters(name, cursor.sweptDay, nowMs - DAY_DELAY_MS)
+    removeCounters(name, cursor.sweptDay, todayOf(overMs, cursor.zoneMinutes), cursor.zoneMinutes)
+    cursor.zonesBefore.forEach((zone) => {
+      // Nobody counts in these any more: what runs there goes too.
+      const running = todayOf(nowMs, zone)
+      const until = { day: running.day + 1, month: running.month + 1 }
+      removeCounters(name, cursor.sweptDay - 1, until, zone)
+    })
   })
   cursor.sweepAt += SLICE_PAGES
   if (cursor.sweepAt < cursor.pages) return true
   cursor.sweepAt = -1
   cursor.sweptDay = today
+  cursor.zonesBefore = []
   return true
-}
-
-function eachName(page: number, act: (name: string) => void): void {
-  for (let i = page; i < page + SLICE_PAGES; i++) readPage(i).forEach(act)
 }

@@ -79,13 +79,13 @@ function readPortion(path: string, cursor: Cursor, mark: Mark, nowMs: number): b
 /** Adds a portion to everything that is a sum over the ledger. */
 function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, nowMs: number) {
   const freshMs = isCounted(mark) ? undefined : startOfMetrics(nowMs)
-  const folded = foldLines(lines.text, nowMs, freshMs)
+  const folded = foldLines(lines.text, nowMs, freshMs, cursor.zoneMinutes)
   const wasPartial = cursor.isPartial
   const state = readRowsState() as RowsState
   const wasFull = state.isFull
   changeTogether(cursor, () => {
     addToSums(cursor, folded.subjects, nowMs)
-    addToRows(state, windowsOf(folded.batches, nowMs))
+    addToRows(state, windowsOf(folded.batches, nowMs, cursor.zoneMinutes))
     keepRowsState(state)
     flushTally(mark, lines.next, folded)
     mark.offset = lines.next

@@ -3,6 +3,7 @@ import { addBalance, type Balance, emptyBalance, todayOf } from '../../core/ledg
 import type { UsageHead } from '../../core/usage/file.ts'
 import { readRowsState } from '../usage/rows.ts'
 import { topUp } from './topup.ts'
+import type { Recount } from './types.ts'
 
 /** How far housekeeping is with the ledger. It stands in the zone, because njs keeps nothing else. */
 export type Cursor = {
@@ -26,6 +27,14 @@ export type Cursor = {
   rowsStamp: number
   /** What balance.json says of the files of rows, until the open ones are in the zone. */
   usage: UsageHead | null
+  /** Where the days and months of the sums begin, minutes east of UTC; see timezone.ts. */
+  zoneMinutes: number
+  /** When that was changed last, ms since 1970; 0: never. */
+  zoneSinceMs: number
+  /** Time zones of which there may be counters yet. */
+  zonesBefore: number[]
+  /** While days and months are added up anew for another time zone. */
+  recount: Recount | null
   /** The day whose counters are there yet. */
   sweptDay: number
   isChanged: boolean
@@ -104,7 +113,10 @@ export function readCursor(): Cursor | null {
   const zone = sumsZone()
   const kept = zone.get(CURSOR_ENTRY)
   if (kept === undefined || zone.get(CHANGING_ENTRY) === '1') return null
-  return readRowsState() === null ? null : JSON.parse(kept)
+  if (readRowsState() === null) return null
+  // That of an older version has no time zone.
+  const inUtc = { zoneMinutes: 0, zoneSinceMs: 0, zonesBefore: [], recount: null }
+  return Object.assign(inUtc, JSON.parse(kept))
 }
 
 export function keepCursor(cursor: Cursor): void {
@@ -130,14 +142,14 @@ export function isChanging(): boolean {
 /** Adds to the sums of subjects. For changeTogether(). */
 export function addToSums(cursor: Cursor, more: { [name: string]: Balance }, nowMs: number): void {
   const zone = sumsZone()
-  const today = todayOf(nowMs)
+  const today = todayOf(nowMs, cursor.zoneMinutes)
   const fresh: string[] = []
   Object.keys(more).forEach((name) => {
     const kept = zone.get(name)
     const balance: Balance = kept === undefined ? emptyBalance() : JSON.parse(kept)
     addBalance(balance, more[name] as Balance, today)
     // What comes out of balance.json may yet prove wrong.
-    if (cursor.restoreAt < 0) topUp(name, balance, today)
+    if (cursor.restoreAt < 0) topUp(name, balance, today, cursor.zoneMinutes)
     // nginx logs every failure.
     if (kept === undefined && cursor.isPartial) return
     try {
@@ -160,6 +172,15 @@ export function clearSums(): void {
 export function readSums(name: string): Balance | null {
   const kept = sumsZone().get(name)
   return kept === undefined ? null : JSON.parse(kept)
+}
+
+/** Keeps the sums of a subject that has some. For changeTogether(). */
+export function putSums(cursor: Cursor, name: string, balance: Balance): void {
+  try {
+    sumsZone().set(name, JSON.stringify(balance))
+  } catch (_) {
+    cursor.isPartial = true
+  }
 }
 
 /** The names in one page; empty behind the last. */

@@ -3,11 +3,10 @@ import {
   BIRTH_COUNTER,
   type CounterKind,
   counterName,
-  dayOf,
   EPOCH_COUNTER,
   FULL_COUNTER,
-  monthOf,
 } from '../../core/limits/counters.ts'
+import { monthOf, startOfDay } from '../../core/time.ts'
 import { idOf } from '../config/subject.ts'
 import { countersZone } from '../gate/registry.ts'
 
@@ -45,13 +44,13 @@ function slotsZone(): NgxSharedDict<number> {
  * line, so that a counter is below the sum only where its zone is new: in a race between the two, what
  * the gate adds in between is not in the sum yet, and stays added.
  */
-export function topUp(name: string, balance: Balance, today: Today): void {
+export function topUp(name: string, balance: Balance, today: Today, zoneMinutes: number): void {
   // Of who has used nothing there is nothing to count.
   if (balance.all[0] === 0 && balance.all[1] === 0) return
   const counters = countersZone()
   const id = idOf(name)
-  raise(counters, ['d', 'D'], id, balance.days, today.day)
-  raise(counters, ['m', 'M'], id, balance.months, today.month)
+  raise(counters, ['d', 'D'], id, balance.days, today.day, zoneMinutes)
+  raise(counters, ['m', 'M'], id, balance.months, today.month, zoneMinutes)
 }
 
 /** The counters of tokens and of cost. */
@@ -61,14 +60,16 @@ function raise(
   id: string,
   windows: { [window: string]: Sums },
   first: number,
+  zoneMinutes: number,
 ): void {
   const names = Object.keys(windows)
   for (let i = 0; i < names.length; i++) {
     const sums = windows[names[i] as string] as Sums
     const window = Number(names[i])
     if (window < first) continue
-    if (sums[0] > 0) raiseTo(counters, counterName(kinds[0], id, window), sums[0])
-    if (sums[1] > 0) raiseTo(counters, counterName(kinds[1], id, window), sums[1])
+    const of = (kind: CounterKind) => counterName(kind, id, window, zoneMinutes)
+    if (sums[0] > 0) raiseTo(counters, of(kinds[0]), sums[0])
+    if (sums[1] > 0) raiseTo(counters, of(kinds[1]), sums[1])
   }
 }
 
@@ -82,19 +83,23 @@ function raiseTo(counters: NgxSharedDict<number>, name: string, sum: number): vo
   }
 }
 
-/** Removes the counters of a subject for the days, and months, from one day up to another that runs. */
-export function removeCounters(name: string, sinceDay: number, nowMs: number): void {
+/** Removes the counters of a subject for the days, and months, from one day up to those given. */
+export function removeCounters(
+  name: string,
+  sinceDay: number,
+  until: Today,
+  zoneMinutes: number,
+): void {
   const id = idOf(name)
   const counters = countersZone()
-  const today = dayOf(nowMs)
-  const thisMonth = monthOf(nowMs)
-  const firstDay = Math.max(sinceDay, today - DAYS_MAX)
-  for (let day = firstDay; day < today; day++) {
-    counters.delete(counterName('d', id, day))
-    counters.delete(counterName('D', id, day))
+  const firstDay = Math.max(sinceDay, until.day - DAYS_MAX)
+  for (let day = firstDay; day < until.day; day++) {
+    counters.delete(counterName('d', id, day, zoneMinutes))
+    counters.delete(counterName('D', id, day, zoneMinutes))
   }
-  for (let month = monthOf(firstDay * 86400000); month < thisMonth; month++) {
-    counters.delete(counterName('m', id, month))
-    counters.delete(counterName('M', id, month))
+  const firstMonth = monthOf(startOfDay(firstDay, zoneMinutes), zoneMinutes)
+  for (let month = firstMonth; month < until.month; month++) {
+    counters.delete(counterName('m', id, month, zoneMinutes))
+    counters.delete(counterName('M', id, month, zoneMinutes))
   }
 }

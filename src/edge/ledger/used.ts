@@ -6,11 +6,17 @@ import {
   todayOf,
 } from '../../core/ledger/fold.ts'
 import { giveWay } from '../giveway.ts'
+import { zoneInForce } from '../timezone.ts'
 import { readLines } from './file.ts'
 import { type Cursor, readCursor, readSums } from './sums.ts'
 
 /** What subjects have used, by their names, and what the figures lack. */
-export type Used = { subjects: { [name: string]: Balance }; notices: string[] }
+export type Used = {
+  subjects: { [name: string]: Balance }
+  notices: string[]
+  /** Where their days and months begin, minutes east of UTC. */
+  zoneMinutes: number
+}
 
 /** The rest of the ledger that is added up for one call, about 600 lines: more is told as a notice. */
 const REST_BYTES_MAX = 262144
@@ -29,11 +35,13 @@ export async function collectUsed(names: string[], ledger: string, nowMs: number
     const after = readCursor()
     // Else lines would count twice that were added up in between.
     if (cursor && after && offsetOf(cursor) === offsetOf(after) && cursor.lines === after.lines) {
-      return addRest({ subjects, notices: [] }, names, cursor, ledger, nowMs)
+      const used = { subjects, notices: [], zoneMinutes: cursor.zoneMinutes }
+      return addRest(used, names, cursor, ledger, nowMs)
     }
     await giveWay()
   }
-  return { subjects: readAll(names), notices: ['The ledger is being added up: wait a moment'] }
+  const notices = ['The ledger is being added up: wait a moment']
+  return { subjects: readAll(names), notices, zoneMinutes: zoneInForce() }
 }
 
 function readAll(names: string[]): Used['subjects'] {
@@ -47,11 +55,14 @@ function readAll(names: string[]): Used['subjects'] {
 
 function addRest(used: Used, names: string[], cursor: Cursor, ledger: string, nowMs: number): Used {
   if (cursor.isPartial) used.notices.push('tollgate_balance is full: not all sums are known')
+  if (cursor.recount) {
+    used.notices.push('Days and months are being added up for another time zone: wait a moment')
+  }
   try {
     const rest = readRest(ledger, offsetOf(cursor))
     if (rest.isMore) used.notices.push('The ledger is being added up: the figures are behind')
-    const folded = foldLines(rest.text, nowMs).subjects
-    const today = todayOf(nowMs)
+    const folded = foldLines(rest.text, nowMs, undefined, used.zoneMinutes).subjects
+    const today = todayOf(nowMs, used.zoneMinutes)
     names.forEach((name) => {
       const more = folded[name]
       if (!more) return

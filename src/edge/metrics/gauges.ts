@@ -15,6 +15,7 @@ import { idOf } from '../config/subject.ts'
 import { clientsZone, countersZone, openZones, runningZone } from '../gate/registry.ts'
 import { readCursor } from '../ledger/sums.ts'
 import { listWorkers } from '../running/workers.ts'
+import { zoneInForce } from '../timezone.ts'
 import { readRowsState } from '../usage/rows.ts'
 import { metricsZone } from './tally.ts'
 
@@ -75,15 +76,16 @@ function clientIn(running: string): string {
 
 function addLimits(samples: Samples, nowMs: number): void {
   const zones = openZones()
+  const zone = zoneInForce()
   const limited = JSON.parse(clientsZone().get(LIMITED_ENTRY) || '[]') as Limited[]
   limited.forEach((subject) => {
     const id = idOf(subject.id)
     const levels = {
       taken: takenOf(zones, id, nowMs),
       used: (kind: Parameters<typeof counterName>[0], window: number) =>
-        countersZone().get(counterName(kind, id, window)) || 0,
+        countersZone().get(counterName(kind, id, window, zone)) || 0,
     }
-    addLimited(samples, subject, levels, nowMs)
+    addLimited(samples, subject, levels, nowMs, zone)
   })
 }
 

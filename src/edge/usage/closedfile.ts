@@ -91,7 +91,12 @@ function readPiece(path: string, from: number, length: number): Buffer {
  * Copies some more of the closed rows into the other file, without those that are not kept any more, and
  * goes on with that file when all are in it. Beyond the bound the oldest go too.
  */
-export function compactSome(stateDir: string, state: RowsState, nowMs: number): void {
+export function compactSome(
+  stateDir: string,
+  state: RowsState,
+  nowMs: number,
+  zoneMinutes: number,
+): void {
   const from = `${stateDir}/${closedFile(state.closed.slot)}`
   const to = `${stateDir}/${closedFile(1 - state.closed.slot)}`
   const compact = state.compact || { from: 0, stamp: nowMs, bytes: 0 }
@@ -101,8 +106,8 @@ export function compactSome(stateDir: string, state: RowsState, nowMs: number): 
   const tooMany = state.closed.bytes - CLOSED_BYTES_MAX
   const next = readPages(from, compact.from, state.closed.bytes, (page, piece, at) => {
     if (compact.from + at < tooMany) {
-      state.sinceMs = Math.max(state.sinceMs, spanOf(page.window).endMs)
-    } else if (isKept(page.window, nowMs)) parts.push(piece.subarray(at, page.end))
+      state.sinceMs = Math.max(state.sinceMs, spanOf(page.window, zoneMinutes).endMs)
+    } else if (isKept(page.window, nowMs, zoneMinutes)) parts.push(piece.subarray(at, page.end))
   })
   const bytes = Buffer.concat(parts)
   writeAt(to, compact.bytes, bytes)

@@ -1,5 +1,5 @@
 import fs from 'fs'
-import { dayOf } from '../../core/limits/counters.ts'
+import { dayOf } from '../../core/time.ts'
 import { openFile, type UsageHead } from '../../core/usage/file.ts'
 import { readHead } from '../ledger/balancefile.ts'
 import { note, setProblem } from '../ledger/notices.ts'
@@ -27,7 +27,7 @@ export function beginRows(
   nowMs: number,
 ): void {
   const state = clearRows(nowMs, nowMs)
-  state.compactedDay = dayOf(nowMs)
+  state.compactedDay = dayOf(nowMs, cursor.zoneMinutes)
   if (head && hasClosedRows(stateDir, head)) {
     cursor.usage = head
     cursor.rowsRestoreAt = 0
@@ -62,7 +62,7 @@ export function restoreRows(stateDir: string, cursor: Cursor, nowMs: number): bo
 
 function loseRows(cursor: Cursor, why: string, nowMs: number): void {
   const state = clearRows(nowMs, nowMs)
-  state.compactedDay = dayOf(nowMs)
+  state.compactedDay = dayOf(nowMs, cursor.zoneMinutes)
   keepRowsState(state)
   cursor.rowsRestoreAt = -1
   cursor.usage = null
@@ -106,7 +106,7 @@ export function dropRows(stateDir: string): void {
 export function tidyRows(stateDir: string, cursor: Cursor, nowMs: number): boolean {
   const state = readRowsState() as RowsState
   try {
-    const hasDone = compact(stateDir, state, nowMs) || close(stateDir, cursor, state, nowMs)
+    const hasDone = compact(stateDir, cursor, state, nowMs) || close(stateDir, cursor, state, nowMs)
     setProblem(cursor, 'rowsProblem', null)
     if (hasDone) cursor.isChanged = true
     return hasDone
@@ -122,13 +122,13 @@ export function tidyRows(stateDir: string, cursor: Cursor, nowMs: number): boole
   }
 }
 
-function compact(stateDir: string, state: RowsState, nowMs: number): boolean {
-  const today = dayOf(nowMs)
+function compact(stateDir: string, cursor: Cursor, state: RowsState, nowMs: number): boolean {
+  const today = dayOf(nowMs, cursor.zoneMinutes)
   if (!state.compact && state.compactedDay >= today) return false
   if (state.closed.bytes > 0) {
     // The other file may be the one that balance.json names: then it has to be written first.
     if (state.keptSlot !== state.closed.slot) return false
-    compactSome(stateDir, state, nowMs)
+    compactSome(stateDir, state, nowMs, cursor.zoneMinutes)
   }
   if (!state.compact) state.compactedDay = today
   keepRowsState(state)
@@ -136,7 +136,7 @@ function compact(stateDir: string, state: RowsState, nowMs: number): boolean {
 }
 
 function close(stateDir: string, cursor: Cursor, state: RowsState, nowMs: number): boolean {
-  const window = findClosable(state, nowMs)
+  const window = findClosable(state, nowMs, cursor.zoneMinutes)
   if (window === null) return false
   const bytes = appendPage(stateDir, state, window)
   changeTogether(cursor, () => {

@@ -200,9 +200,9 @@ export function readRow(window: string, name: string): string | undefined {
 }
 
 /** A window that is over, and can be closed; null when there is none. */
-export function findClosable(state: RowsState, nowMs: number): string | null {
+export function findClosable(state: RowsState, nowMs: number, zoneMinutes: number): string | null {
   const found = Object.keys(state.windows).find(
-    (window) => spanOf(window).endMs + CLOSE_DELAY_MS < nowMs,
+    (window) => spanOf(window, zoneMinutes).endMs + CLOSE_DELAY_MS < nowMs,
   )
   return found === undefined ? null : found
 }

@@ -1,6 +1,12 @@
 import { describe, expect, test } from 'vitest'
 import { routeAccess } from '../../../src/core/config/record.ts'
-import { packRoutes, packRules, planOf, resolveKey } from '../../../src/core/config/resolve.ts'
+import {
+  packRoutes,
+  packRules,
+  planOf,
+  resolveKey,
+  zoneOf,
+} from '../../../src/core/config/resolve.ts'
 import type { Client, Key, Policy } from '../../../src/core/config/shapes.ts'
 
 const key: Key = { id: 'aaaaaaaa', sha256: '0'.repeat(64), created: '2026-01-01T00:00:00Z' }
@@ -153,6 +159,14 @@ describe('limits in the record', () => {
 describe('packRules', () => {
   test('is empty at the defaults', () => {
     expect(packRules({ version: 1, metering: 'exact' })).toBe('')
+  })
+
+  test('holds the time zone in force, and not what the policy says', () => {
+    const rich: Policy = { version: 1, timeZone: '+08:00' }
+    expect(packRules(rich)).toBe('')
+    expect(packRules(rich, 0)).toBe('')
+    expect(JSON.parse(packRules(rich, -210))).toEqual({ zoneMinutes: -210 })
+    expect([rich, policy, { version: 1, timeZone: 'Z' } as const].map(zoneOf)).toEqual([480, 0, 0])
   })
 
   test('holds what differs', () => {

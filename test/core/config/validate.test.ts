@@ -150,6 +150,17 @@ const policyRows: Row[] = [
     { version: 1, lockout: { seconds: 0 } },
     ['lockout.seconds', 'least 1'],
   ],
+  ['a time zone', { version: 1, timeZone: '+08:00' }, null],
+  ['a time zone in quarter hours', { version: 1, timeZone: '-03:30' }, null],
+  ['UTC', { version: 1, timeZone: 'Z' }, null],
+  [
+    'the name of a time zone, with its fix',
+    { version: 1, timeZone: 'Asia/Taipei' },
+    ['timeZone', 'such as +08:00'],
+  ],
+  ['a time zone beyond the east', { version: 1, timeZone: '+14:15' }, ['timeZone', '+14:00']],
+  ['a time zone in minutes', { version: 1, timeZone: '+08:07' }, ['timeZone', 'quarter hours']],
+  ['a time zone as a number', { version: 1, timeZone: 8 }, ['timeZone', 'Must be a string']],
   ['an address', { version: 1, url: 'https://llm.example.com' }, null],
   ['an address with a port and a prefix', { version: 1, url: 'http://[::1]:8001/v1/llm/' }, null],
   ...[

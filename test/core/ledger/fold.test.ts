@@ -91,6 +91,37 @@ describe('foldLines', () => {
     expect(sumsOf(lines)).toEqual(expected)
   })
 
+  test.each<[string, number, string, 'today' | 'this month' | 'all']>([
+    ['Taipei: the first moment of its day', 480, '2026-11-24T16:00:00Z', 'today'],
+    ['Taipei: the last moment of the day before', 480, '2026-11-24T15:59:59.999Z', 'this month'],
+    ['Taipei: the first moment of its month', 480, '2026-10-31T16:00:00Z', 'this month'],
+    ['Taipei: the last moment of the month before', 480, '2026-10-31T15:59:59.999Z', 'all'],
+    ['Kathmandu: a day begins within an hour', 345, '2026-11-24T18:15:00Z', 'today'],
+    ['Kathmandu: and ends within one', 345, '2026-11-24T18:14:59.999Z', 'this month'],
+    ['Newfoundland: the first moment of its day', -210, '2026-11-25T03:30:00Z', 'today'],
+    ['Newfoundland: the last before', -210, '2026-11-25T03:29:59.999Z', 'this month'],
+    ['Newfoundland: the last moment of the month before', -210, '2026-11-01T03:29:59Z', 'all'],
+  ])('%s', (_, zone, time, counts) => {
+    const sums = [15, 0, 1]
+    const folded = foldLines(line({ ...used, time }), NOW_MS, undefined, zone)
+    expect(folded.subjects['client:app']).toEqual({
+      all: sums,
+      days: counts === 'today' ? { [dayOf(NOW_MS, zone)]: sums } : {},
+      months: counts === 'all' ? {} : { [monthOf(NOW_MS, zone)]: sums },
+    })
+  })
+
+  test('an hour in which a day begins is of two days', () => {
+    const lines = ['2026-11-24T18:14:00Z', '2026-11-24T18:16:00Z', '2026-11-24T18:10:00Z']
+    const text = lines.map((time) => line({ ...used, time })).join('\n')
+    const { batches } = foldLines(text, NOW_MS, undefined, 345)
+    const hour = Date.parse('2026-11-24T18:00:00Z') / 3_600_000
+    expect(batches.map(({ hour, day }) => [hour, day])).toEqual([
+      [hour, TODAY - 1],
+      [hour, TODAY],
+    ])
+  })
+
   test('counts for client, key and group, and for those that are named', () => {
     const folded = foldLines(
       [line({ group: 'web' }), line({ key: undefined }), line({ client: 'b', key: 'k2' })].join(

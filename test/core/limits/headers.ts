@@ -27,7 +27,7 @@ export function limitVariables(
     if (dialect !== 'anthropic') return
     values[`tollgate_anthropic_${name}_limit`] = limit
     values[`tollgate_anthropic_${name}_remaining`] = left
-    values[`tollgate_anthropic_${name}_reset`] = formatTime(figure.resetMs)
+    values[`tollgate_anthropic_${name}_reset`] = formatTime(figure.resetMs, figure.zoneMinutes)
   }
   add('requests', 'q')
   add('tokens', figures['t'] ? 't' : 'r')

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { foldLines } from '../../../src/core/ledger/fold.ts'
+import { dayOf, formatTime, formatZone, startOfDay } from '../../../src/core/time.ts'
 import { describeUsage } from '../../../src/core/usage/answer.ts'
 import {
   formatPage,
@@ -186,7 +187,7 @@ describe('files of rows', () => {
 })
 
 describe('GET /usage', () => {
-  const ask = (query: Record<string, string>) => parseUsageQuery(query, NOW_MS)
+  const ask = (query: Record<string, string>) => parseUsageQuery(query, NOW_MS, 0)
   const at = (time: string) => Date.parse(time)
 
   test.each<[string, Record<string, string>, [string, string]]>([
@@ -254,6 +255,91 @@ describe('GET /usage', () => {
       expect([...seen.keys()].sort().filter(past)).toEqual(wanted.filter(past))
       expect(new Set(seen.values())).toEqual(new Set([1]))
     }
+  })
+
+  describe.each([
+    ['Taipei', 480],
+    ['Kathmandu', 345],
+    ['Newfoundland', -210],
+    ['Honolulu', -600],
+  ])('in %s', (_, zone) => {
+    const inZone = (query: Record<string, string>) =>
+      parseUsageQuery(query, NOW_MS, zone) as UsageQuery
+    const QUARTER_MS = 15 * 60_000
+
+    test('a date is that of the time zone, and days are its own', () => {
+      const query = inZone({ since: '2026-11-20', until: '2026-11-22' })
+      const offset = formatZone(zone)
+      expect(formatTime(query.sinceMs, zone)).toBe(`2026-11-20T00:00:00${offset}`)
+      expect(formatTime(query.untilMs, zone)).toBe(`2026-11-22T00:00:00${offset}`)
+      const { untilMs } = inZone({})
+      expect(untilMs).toBe(startOfDay(dayOf(NOW_MS, zone) + 1, zone))
+    })
+
+    test('each quarter of an hour is taken once', () => {
+      const spans = [
+        { since: '2026-11-22T07:00:00Z', until: '2026-11-25T05:00:00Z' },
+        { since: '2026-11-24T07:00:00Z', until: '2026-11-24T09:00:00Z' },
+        { since: '2026-11-24', until: '2026-11-25' },
+        { since: '6d' },
+        { since: '20d' },
+        { by: 'hour', since: '3d' },
+      ]
+      for (const span of spans) {
+        const query = inZone(span)
+        const seen = new Map<number, number>()
+        const note = (window: string) => {
+          if (!isWanted(query, window, NOW_MS)) return
+          const { startMs, endMs } = spanOf(window, zone)
+          for (let ms = startMs; ms < endMs; ms += QUARTER_MS) {
+            seen.set(ms, (seen.get(ms) ?? 0) + 1)
+          }
+        }
+        const first = at('2026-11-01T00:00:00Z') / HOUR_MS
+        for (let hour = first; hour < first + 25 * 24; hour++) note(`h${hour}`)
+        for (let day = 0; day < 27; day++) note(`d${first / 24 + day}`)
+        const wanted = []
+        for (let ms = query.sinceMs; ms < query.untilMs; ms += QUARTER_MS) wanted.push(ms)
+        const past = (ms: number) => ms < NOW_MS - HOUR_MS
+        expect([...seen.keys()].sort().filter(past)).toEqual(wanted.filter(past))
+        expect(new Set(seen.values())).toEqual(new Set([1]))
+      }
+    })
+
+    test('the answer tells times in it', () => {
+      const query = inZone({ by: 'day', since: '2026-11-20' })
+      const windows: Windows = {}
+      const today = dayOf(NOW_MS, zone)
+      addRow(
+        windows,
+        `d${today - 1}`,
+        'app\tk1\t\tllama',
+        ROW_FIELDS.map(() => 1),
+      )
+      const groups: UsageGroups = { groups: {}, count: 0, isPartial: false }
+      groupRows(groups, query, windows)
+      expect(describeUsage(query, groups)).toMatchObject({
+        timeZone: formatZone(zone),
+        rows: [{ time: formatTime(startOfDay(today - 1, zone), zone), requests: 1 }],
+      })
+    })
+  })
+
+  test('a line in an hour of two days stands in one row of each kind', () => {
+    const times = ['2026-11-24T18:14:00Z', '2026-11-24T18:16:00Z']
+    const text = times.map((time) => line({ time })).join('\n')
+    const { batches } = foldLines(text, NOW_MS, undefined, 345)
+    const windows = windowsOf(batches, NOW_MS, 345)
+    const counts = Object.entries(windows).map(([window, rows]) => [
+      window,
+      Object.values(rows).map((sums) => sums[0]),
+    ])
+    const day24 = at('2026-11-24T00:00:00Z') / HOUR_MS / 24
+    expect(Object.fromEntries(counts)).toEqual({
+      [hour('2026-11-24T18:00:00Z')]: [2],
+      [`d${day24}`]: [1],
+      [`d${day24 + 1}`]: [1],
+    })
   })
 
   test('says when it has not all that was asked for', () => {
