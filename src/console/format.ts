@@ -90,9 +90,9 @@ export function dayOnly(ms: number): string {
   return format(ms, { month: 'short', day: 'numeric' })
 }
 
-/** The day of a calendar that is that of UTC, as days of usage and budgets are. */
-export function dayUtc(ms: number): string {
-  return format(ms, { month: 'short', day: 'numeric', timeZone: 'UTC' })
+/** The day of a time zone, in minutes east of UTC, as days of usage and budgets are. */
+export function dayIn(ms: number, zoneMinutes: number): string {
+  return format(ms + zoneMinutes * 60_000, { month: 'short', day: 'numeric', timeZone: 'UTC' })
 }
 
 export function timeOnly(ms: number): string {

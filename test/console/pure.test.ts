@@ -64,7 +64,7 @@ describe('locate', () => {
 
 describe('usage', () => {
   const nowMs = Date.parse('2026-11-25T09:30:00Z')
-  const ask = (search: string) => readQuery(new URLSearchParams(search), nowMs)
+  const ask = (search: string, zone = 0) => readQuery(new URLSearchParams(search), nowMs, zone)
   const row = (client: string, time: string, cost: number, tokens = 0): UsageRow => ({
     client,
     time,
@@ -84,25 +84,41 @@ describe('usage', () => {
   })
 
   test('seven days are today and the six before it', () => {
-    const { sinceMs, untilMs } = periodOf(ask(''), nowMs)
+    const { sinceMs, untilMs } = periodOf(ask(''), nowMs, 0)
     expect(new Date(sinceMs).toISOString()).toBe('2026-11-19T00:00:00.000Z')
-    expect(timesOf(sinceMs, untilMs, 'day')).toHaveLength(7)
+    expect(timesOf(sinceMs, untilMs, 'day', 0)).toHaveLength(7)
+  })
+
+  test.each([
+    ['Taipei', 480, '2026-11-18T16:00:00.000Z', '2026-11-24T16:00:00.000Z', '2026-11-25'],
+    ['Kathmandu', 345, '2026-11-18T18:15:00.000Z', '2026-11-24T18:15:00.000Z', '2026-11-25'],
+    ['Honolulu', -600, '2026-11-18T10:00:00.000Z', '2026-11-24T10:00:00.000Z', '2026-11-24'],
+    ['the easternmost', 840, '2026-11-18T10:00:00.000Z', '2026-11-24T10:00:00.000Z', '2026-11-25'],
+  ])('in %s they are those of its own', (_, zone, first, last, today) => {
+    const query = ask('', zone)
+    expect(query.to).toBe(today)
+    const { sinceMs, untilMs } = periodOf(query, nowMs, zone)
+    const times = timesOf(sinceMs, untilMs, 'day', zone)
+    const ends = [times[0], times.at(-1)].map((ms) => new Date(ms ?? 0).toISOString())
+    expect([times.length, ...ends]).toEqual([7, first, last])
+    const custom = ask(`range=custom&from=${today}&to=${today}`, zone)
+    expect(periodOf(custom, nowMs, zone).sinceMs).toBe(times.at(-1))
   })
 
   test('24 hours end with the one that runs', () => {
-    const { sinceMs, untilMs } = periodOf(ask('range=24h'), nowMs)
-    expect(timesOf(sinceMs, untilMs, 'hour')).toHaveLength(24)
+    const { sinceMs, untilMs } = periodOf(ask('range=24h'), nowMs, 0)
+    expect(timesOf(sinceMs, untilMs, 'hour', 0)).toHaveLength(24)
   })
 
   test('days of a custom range are both included, whichever comes first', () => {
     const query = ask('range=custom&from=2026-11-20&to=2026-11-18')
-    const { sinceMs, untilMs } = periodOf(query, nowMs)
-    expect(timesOf(sinceMs, untilMs, 'day')).toHaveLength(3)
+    const { sinceMs, untilMs } = periodOf(query, nowMs, 0)
+    expect(timesOf(sinceMs, untilMs, 'day', 0)).toHaveLength(3)
   })
 
   test('hours are offered while they are kept', () => {
-    expect(hasHours(ask('range=7d'), nowMs)).toBe(true)
-    expect(hasHours(ask('range=30d'), nowMs)).toBe(false)
+    expect(hasHours(ask('range=7d'), nowMs, 0)).toBe(true)
+    expect(hasHours(ask('range=30d'), nowMs, 0)).toBe(false)
     expect(ask('range=30d&step=hour').step).toBe('day')
   })
 

@@ -138,6 +138,8 @@ export type Status = {
   startedAt: string | null
   /** Where callers reach the gate, if the policy says it. */
   gateUrl: string | null
+  /** Where days begin: `+08:00`, or `Z`; a gate of an older version does not say. */
+  timeZone?: string
   generation: number
   loaded: string | null
   elapsedMs: number

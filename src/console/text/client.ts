@@ -17,13 +17,13 @@ const en = {
   hints: {
     client: {
       budgets:
-        'Of a calendar day or month, UTC. Leave a field empty to have what the plan says. 5M is five million.',
+        'Of a calendar day or month in the time zone of the policy. Leave a field empty to have what the plan says. 5M is five million.',
       limits: 'Over a sliding minute, and over requests in flight.',
       request: 'Empty fields have what the plan says, or what docs/limits.md calls usual.',
     },
     plan: {
       budgets:
-        'Of a calendar day or month, UTC: each client with this plan has so much, unless it has a value of its own. 5M is five million.',
+        'Of a calendar day or month in the time zone of the policy: each client with this plan has so much, unless it has a value of its own. 5M is five million.',
       limits: 'Over a sliding minute, and over requests in flight, of each client by itself.',
       request: 'Empty fields have what docs/limits.md calls usual.',
     },
@@ -113,13 +113,13 @@ const zh: typeof en = {
   budgets: '預算',
   hints: {
     client: {
-      budgets: '以 UTC 的日曆日或月計算。留空則以方案為準。5M 是五百萬。',
+      budgets: '以政策時區的日曆日或月計算。留空則以方案為準。5M 是五百萬。',
       limits: '以滑動的一分鐘，以及同時進行的請求計算。',
       request: '留空則以方案或 docs/limits.md 的預設為準。',
     },
     plan: {
       budgets:
-        '以 UTC 的日曆日或月計算：使用這個方案的每個用戶端各有這麼多，除非它自己另有設定。5M 是五百萬。',
+        '以政策時區的日曆日或月計算：使用這個方案的每個用戶端各有這麼多，除非它自己另有設定。5M 是五百萬。',
       limits: '以滑動的一分鐘，以及同時進行的請求計算，每個用戶端各自計算。',
       request: '留空則以 docs/limits.md 的預設為準。',
     },

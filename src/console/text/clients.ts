@@ -29,7 +29,7 @@ const en = {
   planHint: 'What the plan says holds wherever the client has nothing of its own',
   noPlan: 'No plan',
   budgetHint:
-    'A calendar month, UTC. Cost is in the unit of your prices; 5M is five million. Both can be changed later.',
+    'A calendar month in the time zone of the policy. Cost is in the unit of your prices; 5M is five million. Both can be changed later.',
   amountWrong: 'Write an amount such as 120 or 7.5, or leave it empty',
   countWrong: 'Write a whole number such as 5000000 or 5M, or leave it empty',
   noPrices: 'No model has a price yet, so nothing costs anything',
@@ -68,7 +68,7 @@ const zh: typeof en = {
   taken: (name) => `已經有名為 ${name} 的用戶端，請換一個名稱`,
   planHint: '用戶端自己沒有設定的欄位，以方案為準',
   noPlan: '無方案',
-  budgetHint: '以 UTC 的日曆月計算。金額的單位與您的價格相同；5M 是五百萬。兩者之後都能修改。',
+  budgetHint: '以政策時區的日曆月計算。金額的單位與您的價格相同；5M 是五百萬。兩者之後都能修改。',
   amountWrong: '請輸入金額，例如 120 或 7.5，或留空',
   countWrong: '請輸入整數，例如 5000000 或 5M，或留空',
   noPrices: '還沒有任何模型設定價格，因此一切都不計金額',

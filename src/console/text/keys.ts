@@ -23,7 +23,7 @@ const en = {
   ownShort: 'Own limits',
   ownHint:
     'Beside those of the client, which hold as well: the tighter one wins. They cannot be changed later; then make another key.',
-  ownBudgetsHint: 'Of a calendar day or month, UTC. 5M is five million.',
+  ownBudgetsHint: 'Of a calendar day or month in the time zone of the policy. 5M is five million.',
   make: 'Create key',
   madeTitle: 'The new key',
   once: 'This is the only time that the key is shown',
@@ -87,7 +87,7 @@ const zh: typeof en = {
   own: '這把金鑰自己的限制與預算',
   ownShort: '自己的限制',
   ownHint: '用戶端的限制仍然適用，以較嚴的為準。之後無法修改，需要時請另建一把金鑰。',
-  ownBudgetsHint: '以 UTC 的日曆日或月計算。5M 是五百萬。',
+  ownBudgetsHint: '以政策時區的日曆日或月計算。5M 是五百萬。',
   make: '建立金鑰',
   madeTitle: '新的金鑰',
   once: '金鑰只會顯示這一次',

@@ -1,6 +1,7 @@
 const en = {
   title: 'Usage',
-  lead: 'Sums over the ledger. Days are those of UTC, as budgets count them; hours are those of your zone.',
+  lead: (zone: string) =>
+    `Sums over the ledger. Days are those of ${zone}, as budgets count them; hours are those of your zone.`,
   csv: 'Download CSV',
   noCsv: 'There is nothing to download in this period',
   range: 'Period',
@@ -59,7 +60,7 @@ const en = {
 
 const zh: typeof en = {
   title: '用量',
-  lead: '請求記錄的加總。日期以 UTC 為準，與預算相同；小時以您的時區顯示。',
+  lead: (zone) => `請求記錄的加總。日期以 ${zone} 為準，與預算相同；小時以您的時區顯示。`,
   csv: '下載 CSV',
   noCsv: '這段期間沒有可下載的資料',
   range: '期間',

@@ -86,7 +86,7 @@ export function Badge({ tone, children }: { tone: BadgeTone; children: Component
   return <span class={`badge badge-${tone}`}>{children}</span>
 }
 
-/** A time in the zone of the browser; UTC stands behind it, since budgets renew by that. */
+/** A time in the zone of the browser; UTC stands behind it, for those who compare it with a log. */
 export function Time({ value, isRelative = false }: { value: string; isRelative?: boolean }) {
   const ms = Date.parse(value)
   if (!Number.isFinite(ms)) return <span>–</span>

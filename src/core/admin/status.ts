@@ -26,6 +26,8 @@ export type Status = Omit<LoadState, 'ledger'> & {
   startedAt: string | null
   /** Where callers reach the gate, if policy.json says it. */
   gateUrl: string | null
+  /** Where days and months begin: `+08:00`, or `Z`. */
+  timeZone: string
   alerts: Alert[]
   ledger: LedgerState | null
   zones: ZoneState[]

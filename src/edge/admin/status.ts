@@ -3,11 +3,13 @@ import { listAlerts, type Status, type ZoneState } from '../../core/admin/status
 import type { Call, Reply } from '../../core/admin/types.ts'
 import { ADMINS_ENTRY, URL_ENTRY } from '../../core/config/record.ts'
 import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
+import { formatZone } from '../../core/time.ts'
 import { whyNotWritable } from '../config/replacement.ts'
 import { clientsZone, countersZone } from '../gate/registry.ts'
 import { ledgerState, readState } from '../housekeeping.ts'
 import { readCursor } from '../ledger/sums.ts'
 import { listWorkers } from '../running/workers.ts'
+import { zoneInForce } from '../timezone.ts'
 
 /** GET /status. */
 export function status(call: Call): Reply {
@@ -25,6 +27,7 @@ export function status(call: Call): Reply {
     engine: njs.engine || 'njs',
     startedAt: bornMs === undefined ? null : new Date(bornMs).toISOString(),
     gateUrl: zone.get(URL_ENTRY) || null,
+    timeZone: formatZone(zoneInForce()),
     generation: state.generation,
     loaded: state.loaded,
     elapsedMs: state.elapsedMs,

@@ -175,6 +175,7 @@ describe('listAlerts', () => {
       engine: 'njs',
       startedAt: null,
       gateUrl: null,
+      timeZone: 'Z',
     },
     ...{ generation: 1, loaded: '2026-11-25T00:00:00Z', elapsedMs: 1, clients: 1, keys: 1 },
     ...{ problems: [], notices: [], ledger, workers: [], inFlight: 0, isWritable: true },

@@ -5,9 +5,9 @@ import { SelectField, TextField } from '../../ui/field.tsx'
 import { Segments } from '../../ui/segments.tsx'
 import { hasHours, type Query, type Range } from './query.ts'
 
-type Props = { query: Query; nowMs: number; onChange(changed: Partial<Query>): void }
+type Props = { query: Query; nowMs: number; zone: number; onChange(changed: Partial<Query>): void }
 
-export function Filters({ query, nowMs, onChange }: Props) {
+export function Filters({ query, nowMs, zone, onChange }: Props) {
   const words = text().usage
   const { dimensions } = text().names
   const ranges: Range[] = ['24h', '7d', '30d', 'custom']
@@ -45,7 +45,7 @@ export function Filters({ query, nowMs, onChange }: Props) {
       <SelectField
         label={words.step}
         value={query.step}
-        options={stepsOf(query, nowMs)}
+        options={stepsOf(query, nowMs, zone)}
         onChange={(step) => onChange({ step: step as Step })}
       />
       {query.client ? (
@@ -58,10 +58,10 @@ export function Filters({ query, nowMs, onChange }: Props) {
   )
 }
 
-function stepsOf(query: Query, nowMs: number): [string, string][] {
+function stepsOf(query: Query, nowMs: number, zone: number): [string, string][] {
   const words = text().usage
   const day: [string, string] = ['day', words.steps.day]
-  return hasHours(query, nowMs) ? [['hour', words.steps.hour], day] : [day]
+  return hasHours(query, nowMs, zone) ? [['hour', words.steps.hour], day] : [day]
 }
 
 function Chip({ name, onDrop }: { name: string; onDrop(): void }) {

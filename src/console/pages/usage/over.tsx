@@ -1,13 +1,13 @@
 import type { Step, UsageRow } from '../../api/types.ts'
-import { cost, dayOnly, dayUtc, exact, timeOnly, utc } from '../../format.ts'
+import { cost, dayIn, dayOnly, exact, timeOnly, utc } from '../../format.ts'
 import { text } from '../../text/text.ts'
 import { type Column, Table } from '../../ui/table.tsx'
 import { emptySum, type Sum, sumBy } from './sums.ts'
 
-type Props = { rows: UsageRow[]; step: Step; times: number[] }
+type Props = { rows: UsageRow[]; step: Step; zone: number; times: number[] }
 
 /** The chart in numbers, the newest first: for those who do not see it, and for those who want it exact. */
-export function Over({ rows, step, times }: Props) {
+export function Over({ rows, step, zone, times }: Props) {
   const words = text().usage
   const sums = new Map(
     sumBy(rows, ({ time }) => String(Date.parse(time ?? ''))).map((sum) => [sum.name, sum]),
@@ -32,7 +32,7 @@ export function Over({ rows, step, times }: Props) {
             id: 'time',
             heading: words.steps[step],
             isName: true,
-            cell: ({ name }) => <Moment ms={Number(name)} step={step} />,
+            cell: ({ name }) => <Moment ms={Number(name)} step={step} zone={zone} />,
           },
           number('requests', columns.requests, (sum) => exact(sum.requests)),
           number('promptTokens', columns.promptTokens, (sum) => exact(sum.promptTokens)),
@@ -46,8 +46,8 @@ export function Over({ rows, step, times }: Props) {
   )
 }
 
-function Moment({ ms, step }: { ms: number; step: Step }) {
-  const shown = step === 'day' ? dayUtc(ms) : `${dayOnly(ms)} ${timeOnly(ms)}`
+function Moment({ ms, step, zone }: { ms: number; step: Step; zone: number }) {
+  const shown = step === 'day' ? dayIn(ms, zone) : `${dayOnly(ms)} ${timeOnly(ms)}`
   return (
     <time dateTime={new Date(ms).toISOString()} title={utc(ms)}>
       {shown}

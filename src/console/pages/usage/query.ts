@@ -1,3 +1,4 @@
+import { dayOf as dayNumber, formatTime, startOfDay } from '../../../core/time.ts'
 import type { Dimension, Step } from '../../api/types.ts'
 
 export type Range = '24h' | '7d' | '30d' | 'custom'
@@ -26,13 +27,16 @@ const RANGES: Range[] = ['24h', '7d', '30d', 'custom']
 const DIMENSIONS: Dimension[] = ['client', 'model', 'key', 'group']
 const MEASURES: Measure[] = ['cost', 'tokens', 'requests']
 
-/** Reads the query of the address; what it does not say is the last seven days by client. */
-export function readQuery(search: URLSearchParams, nowMs: number): Query {
+/**
+ * Reads the query of the address; what it does not say is the last seven days by client. Days are those of
+ * a time zone, in minutes east of UTC.
+ */
+export function readQuery(search: URLSearchParams, nowMs: number, zoneMinutes: number): Query {
   const range = oneOf(RANGES, search.get('range')) ?? '7d'
   const query: Query = {
     range,
-    from: dayOf(search.get('from')) ?? isoDay(nowMs - 6 * DAY_MS),
-    to: dayOf(search.get('to')) ?? isoDay(nowMs),
+    from: dayOf(search.get('from')) ?? isoDay(nowMs - 6 * DAY_MS, zoneMinutes),
+    to: dayOf(search.get('to')) ?? isoDay(nowMs, zoneMinutes),
     by: oneOf(DIMENSIONS, search.get('by')) ?? 'client',
     step: 'day',
     measure: oneOf(MEASURES, search.get('measure')) ?? '',
@@ -40,7 +44,7 @@ export function readQuery(search: URLSearchParams, nowMs: number): Query {
     model: search.get('model') ?? '',
   }
   const wanted = search.get('step') ?? (range === '24h' ? 'hour' : 'day')
-  if (wanted === 'hour' && hasHours(query, nowMs)) query.step = 'hour'
+  if (wanted === 'hour' && hasHours(query, nowMs, zoneMinutes)) query.step = 'hour'
   return query
 }
 
@@ -58,13 +62,17 @@ export function writeQuery(query: Query): Record<string, string> {
 }
 
 /** Whether the whole range is young enough to be told by the hour. */
-export function hasHours(query: Query, nowMs: number): boolean {
-  return nowMs - periodOf(query, nowMs).sinceMs <= HOURS_KEPT_DAYS * DAY_MS
+export function hasHours(query: Query, nowMs: number, zoneMinutes: number): boolean {
+  return nowMs - periodOf(query, nowMs, zoneMinutes).sinceMs <= HOURS_KEPT_DAYS * DAY_MS
 }
 
-/** The period, whole hours or whole days of UTC: days are kept as budgets count them. */
-export function periodOf(query: Query, nowMs: number): { sinceMs: number; untilMs: number } {
-  const today = Math.floor(nowMs / DAY_MS) * DAY_MS
+/** The period, whole hours or whole days of the time zone: days are kept as budgets count them. */
+export function periodOf(
+  query: Query,
+  nowMs: number,
+  zoneMinutes: number,
+): { sinceMs: number; untilMs: number } {
+  const today = beginOf(nowMs, zoneMinutes)
   const untilMs = nowMs
   switch (query.range) {
     case '24h': {
@@ -77,22 +85,35 @@ export function periodOf(query: Query, nowMs: number): { sinceMs: number; untilM
     case '30d':
       return { sinceMs: today - 29 * DAY_MS, untilMs }
     case 'custom': {
-      const [a, b] = [Date.parse(query.from), Date.parse(query.to)]
+      const [a, b] = [query.from, query.to].map((day) =>
+        startOfDay(dayNumber(Date.parse(day)), zoneMinutes),
+      ) as [number, number]
       return { sinceMs: Math.min(a, b), untilMs: Math.min(untilMs, Math.max(a, b) + DAY_MS) }
     }
   }
 }
 
 /** The beginnings of all hours or days of a period, also of those in which nothing was used. */
-export function timesOf(sinceMs: number, untilMs: number, step: Step): number[] {
+export function timesOf(
+  sinceMs: number,
+  untilMs: number,
+  step: Step,
+  zoneMinutes: number,
+): number[] {
   const size = step === 'hour' ? HOUR_MS : DAY_MS
   const times: number[] = []
-  for (let ms = Math.floor(sinceMs / size) * size; ms < untilMs; ms += size) times.push(ms)
+  const begin = step === 'hour' ? Math.floor(sinceMs / size) * size : beginOf(sinceMs, zoneMinutes)
+  for (let ms = begin; ms < untilMs; ms += size) times.push(ms)
   return times
 }
 
-function isoDay(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10)
+/** When the day of a time began. */
+function beginOf(ms: number, zoneMinutes: number): number {
+  return startOfDay(dayNumber(ms, zoneMinutes), zoneMinutes)
+}
+
+function isoDay(ms: number, zoneMinutes: number): string {
+  return formatTime(ms, zoneMinutes).slice(0, 10)
 }
 
 function dayOf(text: string | null): string | null {

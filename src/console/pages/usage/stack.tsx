@@ -4,10 +4,11 @@ import type { Step } from '../../api/types.ts'
 import { type Colors, readColors } from '../../chart/colors.ts'
 import { Plot } from '../../chart/plot.tsx'
 import { type Tip, tooltip } from '../../chart/tooltip.ts'
-import { clock, cost, dayOnly, dayUtc, exact, short, timeOnly } from '../../format.ts'
+import { clock, cost, dayIn, dayOnly, exact, short, timeOnly } from '../../format.ts'
 import { language } from '../../text/language.ts'
 import { text } from '../../text/text.ts'
 import { scheme } from '../../theme.ts'
+import { zoneName } from '../../zone.ts'
 import type { Measure } from './query.ts'
 import type { Series, Stack } from './sums.ts'
 
@@ -17,14 +18,22 @@ const LABEL_PIXELS = 62
 /** Rows of the box at the pointer. */
 const TIP_ROWS = 8
 
-type Props = { stack: Stack; step: Step; measure: Measure; label: string }
+type Props = { stack: Stack; step: Step; zone: number; measure: Measure; label: string }
 
 /** Stacked bars, one for each hour or day. */
-export function StackChart({ stack, step, measure, label }: Props) {
+export function StackChart({ stack, step, zone, measure, label }: Props) {
   const names = stack.series.map(({ name }) => name)
-  const version = JSON.stringify([scheme.value, language.value, step, measure, names, stack.times])
+  const version = JSON.stringify([
+    scheme.value,
+    language.value,
+    step,
+    zone,
+    measure,
+    names,
+    stack.times,
+  ])
   // `version` holds what options depend on.
-  const options = useMemo(() => makeOptions(stack, step, measure), [version])
+  const options = useMemo(() => makeOptions(stack, step, zone, measure), [version])
   const data = useMemo(() => cumulate(stack), [stack])
   return <Plot options={options} data={data} height={HEIGHT} version={version} label={label} />
 }
@@ -48,6 +57,7 @@ export function cumulate({ times, series }: Stack): uPlot.AlignedData {
 function makeOptions(
   stack: Stack,
   step: Step,
+  zone: number,
   measure: Measure,
 ): Omit<uPlot.Options, 'width' | 'height'> {
   const colors = readColors()
@@ -73,7 +83,7 @@ function makeOptions(
         grid: { show: false },
         size: 28,
         splits: (plot) => spread(stack.times, plot.over.clientWidth || plot.width),
-        values: (_, splits) => splits.map((second) => labelOf(second * 1000, step)),
+        values: (_, splits) => splits.map((second) => labelOf(second * 1000, step, zone)),
       },
       {
         ...axis,
@@ -84,7 +94,7 @@ function makeOptions(
       },
     ],
     series: [{}, ...[...stack.series].map((one, i) => barsOf(one, i, colors)).reverse()],
-    plugins: [tooltip((column) => describe(stack, column, step, measure, colors))],
+    plugins: [tooltip((column) => describe(stack, column, step, zone, measure, colors))],
   }
 }
 
@@ -110,8 +120,8 @@ function spread(times: number[], width: number): number[] {
   return times.filter((_, i) => (times.length - 1 - i) % every === 0).map((ms) => ms / 1000)
 }
 
-function labelOf(ms: number, step: Step): string {
-  if (step === 'day') return dayUtc(ms)
+function labelOf(ms: number, step: Step, zone: number): string {
+  if (step === 'day') return dayIn(ms, zone)
   const isMidnight = clock(ms).startsWith('00:00')
   return isMidnight ? dayOnly(ms) : timeOnly(ms)
 }
@@ -120,6 +130,7 @@ function describe(
   { times, series }: Stack,
   column: number,
   step: Step,
+  zone: number,
   measure: Measure,
   colors: Colors,
 ): Tip | null {
@@ -138,7 +149,8 @@ function describe(
     .slice(0, TIP_ROWS)
     .map(({ color, name, amount }) => ({ color, name, value: show(amount) }))
   const sum = series.reduce((total, one) => total + amountOf(one), 0)
-  const title = step === 'day' ? `${dayUtc(ms)} (UTC)` : `${dayOnly(ms)} ${timeOnly(ms)}`
+  const title =
+    step === 'day' ? `${dayIn(ms, zone)} (${zoneName(zone)})` : `${dayOnly(ms)} ${timeOnly(ms)}`
   return {
     title,
     rows,

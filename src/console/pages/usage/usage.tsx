@@ -1,4 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
+import { formatTime } from '../../../core/time.ts'
 import { getUsage } from '../../api/calls.ts'
 import type { Usage } from '../../api/types.ts'
 import { SERIES_MAX } from '../../chart/colors.ts'
@@ -8,6 +9,7 @@ import { text } from '../../text/text.ts'
 import { Button } from '../../ui/button.tsx'
 import { Notice, ProblemNotice } from '../../ui/notice.tsx'
 import { Empty, PageHead, Panel, Skeleton } from '../../ui/parts.tsx'
+import { zoneMinutes, zoneName } from '../../zone.ts'
 import { saveFile, toCsv } from './csv.ts'
 import { Figures } from './figures.tsx'
 import { Filters } from './filters.tsx'
@@ -22,9 +24,10 @@ import { measured, nameIn, rank, stackOf, sumBy } from './sums.ts'
 export function UsagePage() {
   const words = text().usage
   const [nowMs] = useState(Date.now())
-  const query = readQuery(route.value.query, nowMs)
+  const zone = zoneMinutes()
+  const query = readQuery(route.value.query, nowMs, zone)
   const change = (changed: Partial<Query>) => replaceQuery(writeQuery({ ...query, ...changed }))
-  const { sinceMs, untilMs } = periodOf(query, nowMs)
+  const { sinceMs, untilMs } = periodOf(query, nowMs, zone)
   const asked = {
     by: `${query.by},${query.step}`,
     since: iso(sinceMs),
@@ -35,25 +38,26 @@ export function UsagePage() {
   const usage = useLoad(JSON.stringify(asked), (signal) => getUsage(asked, signal))
   return (
     <>
-      <PageHead title={words.title} lead={words.lead}>
+      <PageHead title={words.title} lead={words.lead(zoneName(zone))}>
         <Button
           icon="download"
           whyNot={usage.data?.rows.length ? null : words.noCsv}
           onClick={() => {
-            if (usage.data) saveFile(fileName(query, sinceMs), toCsv(usage.data.rows))
+            if (usage.data) saveFile(fileName(query, sinceMs, zone), toCsv(usage.data.rows))
           }}
         >
           {words.csv}
         </Button>
       </PageHead>
-      <Filters query={query} nowMs={nowMs} onChange={change} />
+      <Filters query={query} nowMs={nowMs} zone={zone} onChange={change} />
       {usage.problem ? <ProblemNotice problem={usage.problem} onRetry={usage.reload} /> : null}
       {usage.data ? (
         <div class={usage.isLoading ? 'is-loading' : undefined} aria-busy={usage.isLoading}>
           <Shown
             usage={usage.data}
             query={query}
-            times={timesOf(sinceMs, untilMs, query.step)}
+            times={timesOf(sinceMs, untilMs, query.step, zone)}
+            zone={zone}
             onMeasure={(measure) => change({ measure })}
           />
         </div>
@@ -68,10 +72,12 @@ type ShownProps = {
   usage: Usage
   query: Query
   times: number[]
+  /** Where days begin, minutes east of UTC. */
+  zone: number
   onMeasure(measure: Measure): void
 }
 
-function Shown({ usage, query, times, onMeasure }: ShownProps) {
+function Shown({ usage, query, times, zone, onMeasure }: ShownProps) {
   const words = text().usage
   const { by, step } = query
   const sums = useMemo(() => sumBy(usage.rows, (row) => nameIn(row, by)), [usage, by])
@@ -101,10 +107,11 @@ function Shown({ usage, query, times, onMeasure }: ShownProps) {
             <StackChart
               stack={stack}
               step={step}
+              zone={zone}
               measure={measure}
               label={words.chart(words.measures[measure], words.overTime[step])}
             />
-            <Over rows={usage.rows} step={step} times={times} />
+            <Over rows={usage.rows} step={step} zone={zone} times={times} />
           </Panel>
           <Panel title={words.rankingBy[by]} isFlush>
             <Ranking sums={sums} by={by} measure={measure} total={total} />
@@ -119,6 +126,7 @@ function iso(ms: number): string {
   return `${new Date(ms).toISOString().slice(0, 19)}Z`
 }
 
-function fileName({ by, step }: Query, sinceMs: number): string {
-  return `tollgate-usage-by-${by}-and-${step}-since-${iso(sinceMs).slice(0, 10)}.csv`
+function fileName({ by, step }: Query, sinceMs: number, zone: number): string {
+  const since = formatTime(sinceMs, zone).slice(0, 10)
+  return `tollgate-usage-by-${by}-and-${step}-since-${since}.csv`
 }
