@@ -4,7 +4,7 @@ import { defineConfig } from 'vitest/config'
 const unit = [
   'test/worlds.test.ts',
   'test/{build,core,mock}/**/*.test.ts',
-  'test/cli/{admin-planted,admin-target,commands,ledger-commands,nginx-reading,sites}.test.ts',
+  'test/cli/{admin-planted,admin-target,commands,ledger-commands,nginx-reading,sites,timezone}.test.ts',
   'test/cli/map/*.test.ts',
   'test/console/{draft,pure}.test.ts',
 ]
