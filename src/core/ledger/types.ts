@@ -9,4 +9,6 @@ export type Balance = {
   all: Sums
   days: { [day: string]: Sums }
   months: { [month: string]: Sums }
+  /** While they are added up anew for another time zone: what the running ones had. */
+  before?: { day?: Sums | undefined; month?: Sums | undefined }
 }

@@ -1,5 +1,5 @@
 import { RULES_ENTRY, type Rules } from '../../core/config/record.ts'
-import { foldLines, type Today, todayOf } from '../../core/ledger/fold.ts'
+import { foldLines, readLine, type Today, todayOf } from '../../core/ledger/fold.ts'
 import type { Balance, Sums } from '../../core/ledger/types.ts'
 import { dayOf, formatZone, startOfDay, startOfMonth } from '../../core/time.ts'
 import { putFirst } from '../config/publish.ts'
@@ -51,9 +51,10 @@ export function changeZone(places: LedgerPlaces, cursor: Cursor, nowMs: number):
 }
 
 /**
- * What has to be read for the days and months of another time zone; null while that would lack something.
- * Files that were compressed are not read. Where they are part of the running month, or day, that goes on
- * with the sum it has; where it is another one than before, there is none, and it has to be waited for.
+ * What has to be read for the days and months of another time zone. The files may not have all of the running
+ * day or month: compressed ones are not read, others may be gone. Then it goes on with the sum that it has,
+ * where that is larger. Null: compressed files are part of one that was over before, of which there is no
+ * sum any more, so that its end has to be waited for.
  */
 function planRecount(
   places: LedgerPlaces,
@@ -63,31 +64,52 @@ function planRecount(
 ): Recount | null {
   const before = todayOf(nowMs, cursor.zoneMinutes)
   const today = todayOf(nowMs, wanted)
-  const dayMs = startOfDay(today.day, wanted)
-  const monthMs = startOfMonth(today.month, wanted)
   const compressedMs = newestCompressedMs(places.ledger)
-  const lacksDay = compressedMs >= dayMs
-  const lacksMonth = compressedMs >= monthMs
-  if ((lacksDay && today.day < before.day) || (lacksMonth && today.month < before.month))
-    return null
-  const keptDay = lacksDay && today.day === before.day ? today.day : -1
-  const keptMonth = lacksMonth && today.month === before.month ? today.month : -1
-  const marks = listMarks(places, cursor, keptMonth < 0 ? monthMs : dayMs)
-  return { marks, emptyAt: 0, fillAt: 0, keptDay, keptMonth, lacks: lacksMonth }
+  const isCut = (ms: number) => compressedMs >= ms
+  const monthMs = startOfMonth(today.month, wanted)
+  const cutDay = isCut(startOfDay(today.day, wanted))
+  const cutMonth = isCut(monthMs)
+  if ((cutDay && today.day < before.day) || (cutMonth && today.month < before.month)) return null
+  const marks = listMarks(places, cursor)
+  const firstMs = marks.reduce((first, mark) => Math.min(first, mark.firstMs), Infinity)
+  return {
+    marks: marks.filter((mark) => mark.lastMs >= monthMs),
+    emptyAt: 0,
+    fillAt: 0,
+    day: today.day === before.day ? today.day : -1,
+    month: today.month === before.month ? today.month : -1,
+    cutDay,
+    cutMonth,
+    isWhole: firstMs < monthMs,
+    lines: 0,
+  }
 }
 
-/** The files that may have lines since a time, each as far as it is in the sums. */
-function listMarks(places: LedgerPlaces, cursor: Cursor, sinceMs: number): RecountMark[] {
+/** The files that are read, each as far as it is in the sums. */
+function listMarks(places: LedgerPlaces, cursor: Cursor): RecountMark[] {
   const marks: RecountMark[] = []
-  const ofHead = (head: string) => cursor.marks.some((mark) => mark.head === head)
+  const add = (path: string, head: string, to: number, lastMs: number) => {
+    marks.push({ head, offset: 0, to, firstMs: firstTimeOf(path), lastMs })
+  }
   listRotated(places.ledger).forEach((file) => {
-    if (file.changedMs < sinceMs || ofHead(file.head)) return
-    marks.push({ head: file.head, offset: 0, to: file.size })
+    const isLater = cursor.marks.some((mark) => mark.head === file.head)
+    if (!isLater) add(file.path, file.head, file.size, file.changedMs)
   })
   cursor.marks.forEach((mark) => {
-    if (mark.head !== null) marks.push({ head: mark.head, offset: 0, to: mark.offset })
+    const path = mark.head === null ? null : findLedger(places.ledger, mark.head)
+    if (path !== null) add(path, mark.head as string, mark.offset, Infinity)
   })
   return marks
+}
+
+/** The time of the first line that can be read; Infinity where there is none at the beginning. */
+function firstTimeOf(path: string): number {
+  const lines = readLines(path, 0).text.split('\n')
+  for (let i = 0; i < lines.length; i++) {
+    const found = readLine(lines[i] as string)
+    if (found.line) return found.timeMs
+  }
+  return Infinity
 }
 
 /** Does one step of a recount; whether there may be more to do. */
@@ -96,10 +118,8 @@ export function recountSome(places: LedgerPlaces, cursor: Cursor, nowMs: number)
   try {
     if (recount.emptyAt >= 0) emptySome(cursor, recount)
     else if (recount.marks.length > 0) readSome(places, cursor, recount, nowMs)
-    else if (recount.fillAt < cursor.pages) {
-      fillPages(cursor, recount.fillAt, nowMs)
-      recount.fillAt += SLICE_PAGES
-    } else end(cursor, recount)
+    else if (recount.fillAt < cursor.pages) finishSome(cursor, recount, nowMs)
+    else end(cursor, recount)
     setProblem(cursor, 'readProblem', null)
     return true
   } catch (error) {
@@ -109,14 +129,15 @@ export function recountSome(places: LedgerPlaces, cursor: Cursor, nowMs: number)
   }
 }
 
-/** Takes the days and months of the old time zone out of some sums. */
+/** Puts the days and months of the old time zone aside in some sums. */
 function emptySome(cursor: Cursor, recount: Recount): void {
   changeTogether(cursor, () => {
     eachName(recount.emptyAt, (name) => {
       const balance = readSums(name)
       if (!balance) return
-      balance.days = only(balance.days, recount.keptDay)
-      balance.months = only(balance.months, recount.keptMonth)
+      balance.before = { day: balance.days[recount.day], month: balance.months[recount.month] }
+      balance.days = {}
+      balance.months = {}
       putSums(cursor, name, balance)
     })
     recount.emptyAt += SLICE_PAGES
@@ -124,34 +145,62 @@ function emptySome(cursor: Cursor, recount: Recount): void {
   })
 }
 
-function only(periods: { [period: string]: Sums }, kept: number): { [period: string]: Sums } {
-  const sums = periods[kept]
-  return sums ? { [kept]: sums } : {}
-}
-
 /** Adds one portion to the days and months. */
 function readSome(places: LedgerPlaces, cursor: Cursor, recount: Recount, nowMs: number): void {
   const mark = recount.marks[0] as RecountMark
   const path = findLedger(places.ledger, mark.head)
   const lines = path === null ? null : readLines(path, mark.offset, mark.to)
-  if (!lines) recount.lacks = true
+  // It has been compressed meanwhile.
+  if (!lines) recount.cutDay = recount.cutMonth = true
   if (!lines || lines.next === mark.offset) {
     recount.marks.shift()
     return
   }
-  const folded = foldLines(lines.text, nowMs, undefined, cursor.zoneMinutes).subjects
+  const folded = foldLines(lines.text, nowMs, undefined, cursor.zoneMinutes)
   const more: { [name: string]: Balance } = {}
-  Object.keys(folded).forEach((name) => {
-    const found = folded[name] as Balance
-    const days = recount.keptDay < 0 ? found.days : {}
-    const months = recount.keptMonth < 0 ? found.months : {}
-    const isNone = Object.keys(days).length + Object.keys(months).length === 0
-    if (!isNone) more[name] = { all: [0, 0, 0], days, months }
+  Object.keys(folded.subjects).forEach((name) => {
+    const found = folded.subjects[name] as Balance
+    const isNone = Object.keys(found.days).length + Object.keys(found.months).length === 0
+    if (!isNone) more[name] = { all: [0, 0, 0], days: found.days, months: found.months }
   })
   changeTogether(cursor, () => {
     addToSums(cursor, more, nowMs)
+    recount.lines += folded.lines
     mark.offset = lines.next
   })
+}
+
+/** Lets some days and months go on with what they had, where files are lacking; then fills their counters. */
+function finishSome(cursor: Cursor, recount: Recount, nowMs: number): void {
+  const lacks = lacksLines(cursor, recount)
+  changeTogether(cursor, () => {
+    eachName(recount.fillAt, (name) => {
+      const balance = readSums(name)
+      if (!balance) return
+      const before = balance.before || {}
+      if (recount.cutDay) keepLarger(balance.days, recount.day, before.day)
+      if (lacks) keepLarger(balance.months, recount.month, before.month)
+      delete balance.before
+      putSums(cursor, name, balance)
+    })
+  })
+  fillPages(cursor, recount.fillAt, nowMs)
+  recount.fillAt += SLICE_PAGES
+}
+
+/** Whether some lines of the month are in no file that was read. */
+function lacksLines(cursor: Cursor, recount: Recount): boolean {
+  return recount.cutMonth || (!recount.isWhole && recount.lines < cursor.lines)
+}
+
+function keepLarger(periods: Balance['days'], period: number, before: Sums | undefined): void {
+  if (!before) return
+  const sums = periods[period] || [0, 0, 0]
+  periods[period] = [
+    Math.max(sums[0], before[0]),
+    Math.max(sums[1], before[1]),
+    Math.max(sums[2], before[2]),
+  ]
 }
 
 /** Brings the counters of some subjects up to their sums. */
@@ -173,8 +222,8 @@ function end(cursor: Cursor, recount: Recount): void {
   // A balance.json with it at once.
   cursor.wroteMs = 0
   putInForce(cursor.zoneMinutes)
-  const without = recount.lacks
-    ? '; compressed files, which are not read, are part of this month, which goes on with what it had: stop nginx and run tollgate ledger rebuild to have it exact'
+  const without = lacksLines(cursor, recount)
+    ? '; files of this month are compressed, which are not read, or gone, so that it goes on with what it had: stop nginx and run tollgate ledger rebuild to have it exact'
     : ''
   note(
     cursor,
@@ -183,7 +232,7 @@ function end(cursor: Cursor, recount: Recount): void {
 }
 
 function tellWait(cursor: Cursor, wanted: number): void {
-  const notice = `The time zone ${formatZone(wanted)} waits until it is in the same day and month as the one before: compressed files of the ledger are part of these, and are not read`
+  const notice = `The time zone ${formatZone(wanted)} waits until it is in the same day and month as the one before: compressed files of the ledger, which are not read, are part of these`
   if (cursor.notice !== notice) note(cursor, notice)
 }
 
