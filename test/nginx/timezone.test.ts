@@ -1,4 +1,4 @@
-import { appendFile, mkdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
+import { appendFile, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -375,6 +375,34 @@ describe.skipIf(isNearMidnight).each(setups)('$name: the time zone', (setup) => 
       expect(await verify(gate)).toEqual(WELL)
     },
   )
+
+  test('a month whose files are gone goes on with its sum too', async () => {
+    const lines = someLines().split('\n')
+    const gone = `${lines.slice(0, -2).join('\n')}\n`
+    const gate = await start({}, gone)
+    await waitForAll(gate)
+    const was = (await balance(gate)).subjects['client:app'] as Balance
+    // As logrotate does it, which keeps nothing.
+    await rename(ledgerOf(gate), `${ledgerOf(gate)}.1`)
+    process.kill(gate.pid, 'SIGUSR1')
+    await appendFile(ledgerOf(gate), lineOf(Date.now(), 100_000))
+    const all = (was.all[0] ?? 0) + 100_000
+    await until(
+      'both files',
+      async () => (await balance(gate)).subjects['client:app']?.all[0] === all,
+      SECONDS,
+    )
+    await rm(`${ledgerOf(gate)}.1`)
+    await setZone(gate, ELSEWHERE)
+    const [day, month] = await counted(gate, ELSEWHERE)
+    const isSame = monthOf(Date.now()) === monthOf(Date.now(), ELSEWHERE)
+    const before = isSame ? (was.months[monthOf(Date.now())]?.[0] ?? 0) : 0
+    expect([day, month]).toEqual([100_000, before + 100_000])
+    expect((await balance(gate)).subjects['client:app']).toMatchObject({
+      all: [all, 0, expect.anything()],
+    })
+    expect((await balance(gate)).subjects['client:app']).not.toHaveProperty('before')
+  })
 
   test('one that is none is refused, and the last good one goes on', async () => {
     const gate = await start({ policy: { version: 1, timeZone: ELSEWHERE_TEXT } })
