@@ -8,31 +8,36 @@ import { type Counters, countBadKey, type LockoutRule } from './lockout.ts'
 import type { Outcome } from './outcome.ts'
 import { type Dialect, type Route, routeOf } from './route.ts'
 
-/** A request as the edge reads it. Header values are undefined where the caller sent none. */
+/**
+ * A request as the edge reads it. Header values are undefined where the caller sent none. It is a plain object, since
+ * closures are dear.
+ */
 export type Call = {
   /** The name of the route by method and path; empty where there is none. */
   route: string
-  /** The name by the path alone; asked where there is no route. */
-  pathRoute(): string
+  /** The name by the path alone, where there is no route. */
+  pathRoute: string
   authorization: string | undefined
   xApiKey: string | undefined
   apiKey: string | undefined
-  /** Asked for routes that take none, so that other requests do not pay for it. */
-  hasBody(): boolean
+  /** Of a GET, whose routes take none. */
+  hasBody: boolean
   address: string
   nowMs: number
+  /** What admit() found, for claim(): of who was admitted under a key. */
+  found?: { route: Route; record: KeyRecord }
+  /** SHA-256 of the secret, by find(). */
+  hash?: string
 }
 
 /** What admission asks of the platform. */
 export type Registry = {
   /** The packed routes of the policy; undefined until one is loaded. */
-  routes: string | undefined
+  routes(): string | undefined
   /** The record of a secret, which nobody may change; undefined when nobody has it. */
-  find(secret: string): KeyRecord | undefined
+  find(secret: string, call: Call): KeyRecord | undefined
   lockoutRule(): LockoutRule
-  badKeys: Counters
-  /** Takes note of who was admitted under a key, for claim(). */
-  admitted(route: Route, record: KeyRecord): void
+  badKeys(): Counters
 }
 
 /**
@@ -88,11 +93,12 @@ export type Ticket = {
 
 /** Decides over a request by its line, headers and address. The first refusal wins. */
 export function admit(call: Call, registry: Registry): Ticket {
-  const route = routeOf(call.route || call.pathRoute())
+  const route = routeOf(call.route || call.pathRoute)
   if (!route) return { outcome: 'unknown_route', dialect: 'openai' }
   const ticket: Ticket = { outcome: 'ok', dialect: route.dialect, route: route.name }
-  if (registry.routes === undefined) return refuse(ticket, 'starting')
-  const access = routeAccess(registry.routes, route.name) || route.access
+  const routes = registry.routes()
+  if (routes === undefined) return refuse(ticket, 'starting')
+  const access = routeAccess(routes, route.name) || route.access
   if (access === 'off') {
     return { outcome: 'unknown_route', dialect: route.dialect }
   }
@@ -102,16 +108,16 @@ export function admit(call: Call, registry: Registry): Ticket {
   }
   if (access === 'key') identify(call, route, ticket, registry)
   // It would be kept in memory for nothing, of public routes for a caller that has no key.
-  const isExcess = route.method === 'GET' && ticket.outcome === 'ok' && call.hasBody()
-  if (isExcess) ticket.message = 'This route takes no body'
-  return isExcess ? refuse(ticket, 'bad_request') : ticket
+  if (!call.hasBody || route.method !== 'GET' || ticket.outcome !== 'ok') return ticket
+  ticket.message = 'This route takes no body'
+  return refuse(ticket, 'bad_request')
 }
 
 function identify(call: Call, route: Route, ticket: Ticket, registry: Registry): Ticket {
   const credential = findCredential(call.authorization, call.xApiKey, call.apiKey)
   if (credential === 'missing') return refuse(ticket, 'missing_key')
   if (credential === 'ambiguous') return refuseKey(call, ticket, registry, 'ambiguous_key')
-  const record = registry.find(credential.secret)
+  const record = registry.find(credential.secret, call)
   if (record === undefined) return refuseKey(call, ticket, registry, 'invalid_key')
   ticket.client = record.client
   ticket.key = record.key
@@ -123,10 +129,10 @@ function identify(call: Call, route: Route, ticket: Ticket, registry: Registry):
   if (record.addresses && !isInside(call.address, record.addresses)) {
     return refuse(ticket, 'address_denied')
   }
-  const scopes = record.scopes || defaultScopes()
-  if (!scopes.includes(route.scope)) return refuse(ticket, 'scope_denied')
+  if (!(record.scopes || defaultScopes()).includes(route.scope))
+    return refuse(ticket, 'scope_denied')
   if (record.group !== undefined) ticket.group = record.group
-  registry.admitted(route, record)
+  call.found = { route, record }
   return ticket
 }
 
@@ -141,7 +147,7 @@ function refuse(ticket: Ticket, outcome: Outcome): Ticket {
  */
 function refuseKey(call: Call, ticket: Ticket, registry: Registry, outcome: Outcome): Ticket {
   const seconds = countBadKey(
-    registry.badKeys,
+    registry.badKeys(),
     guesserOf(call.address),
     call.nowMs,
     registry.lockoutRule(),

@@ -4,7 +4,7 @@ import { type Early, type Figures, giveBack, tellLimits } from '../../core/limit
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { openTill, readRules } from './registry.ts'
+import { openTill } from './registry.ts'
 import type { GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
@@ -44,56 +44,56 @@ export function admission(r: GateRequest): string {
 export function target(r: GateRequest): string {
   const ticket = r.ticket
   if (!ticket || !r.ending || ticket.outcome !== 'ok' || ticket.atMs !== undefined) return ''
-  charge(r, ticket, isRead(r) ? bodyOf(r) : null)
+  charge(r, ticket)
   if (ticket.outcome !== 'ok') {
     setReason(r, ticket)
     return 'refused'
   }
-  if (r.record) showRunning(r)
+  if (r.found) showRunning(r)
   return 'ok'
 }
 
 /** What the gate gets of the body; empty where there is none. */
 function bodyOf(r: GateRequest): Buffer {
-  // njs before 0.8.10 throws for a body that nginx has put into a file.
-  return r.variables['request_body_file'] ? Buffer.alloc(0) : r.requestBuffer || Buffer.alloc(0)
-}
-
-function isRead(r: GateRequest): boolean {
-  return (
-    r.route !== undefined && r.record !== undefined && needsBody(r.route, r.record, readRules())
-  )
+  return r.requestBuffer || Buffer.alloc(0)
 }
 
 /** Takes what is known before the body; of routes that take one. */
 function chargeEarly(r: GateRequest, ticket: Ticket): void {
-  if (!r.route || !r.record || r.route.method === 'GET') return
+  const found = r.found
+  if (!found || found.route.method === 'GET') return
   const nowMs = Date.now()
-  const early = claimEarly(ticket, r.route, r.record, uploadOf(r), openTill(r), nowMs)
+  const early = claimEarly(ticket, found.route, found.record, uploadOf(r), openTill(r), nowMs)
   if (early && 'hold' in early) r.early = early as Early
   else if (early) r.variables['tollgate_told'] = tellLimits(early as Figures, ticket.dialect, nowMs)
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
 }
 
 /** The second half of admission: body, limits, budgets. */
-function charge(r: GateRequest, ticket: Ticket, body: Buffer | null): void {
+function charge(r: GateRequest, ticket: Ticket): void {
   const nowMs = Date.now()
-  if (r.route && r.record) {
+  const found = r.found
+  const variables = r.variables
+  ticket.atMs = nowMs
+  if (found) {
     const till = openTill(r)
+    const record = found.record
     // Its body is there.
     if (ticket.hold && ticket.hold.amounts.u) giveBack(till, ticket.hold, 'u')
-    // In a file it would not reach vLLM, see gate.conf; the buffer there is as large as the limit.
-    if (r.variables['request_body_file']) {
+    // In a file it would not reach vLLM, see gate.conf; the buffer there is as large as the limit. And njs before
+    // 0.8.10 throws for it.
+    if (variables['request_body_file']) {
       ticket.outcome = 'body_too_large'
       refund(ticket, till)
     } else {
-      const figures = claim(ticket, r.route, r.record, body, r.early || null, till, nowMs)
+      const body = needsBody(found.route, record, till.rules) ? bodyOf(r) : null
+      const figures = claim(ticket, found.route, record, body, r.early || null, till, nowMs)
       delete r.early
-      if (figures) r.variables['tollgate_told'] = tellLimits(figures, ticket.dialect, nowMs)
+      if (figures) variables['tollgate_told'] = tellLimits(figures, ticket.dialect, nowMs)
     }
-    if (ticket.edits) r.variables['tollgate_rewrites'] = '1'
-    if (r.record.priority !== undefined) r.variables['tollgate_priority'] = `${r.record.priority}`
-  } else ticket.atMs = nowMs
+    if (ticket.edits) variables['tollgate_rewrites'] = '1'
+    if (record.priority !== undefined) variables['tollgate_priority'] = `${record.priority}`
+  }
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
 }

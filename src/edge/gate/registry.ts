@@ -25,39 +25,44 @@ const RECORD_CHARS_MAX = 2048
 export const WORKER = pidName(process.pid)
 
 /** The zones of http.conf, as admit() asks for them. A missing zone throws, and so refuses. */
-export function openRegistry(r: GateRequest): Registry {
-  const clients = clientsZone()
-  return {
-    routes: clients.get(ROUTES_ENTRY),
-    find(secret) {
-      r.hash = crypto.createHash('sha256').update(secret).digest('hex')
-      return recordOf(r.hash, clients.get(r.hash))
-    },
-    lockoutRule: readLockoutRule,
-    badKeys: numberZone('tollgate_badkeys'),
-    admitted(route, record) {
-      r.route = route
-      r.record = record
-    },
-  }
+export const REGISTRY: Registry = {
+  routes: () => clientsZone().get(ROUTES_ENTRY),
+  find(secret, call) {
+    const hash = crypto.createHash('sha256').update(secret).digest('hex')
+    call.hash = hash
+    return recordOf(hash, clientsZone().get(hash))
+  },
+  lockoutRule: readLockoutRule,
+  badKeys: () => numberZone('tollgate_badkeys'),
 }
 
 /** What claim() asks for. Not kept on `r`, which it refers to: QuickJS would not free the circle at once. */
 export function openTill(r: GateRequest): Till {
-  const rules = readRules()
-  const upstream = () => r.variables['tollgate_upstream'] || ''
-  const text = () => r.requestText
-  const more = { rules, prices: readPrices, upstream, pid: WORKER, text }
-  return Object.assign(more, openZones())
+  const zones = openZones()
+  return {
+    windows: zones.windows,
+    counters: zones.counters,
+    slots: zones.slots,
+    rules: readRules(),
+    prices: readPrices,
+    upstream: () => r.variables['tollgate_upstream'] || '',
+    pid: WORKER,
+    text: () => r.requestText,
+  }
 }
+
+let zones: Zones | null = null
 
 /** The zones in which limits and budgets are counted. */
 export function openZones(): Zones {
-  return {
-    windows: numberZone('tollgate_windows'),
-    counters: countersZone(),
-    slots: numberZone('tollgate_slots'),
+  if (!zones) {
+    zones = {
+      windows: numberZone('tollgate_windows'),
+      counters: countersZone(),
+      slots: numberZone('tollgate_slots'),
+    }
   }
+  return zones
 }
 
 /** The zone with one record per key, see core/config/record.ts. */

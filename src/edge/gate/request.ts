@@ -12,10 +12,7 @@ import type { Meter } from '../../core/meter/types.ts'
 export type GateRequest = NginxHTTPRequest & {
   ticket?: Ticket
   /** Of a request that was admitted by its line and headers, for the second half of admission. */
-  route?: Route
-  record?: KeyRecord
-  /** SHA-256 of the secret, the name of its record. */
-  hash?: string
+  found?: { route: Route; record: KeyRecord }
   /** What was taken before the body was read. */
   early?: Early
   ending?: Ending

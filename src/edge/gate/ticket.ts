@@ -1,7 +1,7 @@
-import { admit, type Ticket } from '../../core/admit/admit.ts'
+import { admit, type Call, type Ticket } from '../../core/admit/admit.ts'
 import { STAMP_ENTRY } from '../../core/config/record.ts'
 import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
-import { areBudgetsReady, clientsZone, countersZone, openRegistry } from './registry.ts'
+import { areBudgetsReady, clientsZone, countersZone, REGISTRY } from './registry.ts'
 import type { GateRequest } from './request.ts'
 
 /**
@@ -29,22 +29,25 @@ function admitAnew(r: GateRequest): Ticket {
   const headers = r.headersIn
   const variables = r.variables
   const nowMs = Date.now()
-  const ticket = admit(
-    {
-      route: variables['tollgate_route'] || '',
-      pathRoute: () => variables['tollgate_path_route'] || '',
-      authorization: headers['Authorization'],
-      xApiKey: headers['x-api-key'],
-      apiKey: headers['api-key'],
-      hasBody: () => hasBody(r),
-      address: r.remoteAddress,
-      nowMs,
-    },
-    openRegistry(r),
-  )
+  const route = variables['tollgate_route'] || ''
+  const call: Call = {
+    route,
+    pathRoute: route === '' ? variables['tollgate_path_route'] || '' : '',
+    authorization: headers['Authorization'],
+    xApiKey: headers['x-api-key'],
+    apiKey: headers['api-key'],
+    hasBody: r.method === 'GET' && hasBody(r),
+    address: r.remoteAddress,
+    nowMs,
+  }
+  const ticket = admit(call, REGISTRY)
   r.ticket = ticket
-  if (r.hash && r.record) ticket.hash = r.hash
-  if (ticket.outcome === 'starting' || (r.record && !areBudgetsReady(r.record))) waitFor(ticket)
+  const found = call.found
+  if (found) {
+    r.found = found
+    if (call.hash) ticket.hash = call.hash
+  }
+  if (ticket.outcome === 'starting' || (found && !areBudgetsReady(found.record))) waitFor(ticket)
   if (ticket.outcome === 'ok') variables['tollgate_client'] = ticket.client || ''
   if (ticket.key) variables['tollgate_key'] = ticket.key
   ticket.spentMs = Date.now() - nowMs

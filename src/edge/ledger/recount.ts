@@ -1,5 +1,6 @@
 import { RULES_ENTRY, type Rules } from '../../core/config/record.ts'
-import { foldLines, readLine, type Today, todayOf } from '../../core/ledger/fold.ts'
+import { foldLines, type Today, todayOf } from '../../core/ledger/fold.ts'
+import { readLine } from '../../core/ledger/read.ts'
 import type { Balance, Sums } from '../../core/ledger/types.ts'
 import { dayOf, formatZone, startOfDay, startOfMonth } from '../../core/time.ts'
 import { putFirst } from '../config/publish.ts'

@@ -14,7 +14,7 @@ const usual: Line = {
   authorization: 'Bearer good',
   xApiKey: undefined,
   apiKey: undefined,
-  hasBody: () => false,
+  hasBody: false,
   address: '192.0.2.1',
   nowMs: now,
 }
@@ -23,18 +23,17 @@ function registry(record: Partial<KeyRecord> = {}, routes: string | undefined = 
   const entries = new Map<string, number>()
   const known: KeyRecord = { client: 'app', key: 'aaaaaaaa', ...record }
   return {
-    routes,
+    routes: () => routes,
     find: (secret) => (secret === 'good' ? known : undefined),
     lockoutRule: () => ({ badKeysPerMinute: 2, seconds: 90 }),
-    admitted: () => {},
-    badKeys: {
+    badKeys: () => ({
       get: (key) => entries.get(key),
       set: (key, value) => void entries.set(key, value),
       incr(key, delta, init = 0) {
         entries.set(key, (entries.get(key) ?? init) + delta)
         return entries.get(key) ?? 0
       },
-    },
+    }),
   }
 }
 
@@ -42,7 +41,7 @@ function judge(call: Line, registry: Registry) {
   const route = findRoute(pathOf(call.method, call.requestLine))
   const name = route?.name ?? ''
   return admit(
-    { ...call, route: route?.method === call.method ? name : '', pathRoute: () => name },
+    { ...call, route: route?.method === call.method ? name : '', pathRoute: name },
     registry,
   )
 }
@@ -111,7 +110,7 @@ describe('admit, the route', () => {
   })
 
   test('C: a GET takes no body, with a key and without, and a POST does', () => {
-    const body = { hasBody: () => true }
+    const body = { hasBody: true }
     expect(judge(get('/health', body), registry()).outcome).toBe('bad_request')
     expect(judge(get('/v1/models', body), registry()).outcome).toBe('bad_request')
     expect(judge(get('/v1/models'), registry()).outcome).toBe('ok')
@@ -119,7 +118,7 @@ describe('admit, the route', () => {
   })
 
   test('before a policy is loaded nothing passes, not even what is public', () => {
-    const nothing = { ...registry(), routes: undefined }
+    const nothing = { ...registry(), routes: () => undefined }
     expect(judge(get('/health'), nothing)).toMatchObject({ outcome: 'starting' })
     expect(judge(usual, nothing)).toMatchObject({ outcome: 'starting' })
     expect(judge(get('/nowhere'), nothing).outcome).toBe('unknown_route')
