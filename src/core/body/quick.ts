@@ -42,7 +42,7 @@ export function readQuickly(
   const kind = route.name
   const isChat = kind === 'chat'
   const isText = isChat || kind === 'completions'
-  if (!isText && kind !== 'embeddings' && kind !== 'messages' && kind !== 'responses') return null
+  if (!isText && kind !== 'embeddings' && kind !== 'messages') return null
   if (rules.salt !== undefined || rules.priority !== undefined) return null
   let said: { [name: string]: unknown }
   try {
@@ -104,8 +104,7 @@ export function readQuickly(
         break
       case 'max_completion_tokens':
       case 'max_tokens':
-        if (kind === 'embeddings' || kind === 'responses' || (name !== 'max_tokens' && !isChat))
-          return null
+        if (kind === 'embeddings' || (name !== 'max_tokens' && !isChat)) return null
         number = value as number
         if (typeof number !== 'number' || number < 1 || number % 1 !== 0) return null
         if (ceilings.maxOutputTokens !== undefined && number > ceilings.maxOutputTokens) return null
@@ -158,7 +157,6 @@ export function readQuickly(
   let insert = ''
   if (most > 0) facts.maxOutputTokens = most
   else if (ceilings.maxOutputTokens !== undefined && kind !== 'embeddings') {
-    if (kind === 'responses') return null
     // As limitOutput() does.
     most = ceilings.maxOutputTokens
     facts.maxOutputTokens = most

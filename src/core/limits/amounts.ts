@@ -17,11 +17,16 @@ const STREAM_TOKENS = 64
 const NANOS_PER_PRICE = 1000
 
 /**
- * How much the request takes of each kind; `levels` is what is taken already. Of a limit of the minute it
+ * How much the request takes of each kind; `levels` is what is taken already, null
+ * where that is not asked. Of a limit of the minute it
  * takes what the model usually gives where the caller names more: what it uses beyond that is added at
  * its end, and the next one waits. Of a budget it takes the whole maximum, as far as there is room.
  */
-export function reservationOf(demand: Demand, checks: Check[], levels: number[]): Reservation {
+export function reservationOf(
+  demand: Demand,
+  checks: Check[],
+  levels: number[] | null,
+): Reservation {
   const amounts: Amounts = { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
   const plan: Reservation = { amounts }
   const named = demand.outputTokens
@@ -34,7 +39,7 @@ export function reservationOf(demand: Demand, checks: Check[], levels: number[])
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
     const kind = kindOf(check)
-    const free = check.limit - (levels[i] as number)
+    const free = check.limit - (levels ? (levels[i] as number) : 0)
     if (kind === 'R' && demand.unpriced !== undefined) {
       plan.denied = plan.denied || tellUnpriced(check, demand)
     }

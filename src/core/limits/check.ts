@@ -23,8 +23,67 @@ export type Check = {
 
 const MINUTE_MS = 60000
 
-/** All that holds for a request: of its client, its key and its group, and for everybody. */
-export function checksOf(demand: Demand): Check[] {
+/** Checks, and the counters that they move, each once, by movesOf(). */
+export type CheckList = Check[] & { moves?: string[] }
+
+/** All that holds for a request: what needs no body to be asked, requests and places, and the rest. */
+export type Checks = { all: CheckList; first: CheckList; rest: CheckList }
+
+/** Whose checks were made last, for a minute: where a record stays in its context, so do they. */
+type Kept = Limited[] & {
+  kept?: { minute: number; zone: number | undefined; flags: number; checks: Checks }
+}
+
+/**
+ * All that holds for a request: of its client, its key and its group, and for everybody. Names of counters are dear, and
+ * change once a minute. Nobody may change what is returned.
+ */
+export function checksOf(demand: Demand): Checks {
+  const limited: Kept = demand.limited
+  const minute = minuteOf(demand.nowMs)
+  const flags = (demand.isMetered ? 1 : 0) + (demand.isCharged ? 2 : 0)
+  const kept = limited.kept
+  // How many share maxInFlight is asked for each server.
+  const isKept = demand.maxInFlight === undefined
+  if (isKept && kept && kept.minute === minute && kept.flags === flags) {
+    if (kept.zone === demand.zoneMinutes) return kept.checks
+  }
+  const all = listChecks(demand)
+  const checks: Checks = { all, first: [], rest: [] }
+  for (let i = 0; i < all.length; i++) {
+    const check = all[i] as Check
+    const kind = check.move.charAt(0)
+    checks[kind === 'q' || kind === 'f' ? 'first' : 'rest'].push(check)
+  }
+  if (isKept) limited.kept = { minute, zone: demand.zoneMinutes, flags, checks }
+  return checks
+}
+
+/** The counters that some checks move, each once. */
+export function movesOf(demand: Demand, checks: CheckList): string[] {
+  if (checks.moves) return checks.moves
+  const moves: string[] = []
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    // What is used of each budget has a counter of its own, and so has who shares maxInFlight.
+    if (isOfAll(check)) moves.push(ownMove(demand))
+    if (!moves.includes(check.move)) moves.push(check.move)
+    if (check.used) moves.push(check.used)
+  }
+  checks.moves = moves
+  return moves
+}
+
+export function isOfAll(check: Check): boolean {
+  return check.move.startsWith(`f${EVERYBODY}`)
+}
+
+/** The counter of what the client has in flight, for its share of maxInFlight. */
+export function ownMove(demand: Demand): string {
+  return `a${demand.upstream}/${demand.clientId}`
+}
+
+function listChecks(demand: Demand): Check[] {
   const checks: Check[] = []
   const limited = demand.limited
   let isHard = false

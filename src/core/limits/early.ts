@@ -1,9 +1,9 @@
 import type { Reservation } from './amounts.ts'
-import { type Check, checkOf, checksOf } from './check.ts'
-import { giveBack, type Hold, type Step, undo } from './hold.ts'
+import { type Checks, checkOf, checksOf } from './check.ts'
+import { giveBack, type Hold } from './hold.ts'
 import { askAll, IN_FLIGHT_RETRY_MS, judge } from './judge.ts'
 import { type Figures, type LimitRefusal, tellRate } from './refusal.ts'
-import { birthOf, checksAt, commit, holdOf, take } from './take.ts'
+import { birthOf, commit, holdOf, take, undo } from './take.ts'
 import type { Demand, Zones } from './types.ts'
 
 /** What was taken before the body was read. It stands beside the request, and its hold in the ticket. */
@@ -11,7 +11,7 @@ export type Early = {
   hold: Hold
   figures: Figures
   /** All that holds for the request, those included that are asked when its body is there. */
-  checks: Check[]
+  checks: Checks
   /** In shadow: what would have been refused. */
   shadow?: LimitRefusal
 }
@@ -35,11 +35,11 @@ export function reserveEarly(
   uploadBytes: number,
 ): Early | LimitRefusal {
   const checks = checksOf(demand)
-  const first = checksAt(checks, true)
   const plan: Reservation = { amounts: { q: 1, a: 1, f: 1, t: 1, i: 1, o: 0, r: 1, R: 1 } }
-  const grant = take(zones, demand, first, plan)
+  const grant = take(zones, demand, checks.first, plan)
   if ('outcome' in grant) {
-    const told = judge(zones, demand, checks, plan, askAll(zones, checks, demand.nowMs), false)
+    const all = checks.all
+    const told = judge(zones, demand, all, plan, askAll(zones, all, demand.nowMs), false)
     return Object.assign(told.refusal || grant, { figures: told.figures })
   }
   const hold = holdOf(demand, grant, birthOf(zones))
@@ -62,17 +62,16 @@ function takeUpload(
   const check = checkOf(`u${key}`, demand.nowMs)
   check.name = 'unreadBytes of key'
   check.limit = UPLOAD_BYTES_MAX
-  const steps: Step[] = []
   hold.amounts.u = bytes
   let level: number
   try {
-    level = commit(zones, demand, [check], [check.move], hold.amounts, steps)[0] as number
+    level = commit(zones, demand, [check], [check.move], hold.amounts)[0] as number
   } catch (error) {
     giveBack(zones, hold, 'qaf')
     throw error
   }
   if (level > 0 && level + bytes > check.limit) {
-    undo(zones, steps)
+    undo(zones, demand, [check], [check.move], hold.amounts, 1)
     return tellRate(check, IN_FLIGHT_RETRY_MS, {})
   }
   hold.moves.push(check.move)

@@ -1,5 +1,5 @@
 import { isWindow, nameAt } from './check.ts'
-import { BIRTH_COUNTER, FULL_COUNTER, type HeldKind, minuteOf, slotName } from './counters.ts'
+import { BIRTH_COUNTER, FULL_COUNTER, minuteOf } from './counters.ts'
 import type { Zones } from './types.ts'
 
 /**
@@ -36,9 +36,6 @@ export type Hold = {
   hard?: { used: string; limit: number }[]
 }
 
-/** One move of one counter: zone, name and by how much. A tuple, since it is shorter in the bundle. */
-export type Step = [zone: keyof Zones, name: string, delta: number]
-
 const MINUTE_MS = 60000
 
 /**
@@ -46,10 +43,7 @@ const MINUTE_MS = 60000
  * number of active clients with it. A slot's entry at 0 is deleted: only its own worker touches it, or,
  * when that is dead, the one that cleans up after it.
  */
-export function shift(zones: Zones, step: Step): number {
-  const zone = step[0]
-  const name = step[1]
-  const delta = step[2]
+export function shift(zones: Zones, zone: keyof Zones, name: string, delta: number): number {
   const isOfClient = zone === 'counters' && name.charAt(0) === 'a'
   // Made first, so that it cannot be the one for which there is no room.
   if (isOfClient) zones.counters.incr(activeName(name), 0, 0)
@@ -67,9 +61,9 @@ export function activeName(name: string): string {
 }
 
 /** As shift(), where nothing may throw: what does not fit into a full zone is lost, and counted as such. */
-export function shiftSafely(zones: Zones, step: Step): void {
+export function shiftSafely(zones: Zones, zone: keyof Zones, name: string, delta: number): void {
   try {
-    shift(zones, step)
+    shift(zones, zone, name, delta)
   } catch (_) {
     countFull(zones)
   }
@@ -84,21 +78,10 @@ export function countFull(zones: Zones): void {
   }
 }
 
-/** Takes back what was moved, the last first. */
-export function undo(zones: Zones, steps: Step[]): void {
-  for (let i = steps.length - 1; i >= 0; i--) {
-    const step = steps[i] as Step
-    shiftSafely(zones, [step[0], step[1], -step[2]])
-  }
-}
-
-/** The steps that move what is in flight or reserved, for all and for the worker. */
-export function heldSteps(pid: string, move: string, delta: number): [Step, Step] {
-  const name = slotName(pid, move.charAt(0) as HeldKind, move.slice(1))
-  return [
-    ['counters', move, delta],
-    ['slots', name, delta],
-  ]
+/** Moves what is in flight or reserved, for all and for the worker. Never throws. */
+export function shiftHeld(zones: Zones, pid: string, move: string, delta: number): void {
+  shiftSafely(zones, 'counters', move, delta)
+  shiftSafely(zones, 'slots', pid + move, delta)
 }
 
 /**
@@ -119,20 +102,14 @@ export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
     const held = hold.amounts[kind as keyof Amounts]
     if (!held) continue
     if (isWindow(move)) {
-      shiftSafely(zones, ['windows', nameAt(move, hold.minute * MINUTE_MS), -held])
-    } else if (!isGone) shiftHeld(zones, hold, move, -held)
+      shiftSafely(zones, 'windows', nameAt(move, hold.minute * MINUTE_MS), -held)
+    } else if (!isGone) shiftHeld(zones, hold.pid, move, -held)
   }
 }
 
 /** Whether the counters that were moved are gone, and others in their place. */
 function isOfOther(zones: Zones, hold: Hold): boolean {
   return hold.birth !== 0 && zones.counters.get(BIRTH_COUNTER) !== hold.birth
-}
-
-function shiftHeld(zones: Zones, hold: Hold, move: string, delta: number): void {
-  const steps = heldSteps(hold.pid, move, delta)
-  shiftSafely(zones, steps[0])
-  shiftSafely(zones, steps[1])
 }
 
 /**
@@ -159,7 +136,7 @@ export function settleHold(
     const isCost = kind === 'D' || kind === 'M'
     if (!isCost && kind !== 'd' && kind !== 'm') continue
     const delta = isCost ? used.cost : used.input + used.output
-    if (delta) shiftSafely(zones, ['counters', nameAt(move, endMs, hold.zoneMinutes), delta])
+    if (delta) shiftSafely(zones, 'counters', nameAt(move, endMs, hold.zoneMinutes), delta)
   }
   for (let i = 0; i < moves.length; i++) {
     const move = moves[i] as string
@@ -168,7 +145,7 @@ export function settleHold(
     if (isWindow(move)) {
       if (kind === 't' || kind === 'o') isPaced = true
       if (kind !== 'q') settleWindow(zones, hold, move, tokensIn(kind, used) - held, endMs)
-    } else if (held && !isGone) shiftHeld(zones, hold, move, -held)
+    } else if (held && !isGone) shiftHeld(zones, hold.pid, move, -held)
   }
   return isPaced
 }
@@ -181,7 +158,7 @@ function settleWindow(zones: Zones, hold: Hold, move: string, delta: number, end
   const isOld = delta < 0 && minuteOf(endMs) > hold.minute + 1
   if (!delta || isOld) return
   const name = nameAt(move, delta < 0 ? hold.minute * MINUTE_MS : endMs)
-  shiftSafely(zones, ['windows', name, delta])
+  shiftSafely(zones, 'windows', name, delta)
 }
 
 /**
@@ -201,26 +178,31 @@ export function extendHold(
   const more = { r: tokens - hold.amounts.r, R: cost - hold.amounts.R }
   if (!hard || (more.r <= 0 && more.R <= 0)) return true
   if (zones.counters.get(BIRTH_COUNTER) !== hold.birth) return true
-  const steps: Step[] = []
+  const moved: string[] = []
   let isLeft = true
+  let counted = ''
   try {
     for (let i = 0; i < hold.moves.length; i++) {
       const move = hold.moves[i] as string
       const kind = move.charAt(0)
       if ((kind !== 'r' && kind !== 'R') || more[kind] <= 0) continue
-      const both = heldSteps(hold.pid, move, more[kind])
-      const value = shift(zones, both[0])
-      steps.push(both[0])
+      const value = shift(zones, 'counters', move, more[kind])
+      counted = move
       if (!fits(zones, hold, hard, move, value, nowMs)) isLeft = false
-      shift(zones, both[1])
-      steps.push(both[1])
+      shift(zones, 'slots', hold.pid + move, more[kind])
+      counted = ''
+      moved.push(move)
     }
   } catch (_) {
     countFull(zones)
     isLeft = false
   }
   if (!isLeft) {
-    undo(zones, steps)
+    if (counted) shiftSafely(zones, 'counters', counted, -more[counted.charAt(0) as 'r' | 'R'])
+    for (let i = 0; i < moved.length; i++) {
+      const move = moved[i] as string
+      shiftHeld(zones, hold.pid, move, -more[move.charAt(0) as 'r' | 'R'])
+    }
     return false
   }
   hold.amounts.r += Math.max(0, more.r)

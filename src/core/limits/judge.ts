@@ -1,6 +1,5 @@
 import { kindOf, type Reservation } from './amounts.ts'
-import { type Check, levelOf, usedOf, waitOf } from './check.ts'
-import { EVERYBODY } from './counters.ts'
+import { type Check, isOfAll, levelOf, ownMove, usedOf, waitOf } from './check.ts'
 import { activeName } from './hold.ts'
 import { type Figures, type LimitRefusal, noteFigure, tellBudget, tellRate } from './refusal.ts'
 import type { Demand, Zones } from './types.ts'
@@ -102,13 +101,4 @@ function isUnfair(
   const own = (zones.counters.get(move) || 0) + (isMoved ? 0 : 1)
   const active = (zones.counters.get(activeName(move)) || 0) + (isMoved || own > 1 ? 0 : 1)
   return own > Math.max(1, Math.floor(limit / active)) || total > 2 * limit
-}
-
-export function isOfAll(check: Check): boolean {
-  return check.move.startsWith(`f${EVERYBODY}`)
-}
-
-/** The counter of what the client has in flight, for its share of maxInFlight. */
-export function ownMove(demand: Demand): string {
-  return `a${demand.upstream}/${demand.clientId}`
 }

@@ -3,7 +3,7 @@ import { minuteOf } from './counters.ts'
 import { type Early, withoutOwn } from './early.ts'
 import type { Hold } from './hold.ts'
 import type { Figures, LimitRefusal } from './refusal.ts'
-import { birthOf, checksAt, type Grant, holdOf, take } from './take.ts'
+import { birthOf, type Grant, holdOf, take } from './take.ts'
 import type { Demand, Zones } from './types.ts'
 
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
@@ -52,7 +52,10 @@ export function reserve(
   demand: Demand,
   early?: Early | null,
 ): Reserved | LimitRefusal {
-  const checks = early ? restOf(demand, early) : checksOf(demand)
+  // A body may have taken longer than the minute that stands in the names.
+  const isOld = !early || minuteOf(demand.nowMs) !== early.hold.minute
+  const known = isOld ? checksOf(demand) : (early as Early).checks
+  const checks = early ? known.rest : known.all
   const birth = (early && early.hold.birth) || birthOf(zones)
   if (birth === 0 && hasBudget(checks)) {
     // What was used of the budgets is not known yet.
@@ -61,13 +64,6 @@ export function reserve(
   const grant = take(zones, demand, checks)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant
   return admitted(demand, checks, grant, birth, early || null)
-}
-
-/** What is left to ask. A body may have taken longer than the minute that stands in the names. */
-function restOf(demand: Demand, early: Early): Check[] {
-  const isOld = minuteOf(demand.nowMs) !== early.hold.minute
-  const checks = isOld ? checksOf(demand) : early.checks
-  return checksAt(checks, false)
 }
 
 function hasBudget(checks: Check[]): boolean {

@@ -1,8 +1,8 @@
-import { kindOf, type Reservation, reservationOf } from './amounts.ts'
-import { type Check, isWindow, levelOf } from './check.ts'
+import { type Reservation, reservationOf } from './amounts.ts'
+import { type Check, type CheckList, isWindow, levelOf, movesOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
-import { type Amounts, countFull, type Hold, heldSteps, type Step, shift, undo } from './hold.ts'
-import { askAll, isAnyOver, isOfAll, judge, ownMove, type Verdict } from './judge.ts'
+import { type Amounts, countFull, type Hold, shift, shiftHeld, shiftSafely } from './hold.ts'
+import { askAll, isAnyOver, judge, type Verdict } from './judge.ts'
 import type { LimitRefusal } from './refusal.ts'
 import type { Demand, Zones } from './types.ts'
 
@@ -12,90 +12,75 @@ export type Grant = { moves: string[]; plan: Reservation; verdict: Verdict }
 /** When others take at the same moment what was free on asking, it is asked anew so often. */
 const TRIES = 3
 
-/** The limits that need no body to be asked, those of requests and of places; or the others. */
-export function checksAt(checks: Check[], isEarly: boolean): Check[] {
-  const found: Check[] = []
-  for (let i = 0; i < checks.length; i++) {
-    const check = checks[i] as Check
-    const kind = kindOf(check)
-    if ((kind === 'q' || kind === 'f') === isEarly) found.push(check)
-  }
-  return found
-}
-
-/** Asks, commits, and looks at what it has got; or undoes it. Without a plan it reserves by what is taken. */
+/**
+ * Moves the counters, and looks at what it has got; or takes all of it back. Without a plan it reserves as if nothing
+ * were taken; where that does not fit, it asks first, and reserves by what is free.
+ */
 export function take(
   zones: Zones,
   demand: Demand,
-  checks: Check[],
+  checks: CheckList,
   early?: Reservation,
 ): Grant | LimitRefusal {
+  const moves = movesOf(demand, checks)
   for (let left = TRIES; ; left--) {
-    const levels = askAll(zones, checks, demand.nowMs)
+    const isFirst = left === TRIES && !demand.isShadow
+    const levels = isFirst ? null : askAll(zones, checks, demand.nowMs)
     const plan = early || reservationOf(demand, checks, levels)
-    if (!demand.isShadow && (plan.denied || isAnyOver(zones, demand, checks, plan, levels))) {
+    if (plan.denied && !levels) continue
+    if (
+      levels &&
+      !demand.isShadow &&
+      (plan.denied || isAnyOver(zones, demand, checks, plan, levels))
+    ) {
       const asked = judge(zones, demand, checks, plan, levels, false)
       if (asked.refusal) return asked.refusal
     }
-    const moves = movesOf(demand, checks)
-    const steps: Step[] = []
-    const taken = commit(zones, demand, checks, moves, plan.amounts, steps)
+    const taken = commit(zones, demand, checks, moves, plan.amounts)
     const verdict = judge(zones, demand, checks, plan, taken, true)
-    if (!verdict.refusal || demand.isShadow) return { moves, plan, verdict }
-    undo(zones, steps)
-    if (left <= 1) return verdict.refusal
+    if (!verdict.refusal || demand.isShadow) return { moves: moves.slice(), plan, verdict }
+    undo(zones, demand, checks, moves, plan.amounts, moves.length)
+    if (left < 1) return verdict.refusal
   }
 }
 
-/** The counters of a request, each once. */
-function movesOf(demand: Demand, checks: Check[]): string[] {
-  const moves: string[] = []
-  for (let i = 0; i < checks.length; i++) {
-    const check = checks[i] as Check
-    // What is used of each budget has a counter of its own, and so has who shares maxInFlight.
-    if (isOfAll(check)) moves.push(ownMove(demand))
-    if (!moves.includes(check.move)) moves.push(check.move)
-    if (check.used) moves.push(check.used)
-  }
-  return moves
-}
-
-/** Moves all counters, and returns how much of each limit others have taken. */
+/** Moves all counters, and returns how much of each limit others have taken. A full zone throws, with all undone. */
 export function commit(
   zones: Zones,
   demand: Demand,
   checks: Check[],
   moves: string[],
   amounts: Amounts,
-  done: Step[],
 ): number[] {
-  const nowMs = demand.nowMs
-  const before: { [move: string]: number } = {}
+  const before: number[] = []
   let zone: keyof Zones = 'slots'
+  let at = 0
   let isMarked = false
   try {
-    for (let i = 0; i < moves.length; i++) {
-      const move = moves[i] as string
+    for (; at < moves.length; at++) {
+      const move = moves[at] as string
       const delta = amounts[move.charAt(0) as keyof Amounts]
+      before.push(0)
       if (!delta) continue
-      const isInWindow = isWindow(move)
-      const steps = isInWindow
-        ? [['windows', nameFor(checks, move), delta] as Step]
-        : heldSteps(demand.pid, move, delta)
-      const first = steps[0] as Step
-      zone = first[0]
-      before[move] = shift(zones, first) - delta
-      done.push(first)
-      if (isInWindow) continue
+      if (isWindow(move)) {
+        zone = 'windows'
+        before[at] = zones.windows.incr(nameFor(checks, move), delta, 0) - delta
+        continue
+      }
+      zone = 'counters'
+      before[at] = shift(zones, zone, move, delta) - delta
       zone = 'slots'
       // Tells that there is something to clean up when this worker dies.
       if (!isMarked) zones.slots.incr(demand.pid, 0, 1)
       isMarked = true
-      shift(zones, steps[1] as Step)
-      done.push(steps[1] as Step)
+      zones.slots.incr(demand.pid + move, delta, 0)
     }
   } catch (error) {
-    undo(zones, done)
+    // Of the last one the worker's part was not counted, where that was the zone.
+    const move = moves[at] as string
+    const delta = amounts[move.charAt(0) as keyof Amounts] || 0
+    if (zone === 'slots') shiftSafely(zones, 'counters', move, -delta)
+    undo(zones, demand, checks, moves, amounts, at)
     countFull(zones)
     throw new Error(
       `Cannot count in the zone tollgate_${zone}, which is full: give it more memory in its ` +
@@ -105,9 +90,29 @@ export function commit(
   const levels: number[] = []
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
-    levels.push(levelOf(zones, check, before[check.move] || 0, nowMs))
+    let move = 0
+    while (moves[move] !== check.move) move++
+    levels.push(levelOf(zones, check, before[move] as number, demand.nowMs))
   }
   return levels
+}
+
+/** Takes back what the first so many counters were moved by. */
+export function undo(
+  zones: Zones,
+  demand: Demand,
+  checks: Check[],
+  moves: string[],
+  amounts: Amounts,
+  count: number,
+): void {
+  for (let i = count - 1; i >= 0; i--) {
+    const move = moves[i] as string
+    const delta = amounts[move.charAt(0) as keyof Amounts]
+    if (!delta) continue
+    if (isWindow(move)) shiftSafely(zones, 'windows', nameFor(checks, move), -delta)
+    else shiftHeld(zones, demand.pid, move, -delta)
+  }
 }
 
 /** The whole name of the counter that one of the checks moves. */

@@ -38,8 +38,7 @@ function settleEnding(ending: Ending): void {
 function countUnlogged(ticket: Ticket): void {
   ngx.log(
     ngx.ERR,
-    `Tollgate settled a request of client ${ticket.client} that no ledger has: its location has ` +
-      `"access_log off;" or none of tollgate/logs.conf`,
+    `Tollgate settled a request of client ${ticket.client} that no ledger has: is its log off?`,
   )
   countersZone().incr(UNLOGGED_COUNTER, 1, 0)
 }
