@@ -36,9 +36,6 @@ function settleEnding(ending: Ending): void {
 
 /** The ledger is what sums are made of: a request that is not in it is in no budget after a restart. */
 function countUnlogged(ticket: Ticket): void {
-  ngx.log(
-    ngx.ERR,
-    `Tollgate settled a request of client ${ticket.client} that no ledger has: is its log off?`,
-  )
+  ngx.log(ngx.ERR, `Tollgate settled a request of client ${ticket.client} that no ledger has`)
   countersZone().incr(UNLOGGED_COUNTER, 1, 0)
 }
