@@ -281,7 +281,9 @@ describe.each(await findEngines())('$name: a line of version 2', (setup) => {
         { outcome: 'bad_request', client: 'app', group: 'web' },
       ],
     ])('%s', async (_, values, expected) => {
-      const headers = Object.entries(values).map(([name, value]) => `X-${name}: ${value}`)
+      const headers = Object.entries(values).map(
+        ([name, value]) => `X-${name === 'client' ? 'caller' : name}: ${value}`,
+      )
       const rest = varying(await get('/refused', headers))
       expect(rest).toEqual({ version: 2, ...expected, status: 429, remote: '127.0.0.1' })
     })

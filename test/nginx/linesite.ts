@@ -37,7 +37,7 @@ export default { settled }
 `
 
 /** The js_vars of the gate, which the refused format reads, by the headers that set them. */
-const VARIABLES = ['client', 'key', 'group', 'route', 'fate', 'limit'] as const
+const VARIABLES = ['caller', 'key', 'group', 'route', 'fate', 'limit'] as const
 
 /** What nginx writes by itself, by the headers that take its place where every value is to be tried. */
 const NATIVE = ['upstream_status', 'upstream_addr', 'request_time', 'status']
