@@ -75,16 +75,15 @@ function reserve(r, record, tokens) {
 
 function tell(r, limits, requests, tokens) {
   const reset = `${60 - (Math.floor(Date.now() / 1000) % 60)}s`
-  r.variables['tollgate_limit_requests'] = `${limits.requestsPerMinute}`
-  r.variables['tollgate_limit_tokens'] = `${limits.tokensPerMinute}`
-  r.variables['tollgate_remaining_requests'] = `${limits.requestsPerMinute - requests}`
-  r.variables['tollgate_remaining_tokens'] = `${limits.tokensPerMinute - tokens}`
-  r.variables['tollgate_reset_requests'] = reset
-  r.variables['tollgate_reset_tokens'] = reset
+  const most = limits.requestsPerMinute
+  const mostTokens = limits.tokensPerMinute
+  r.variables['tollgate_told'] =
+    `${most} ${most - requests} ${reset} ${mostTokens} ${mostTokens - tokens} ${reset}`
 }
 
 function edited(r) {
-  const text = r.text || r.requestText
+  const text = r.text
+  if (!text) return ''
   return `${text.slice(0, -1)},"stream_options":{"include_usage":true,"continuous_usage_stats":true}}`
 }
 
@@ -114,28 +113,10 @@ function takeOut(r, data, at) {
   r.sendBuffer(data.subarray(0, at - 6))
 }
 
-function ledger(r) {
-  const variables = r.variables
+function settled(r) {
   const ticket = r.ticket
-  const endMs = variables['msec'] * 1000
-  const line = {
-    version: 1,
-    time: new Date(endMs).toISOString(),
-    id: variables['request_id'],
-    client: ticket[0],
-    key: ticket[1],
-    route: 'chat',
-    outcome: outcomeOf(r),
-    status: Number(variables['status']),
-  }
-  if (ticket.length > 2) settle(r, ticket, line, endMs)
-  line.upstream = variables['upstream_addr']
-  line.upstreamStatus = Number(variables['upstream_status'])
-  line.durationMs = Math.round(variables['request_time'] * 1000)
-  line.bytesIn = Number(variables['request_length'])
-  line.bytesOut = Number(variables['bytes_sent'])
-  line.remote = r.remoteAddress
-  return JSON.stringify(line)
+  const line = `"outcome":"${outcomeOf(r)}","client":"${ticket[0]}","key":"${ticket[1]}","route":"chat"`
+  return ticket.length > 2 ? line + settle(r, ticket, r.variables['msec'] * 1000) : line
 }
 
 function outcomeOf(r) {
@@ -143,16 +124,16 @@ function outcomeOf(r) {
   return r.isWhole ? 'ok' : 'upstream_aborted'
 }
 
-function settle(r, ticket, line, endMs) {
+function settle(r, ticket, endMs) {
   const text = r.usage ? r.usage.toString() : '{}'
   const from = text.lastIndexOf('{')
   const usage = JSON.parse(text.slice(from, text.indexOf('}', from) + 1))
-  line.model = ticket[2]
-  line.stream = ticket[3] === '1'
-  line.promptTokens = usage.prompt_tokens
-  line.completionTokens = usage.completion_tokens
-  line.cost = (usage.prompt_tokens * 0.15 + usage.completion_tokens * 0.6) / 1e6
-  if (ticket.length > 5) release(r, ticket, usage.total_tokens || 0, endMs)
+  const prompt = usage.prompt_tokens || 0
+  const completion = usage.completion_tokens || 0
+  if (ticket.length > 5) release(r, ticket, prompt + completion, endMs)
+  const stream = ticket[3] === '1' ? ',"stream":true' : ''
+  const cost = (prompt * 0.15 + completion * 0.6) / 1e6
+  return `,"model":${JSON.stringify(ticket[2])}${stream},"promptTokens":${prompt},"completionTokens":${completion},"cost":${cost}`
 }
 
 function release(r, ticket, used, endMs) {
@@ -170,4 +151,4 @@ function nothing() {
   return ''
 }
 
-export default { verdict, admission, target, edited, head: nothing, meter, ledger }
+export default { verdict, admission, target, edited, head: nothing, meter, settled }

@@ -224,6 +224,11 @@ describe('listFaults', () => {
       /^4: nothing leads to location @tollgate any more, .*remove it/,
     ],
     [
+      'a ledger of the site',
+      `location / { ${GATE} }\naccess_log /var/l.jsonl tollgate_ledger if=$tollgate_ledger;`,
+      /^4: the gate writes its ledger by itself: remove this line$/,
+    ],
+    [
       'error pages of 0.1.0',
       `location / { ${GATE} } location /x {\nerror_page 403 = /tollgate-error?403; }`,
       /^4: \/tollgate-error is called \/tollgate-failed now/,

@@ -182,7 +182,7 @@ function listLedgerFaults({ block, name, location }: Place): Fault[] {
   return [
     faultAt(
       location,
-      `${name} writes no ledger: write its access_log with tollgate_ledger into tollgate/logs.conf again`,
+      `${name} writes no ledger: take the access_log with tollgate_ledger over into tollgate/gate.conf again`,
     ),
   ]
 }

@@ -22,7 +22,7 @@ export type Layout = {
   /** Where our own server for refusals binds, `127.0.0.1:9181`. */
   rareListen: string
   engine: Engine
-  /** A log for people in logs.conf, beside the ledger. */
+  /** A log for people, in logs.conf. */
   accessLog?: string
   /** vLLM's own key, written into upstream-key.conf. Check it with hasOnlyKeyCharacters() first. */
   upstreamKey?: string

@@ -13,6 +13,7 @@ export function listLeftovers(http: readonly Directive[]): Fault[] {
   const servers = http.filter(({ name }) => name === 'server')
   return [
     ...listOldFiles(http),
+    ...listOldLogs(http),
     ...servers.flatMap((server) => [
       ...listEntrances(server, http),
       ...listExits(server),
@@ -41,6 +42,14 @@ function fixOf(file: string): string {
   if (basename(dirname(file)) !== 'tollgate') return 'and not read any more: remove it'
   const name = basename(file)
   return `since this file was edited: take your changes over into ${name}.new, and move that to ${name}`
+}
+
+/** A site's own line for the ledger: its variable has another name now, and nginx would not say where it stands. */
+function listOldLogs(http: readonly Directive[]): Fault[] {
+  const message = 'the gate writes its ledger by itself: remove this line'
+  return findAll(http, 'access_log')
+    .filter((one) => !isOurs(one) && one.args.some((arg) => /tollgate_ledger$/.test(arg)))
+    .map((one) => faultAt(one, message))
 }
 
 /** The content door: `include tollgate/enter.conf;`. */
