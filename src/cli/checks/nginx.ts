@@ -50,7 +50,9 @@ function checkAsked({ site }: Pick<Installation, 'site'>): Check[] {
     ]
   }
   return [
-    ...guarded.map(({ name, upstreams }) => ok('gate', `${name} goes to ${upstreams.join(', ')}`)),
+    ...guarded.map(({ name, upstreams }) =>
+      ok('gate', `${name} goes to ${upstreams.join(', ') || 'no upstream block'}`),
+    ),
     ...recipes.map(({ name }) => ok('gate', `${name} tests $tollgate_verdict by itself`)),
   ]
 }

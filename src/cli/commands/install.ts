@@ -102,7 +102,7 @@ async function install(options: InstallOptions): Promise<void> {
   warnings.push(...obstacles)
   const directives = await readDirectives(configuration)
   const site = findGateSite(directives)
-  warnings.push(...listHidden(site))
+  if (isApplied) warnings.push(...listHidden(site))
   const steps = isApplied ? await listSteps(site, nginx, isModuleLoaded(directives, nginx)) : []
   const { nginxVersion, njsVersion: njs, engine } = nginx
   const report: Report = {
@@ -129,30 +129,26 @@ async function chooseListens(
   nginxDir: string,
   warnings: string[],
 ): Promise<{ adminListen: string; rareListen: string }> {
-  const choose = async (
-    installed: string | null,
-    port: number,
-    others: string[],
-    who: string,
-    file: string,
-  ) => {
-    if (installed !== null) return installed
-    const taken = others.map((listen) => Number(/:(\d+)$/.exec(listen)?.[1]))
-    const free = await pickPort(port, taken)
-    if (free !== port) {
+  const [admin, rare] = [await readAdminListen(nginxDir), await readRareListen(nginxDir)]
+  const free = async (port: number, other: string | null, who: string, file: string) => {
+    const found = await pickPort(port, other === null ? [] : [portOf(other)])
+    if (found !== port) {
       warnings.push(
-        `Port ${port} is in use, so ${who} got 127.0.0.1:${free}: to choose another, ` +
-          `edit ${join(nginxDir, 'tollgate', file)}`,
+        `Port ${port} is in use, so ${who} got 127.0.0.1:${found}: to choose another, edit ` +
+          join(nginxDir, 'tollgate', file),
       )
     }
-    return `127.0.0.1:${free}`
+    return `127.0.0.1:${found}`
   }
-  const [admin, rare] = [await readAdminListen(nginxDir), await readRareListen(nginxDir)]
-  const others = rare === null ? [] : [rare]
-  const adminListen = await choose(admin, ADMIN_PORT, others, 'the housekeeping', 'admin.conf')
-  const page = 'the page of refusals'
-  const rareListen = await choose(rare, RARE_PORT, [adminListen], page, 'rare.conf')
+  const adminListen = admin ?? (await free(ADMIN_PORT, rare, 'the housekeeping', 'admin.conf'))
+  const rareListen =
+    rare ?? (await free(RARE_PORT, adminListen, 'our own server for refusals', 'rare.conf'))
   return { adminListen, rareListen }
+}
+
+/** NaN of a socket. */
+function portOf(listen: string): number {
+  return Number(/:(\d+)$/.exec(listen)?.[1])
 }
 
 /** Makes policy.json and clients.json where they are not there. */

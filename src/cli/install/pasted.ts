@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Nginx } from '../nginx/find.ts'
-import type { GateSite } from './gatesite.ts'
+import { type GateSite, hasServerConf } from './gatesite.ts'
 import { packageDir } from './layout.ts'
 
 /** Lines to add to a site, and where. */
@@ -52,15 +52,18 @@ export async function listSteps(
 /** Logs of the server that do not hold in a guarded location, which has one of its own. */
 export function listHidden({ guarded }: GateSite): string[] {
   const servers = new Set(guarded.flatMap(({ around }) => around.slice(0, 1)))
-  return [...servers].flatMap(({ block }) =>
-    (block ?? [])
-      .filter(({ name, args }) => name === 'access_log' && args[1] === 'tollgate')
-      .map(
-        ({ file, line, args }) =>
-          `${file}:${line}: this log does not get the requests of the gate any more: move the line ` +
-          `"access_log ${args.join(' ')};" to the end of tollgate/logs.conf`,
-      ),
-  )
+  // In 0.1.0 they did.
+  return [...servers]
+    .filter(hasServerConf)
+    .flatMap(({ block }) =>
+      (block ?? [])
+        .filter(({ name, args }) => name === 'access_log' && args[1] === 'tollgate')
+        .map(
+          ({ file, line, args }) =>
+            `${file}:${line}: this log does not get the requests of the gate any more: move the line ` +
+            `"access_log ${args.join(' ')};" to the end of tollgate/logs.conf`,
+        ),
+    )
 }
 
 function cut(example: string, pattern: RegExp): string {
