@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
+import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { parseListen, parseUpstream } from '../../src/cli/serve/listen.ts'
+import { parseListen, parseUpstream, pickPort } from '../../src/cli/serve/listen.ts'
 import { startMock } from '../../src/mock/server.ts'
 import { until } from '../nginx/harness.ts'
 import { endAll, type Running, start, tollgate } from './command.ts'
@@ -117,6 +117,19 @@ describe('parseUpstream', () => {
   })
 })
 
+describe('pickPort', () => {
+  test('gives the preferred port, and a free one where that is in use or of somebody else here', async () => {
+    const blocker = createServer().listen(0, '127.0.0.1')
+    await new Promise((resolve) => blocker.once('listening', resolve))
+    const { port } = blocker.address() as AddressInfo
+    const other = await pickPort(port)
+    expect(other).not.toBe(port)
+    blocker.close()
+    expect(await pickPort(other)).toBe(other)
+    expect(await pickPort(other, [other])).not.toBe(other)
+  })
+})
+
 describe.each(['newest', 'debian13'] as const)('serve with %s', (world) => {
   test(
     'streams with the key it prints, in a folder with a space, and leaves nothing behind',
@@ -154,6 +167,8 @@ describe('serve', () => {
       first.running.child.kill('SIGTERM')
       await first.running.ended
       const second = await serve(args)
+      const logs = await readFile(join(folder, 'twice', 'nginx', 'tollgate', 'logs.conf'), 'utf8')
+      expect(logs.match(/access\.log"? tollgate;$/gm)).toHaveLength(1)
       expect(second.ready.key).not.toBe(first.ready.key)
       for (const key of [first.ready.key, second.ready.key]) {
         expect((await chat(second.ready, key)).status).toBe(200)
