@@ -159,12 +159,17 @@ describe('listFaults', () => {
     [
       'an upstream that is not there',
       'location / { set $tollgate_upstream chat; include tollgate/gate.conf; }',
-      /^3: server 80, location \/ goes to "chat", and no upstream block has that name: .*here: vllm.*maxInFlight/,
+      /^3: server 80, location \/ goes to "chat", and no upstream block has that name: .*here: vllm\)/,
     ],
     [
       'a map with a name that is not there',
       'location / { set $tollgate_upstream $by_map; include tollgate/gate.conf; }',
       /^3: .*goes to "embed", and no upstream/,
+    ],
+    [
+      'a map without a default',
+      'location / { set $tollgate_upstream $by_half; include tollgate/gate.conf; }',
+      /^1: server 80, location \/ goes to nothing where this map has no value: give it a default$/,
     ],
     [
       'where to, said too late',
@@ -234,7 +239,7 @@ describe('listFaults', () => {
       /^4: \/tollgate-error is called \/tollgate-failed now/,
     ],
   ])('tells %s', async (_, lines, ...patterns) => {
-    const head = `${HEAD} map $uri $by_map { default vllm; /e embed; }`
+    const head = `${HEAD} map $uri $by_map { default vllm; /e embed; } map $uri $by_half { /e vllm; }`
     const faults = await faultsOf(server(lines), head)
     expect(faults).toEqual(patterns.map((pattern) => expect.stringMatching(pattern)))
   })

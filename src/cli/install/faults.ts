@@ -9,6 +9,7 @@ import {
   type Guarded,
   hasServerConf,
   isOurPass,
+  mapsOf,
   type Place,
   valuesOf,
 } from './gatesite.ts'
@@ -106,18 +107,26 @@ function listUnknown(setting: Directive, place: Guarded, http: readonly Directiv
   const values = valuesOf(word, http)
   // Made by something else than a map: nginx knows it when a request comes.
   if (word.startsWith('$') && values.length === 0) return []
+  const open = mapsOf(word, http).filter((map) => !hasDefault(map))
+  const lacking = open.map((map) =>
+    faultAt(map, `${place.name} goes to nothing where this map has no value: give it a default`),
+  )
   // A pattern of the map may make a name.
-  return values
+  const unknown = values
     .filter((name) => !name.includes('$'))
     .filter((name) => name === '' || findUpstream(http, name) === null)
     .map((name) =>
       faultAt(
         setting,
         `${place.name} goes to ${name === '' ? 'nothing' : `"${name}"`}, and no upstream block has that name: ` +
-          `write the name of yours (${nameUpstreams(http)}). In 0.1.0 this was a label: rename it in ` +
-          'maxInFlight of policy.json too',
+          `write the name of yours (${nameUpstreams(http)}). In 0.1.0 any name would do here`,
       ),
     )
+  return [...lacking, ...unknown]
+}
+
+function hasDefault({ block }: Directive): boolean {
+  return (block ?? []).some(({ name }) => name === 'default')
 }
 
 /** Limits are taken in the include, by the name that is known there. */
@@ -135,7 +144,7 @@ function nameUpstreams(http: readonly Directive[]): string {
   return names.length > 0 ? `here: ${names.join(', ')}` : 'there is none yet'
 }
 
-/** Ways to pass requests in which the gate's own lines do not hold (door.md, 5). */
+/** Ways to pass requests in which the gate's own lines do not hold */
 function listOpenings({ block, name }: Place): Fault[] {
   const inner = block
     .filter((one) => one.name === 'location' && !hasGateInside(one))

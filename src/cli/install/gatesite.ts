@@ -86,12 +86,16 @@ export function findUpstream(http: readonly Directive[], host: string): Directiv
   return http.find(({ name, args }) => name === 'upstream' && args[0] === host) ?? null
 }
 
+/** The map that makes a variable. */
+export function mapsOf(word: string, http: readonly Directive[]): Directive[] {
+  const variable = /^\$\{?(\w+)\}?$/.exec(word)?.[1]
+  return http.filter(({ name, args }) => name === 'map' && args[1] === `$${variable}`)
+}
+
 /** What a word means: itself, or all values of the map that makes it. */
 export function valuesOf(word: string, http: readonly Directive[]): string[] {
-  const variable = /^\$\{?(\w+)\}?$/.exec(word)?.[1]
-  if (variable === undefined) return [word]
-  const maps = http.filter(({ name, args }) => name === 'map' && args[1] === `$${variable}`)
-  return maps
+  if (!word.startsWith('$')) return [word]
+  return mapsOf(word, http)
     .flatMap(({ block }) => block ?? [])
     .filter(({ name }) => !['include', 'volatile', 'hostnames'].includes(name))
     .map(({ args }) => args[0] ?? '')
