@@ -67,6 +67,11 @@ export function readRunning(text: string): Running {
   return running
 }
 
+/** The client alone, for who counts many. */
+export function clientOf(text: string): string {
+  return text.split(' ', 5)[4] || ''
+}
+
 const FIELDS = 13
 
 function isCount(text: string | undefined): boolean {

@@ -90,7 +90,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
       expect(await admittedOf(gate, callers.two)).toBe(20)
       for (const { abort } of calls) abort()
       await until('nothing in flight', async () => {
-        const { 'f*': all, 'a/': active } = await zone(gate, 'counters')
+        const { 'f*vllm': all, 'avllm/': active } = await zone(gate, 'counters')
         return all === 0 && active === 0
       })
     })

@@ -1,5 +1,8 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
+import { edit } from './edit.ts'
 import { startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, zone } from './probe.ts'
@@ -33,7 +36,7 @@ describe.each(await findEngines())('$name: maxInFlight', (setup) => {
       return made
     }
     const inFlight = async () => {
-      const { 'f*': all = 0, 'a/': active = 0 } = await zone(gate, 'counters')
+      const { 'f*vllm': all = 0, 'avllm/': active = 0 } = await zone(gate, 'counters')
       return { all, active }
     }
     return { gate, callers, call, inFlight }
@@ -120,7 +123,14 @@ describe.each(await findEngines())('$name: several servers behind', (setup) => {
       workers: 2,
       policy: { version: 1, maxInFlight: 2 },
       clients: documentOf({ caller }),
-      serverExtra: 'if ($arg_to) { set $tollgate_upstream $arg_to; }',
+      async prepare(root) {
+        const conf = join(root, 'nginx.conf')
+        const set = 'set $tollgate_upstream vllm;'
+        await edit(conf, set, `${set} if ($arg_to) { set $tollgate_upstream $arg_to; }`)
+        const { 1: block = '' } =
+          /(upstream vllm \{[^}]*\})/.exec(await readFile(conf, 'utf8')) ?? []
+        await edit(conf, block, `${block}\n${block.replace('vllm', 'other')}`)
+      },
     })
     const calls: Call[] = []
     onTestFinished(() => {

@@ -39,7 +39,7 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
     const { time, durationMs, bytesIn, bytesOut, admissionMs, ttftMs, tokensPerSecond, ...rest } =
       await line()
     expect(rest).toEqual({
-      version: 1,
+      version: 2,
       id: response.headers.get('x-request-id'),
       client: 'app',
       key: gate.keyId,

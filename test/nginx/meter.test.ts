@@ -261,7 +261,7 @@ describe.each(await findEngines())('$name', (setup) => {
       await get(gate, CHAT, { body: bodyFor(CHAT, 'cached:2,reasoning:4') })
       const line = await newest()
       expect(line).toMatchObject({
-        version: 1,
+        version: 2,
         cachedTokens: 2,
         reasoningTokens: 4,
         finishReason: 'stop',

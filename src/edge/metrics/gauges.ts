@@ -9,7 +9,7 @@ import { counterName, FULL_COUNTER } from '../../core/limits/counters.ts'
 import { takenOf } from '../../core/limits/taken.ts'
 import { addLimited } from '../../core/metrics/limited.ts'
 import { addSample, type Samples } from '../../core/metrics/text.ts'
-import { MARK_PREFIX } from '../../core/running.ts'
+import { clientOf, MARK_PREFIX } from '../../core/running.ts'
 import { clean, OTHER } from '../../core/usage/rows.ts'
 import { idOf } from '../config/subject.ts'
 import { clientsZone, countersZone, openZones, runningZone } from '../gate/registry.ts'
@@ -44,8 +44,6 @@ export function addGauges(samples: Samples, nowMs: number): void {
   addSample(samples, 'tollgate_counters_full', {}, countersZone().get(FULL_COUNTER) || 0)
 }
 
-const CLIENT = '"client":"'
-
 /** By client. What a dead worker left is in here until housekeeping takes it away, a minute at most. */
 function addRunning(samples: Samples): void {
   const zone = runningZone()
@@ -53,7 +51,7 @@ function addRunning(samples: Samples): void {
   const items = zone.items(LISTED_MAX)
   items.forEach((item) => {
     if ((item[0] as string).startsWith(MARK_PREFIX)) return
-    const client = `.${clientIn(item[1] as string)}`
+    const client = `.${clientOf(item[1] as string)}`
     counts[client] = (counts[client] || 0) + 1
   })
   const rest = items.length < LISTED_MAX ? 0 : zone.size() - items.length
@@ -64,14 +62,6 @@ function addRunning(samples: Samples): void {
     addSample(samples, 'tollgate_requests_in_flight', labels, counts[client] as number)
   })
   if (clients.length === 0) addSample(samples, 'tollgate_requests_in_flight', { client: '' }, 0)
-}
-
-/** The client in a ticket, without parsing that: names of clients need no escape. */
-function clientIn(running: string): string {
-  const at = running.indexOf(CLIENT)
-  if (at < 0) return ''
-  const start = at + CLIENT.length
-  return running.slice(start, running.indexOf('"', start))
 }
 
 function addLimits(samples: Samples, nowMs: number): void {
