@@ -12,7 +12,7 @@ export type Size = { bytes: number; functions: number }
  * each of its functions (bench/NOTES.md). The bound lets today's gate through and hardly more; it goes
  * down to the target as the gate does.
  */
-export const GATE_BOUND: Size = { bytes: 64 * 1024, functions: 390 }
+export const GATE_BOUND: Size = { bytes: 64 * 1024, functions: 350 }
 export const GATE_TARGET: Size = { bytes: 18 * 1024, functions: 60 }
 
 /** The rooms that may be in the bundle: what a request meets, in this order. */

@@ -38,7 +38,7 @@ function charge(r, record, text) {
   if (!record.models.some((model) => isLike(model, body.model))) return false
   const takesOut = body.stream && !body.stream_options
   if (takesOut) {
-    r.variables['tollgate_rewrites'] = '1'
+    r.variables['tg_rewrites'] = '1'
     r.text = text
   }
   r.ticket.push(body.model, body.stream ? '1' : '0', takesOut ? '1' : '0')
@@ -77,7 +77,7 @@ function tell(r, limits, requests, tokens) {
   const reset = `${60 - (Math.floor(Date.now() / 1000) % 60)}s`
   const most = limits.requestsPerMinute
   const mostTokens = limits.tokensPerMinute
-  r.variables['tollgate_told'] =
+  r.variables['tg_told'] =
     `${most} ${most - requests} ${reset} ${mostTokens} ${mostTokens - tokens} ${reset}`
 }
 

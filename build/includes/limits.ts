@@ -1,27 +1,27 @@
 import { writeInclude, writeMap } from './write.ts'
 
 const USUAL = [
-  'tollgate_limit_requests',
-  'tollgate_remaining_requests',
-  'tollgate_reset_requests',
-  'tollgate_limit_tokens',
-  'tollgate_remaining_tokens',
-  'tollgate_reset_tokens',
+  'tg_req_limit',
+  'tg_req_left',
+  'tg_req_reset',
+  'tg_tok_limit',
+  'tg_tok_left',
+  'tg_tok_reset',
 ]
 
 /** What Anthropic's headers repeat of the usual ones. */
 const SAME: Record<string, string> = {
-  tollgate_limit_requests: 'tollgate_anthropic_requests_limit',
-  tollgate_remaining_requests: 'tollgate_anthropic_requests_remaining',
-  tollgate_limit_tokens: 'tollgate_anthropic_tokens_limit',
-  tollgate_remaining_tokens: 'tollgate_anthropic_tokens_remaining',
+  tg_req_limit: 'tg_a_req_limit',
+  tg_req_left: 'tg_a_req_left',
+  tg_tok_limit: 'tg_a_tok_limit',
+  tg_tok_left: 'tg_a_tok_left',
 }
 
 const ANTHROPIC = [
-  'tollgate_anthropic_requests_reset',
-  'tollgate_anthropic_tokens_reset',
-  ...['input', 'output'].flatMap((kind) =>
-    ['limit', 'remaining', 'reset'].map((field) => `tollgate_anthropic_${kind}_tokens_${field}`),
+  'tg_a_req_reset',
+  'tg_a_tok_reset',
+  ...['in', 'out'].flatMap((kind) =>
+    ['limit', 'left', 'reset'].map((field) => `tg_a_${kind}_${field}`),
   ),
 ]
 
@@ -42,11 +42,11 @@ export function limitsConf(): string {
   ]
   return writeInclude('The headers of limits: http level.', [
     '# The limits of a request as one text: tellLimits() in src/core/limits/refusal.ts has its format.\n' +
-      'js_var $tollgate_told;',
+      'js_var $tg_told;',
     writeMap(
       `The variables of the headers in answer.conf. $${first} has to be the first that is asked for, as it is ` +
         'there: with it the text is taken apart, and all others are set. nginx leaves out a header that is empty.',
-      '$tollgate_told',
+      '$tg_told',
       first,
       [
         ['', ''],

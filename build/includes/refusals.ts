@@ -7,7 +7,7 @@ import { listRoutes } from '../../src/core/admit/routes.ts'
 import { literal, type MapRow, writeComment, writeInclude, writeMap } from './write.ts'
 
 /** Stands for what is put in when the request is refused. */
-const MESSAGE = '$tollgate_message'
+const MESSAGE = '$tg_say'
 const REQUEST_ID = '$request_id'
 
 /** What is answered where the gate did not say, or said what is no outcome. */
@@ -33,7 +33,7 @@ export function refusedConf(): string {
   for (const fields of [{ allow: 'POST' }, { isEncoded: true as const }])
     statuses.add(answer('unknown_route', 'openai', fields).status)
   const lines = [...statuses].sort().map((status) => {
-    return `if ($tollgate_refused_status = ${status}) { return ${status} $tollgate_refusal; }`
+    return `if ($tg_no_status = ${status}) { return ${status} $tg_refusal; }`
   })
   return writeInclude(
     'The answer of a refusal that leaves before the body is read: for server.conf.',
@@ -44,12 +44,12 @@ export function refusedConf(): string {
 function writeInputs(): string {
   return [
     writeComment('What the gate says of a refused request; all are empty where it was admitted.'),
-    'js_var $tollgate_fate;     # the outcome',
-    'js_var $tollgate_detail;   # a message in place of the usual one, as in JSON, without its quotes',
-    'js_var $tollgate_cause;    # of a limit: what $tollgate_words makes words of, in our own bundle',
-    'js_var $tollgate_wait;     # 1500 2: how long to wait, in milliseconds and in seconds; tellWait()',
-    'js_var $tollgate_kind;     # tokens: a rate is one of tokens; encoded: the body has a content-encoding',
-    'js_var $tollgate_allow;    # the method that would have been right',
+    'js_var $tg_fate;     # the outcome',
+    'js_var $tg_detail;   # a message in place of the usual one, as in JSON, without its quotes',
+    'js_var $tg_cause;    # of a limit: what $tg_words makes words of, in our own bundle',
+    'js_var $tg_wait;     # 1500 2: how long to wait, in milliseconds and in seconds; tellWait()',
+    'js_var $tg_kind;     # tokens: a rate is one of tokens; encoded: the body has a content-encoding',
+    'js_var $tg_allow;    # the method that would have been right',
   ].join('\n')
 }
 
@@ -58,19 +58,19 @@ function writeStatuses(): string[] {
     String(answer(refusal, 'openai', fields).status)
   const wrongMethod = outcome('unknown_route', { allow: 'POST' })
   return [
-    writeMap('The status.', '$tollgate_fate', 'tollgate_refused_status', [
+    writeMap('The status.', '$tg_fate', 'tg_no_status', [
       ['', ''],
       ...listRefusals().map((refusal): MapRow => {
-        if (refusal === 'unknown_route') return [refusal, '$tollgate_status_unrouted']
-        return [refusal, refusal === 'invalid_body' ? '$tollgate_status_unread' : outcome(refusal)]
+        if (refusal === 'unknown_route') return [refusal, '$tg_no_route']
+        return [refusal, refusal === 'invalid_body' ? '$tg_no_body' : outcome(refusal)]
       }),
       ['default', outcome(BROKEN)],
     ]),
-    writeMap('', '$tollgate_allow', 'tollgate_status_unrouted', [
+    writeMap('', '$tg_allow', 'tg_no_route', [
       ['', outcome('unknown_route')],
       ['default', wrongMethod],
     ]),
-    writeMap('', '$tollgate_kind', 'tollgate_status_unread', [
+    writeMap('', '$tg_kind', 'tg_no_body', [
       ['encoded', outcome('invalid_body', { isEncoded: true })],
       ['default', outcome('invalid_body')],
     ]),
@@ -78,25 +78,25 @@ function writeStatuses(): string[] {
 }
 
 function writeMessages(): string[] {
-  const allow = '$tollgate_allow'
+  const allow = '$tg_allow'
   return [
-    writeMap('The message, as it stands in the JSON.', allow, 'tollgate_message', [
-      ['', '$tollgate_message_unread'],
+    writeMap('The message, as it stands in the JSON.', allow, 'tg_say', [
+      ['', '$tg_say_body'],
       ['default', messageOf('unknown_route', { allow })],
     ]),
-    writeMap('', '$tollgate_kind', 'tollgate_message_unread', [
+    writeMap('', '$tg_kind', 'tg_say_body', [
       ['encoded', literal(messageOf('invalid_body', { isEncoded: true }))],
-      ['default', '$tollgate_message_told'],
+      ['default', '$tg_say_detail'],
     ]),
-    writeMap('', '$tollgate_detail', 'tollgate_message_told', [
-      ['', '$tollgate_message_limit'],
-      ['default', '$tollgate_detail'],
+    writeMap('', '$tg_detail', 'tg_say_detail', [
+      ['', '$tg_say_limit'],
+      ['default', '$tg_detail'],
     ]),
-    writeMap('', '$tollgate_cause', 'tollgate_message_limit', [
-      ['', '$tollgate_message_usual'],
-      ['default', '$tollgate_words'],
+    writeMap('', '$tg_cause', 'tg_say_limit', [
+      ['', '$tg_say_usual'],
+      ['default', '$tg_words'],
     ]),
-    writeMap('', '$tollgate_fate', 'tollgate_message_usual', [
+    writeMap('', '$tg_fate', 'tg_say_usual', [
       ...listRefusals().map((refusal): MapRow => [refusal, literal(messageOf(refusal))]),
       ['default', literal(messageOf(BROKEN))],
     ]),
@@ -109,27 +109,24 @@ function writeBodies(): string[] {
   const bodies = (dialect: Dialect): MapRow[] => [
     ...listRefusals().map((refusal): MapRow => {
       const isRate = dialect === 'openai' && refusal === 'rate_limited'
-      return [refusal, isRate ? '$tollgate_rate_openai' : bodyOf(refusal, dialect)]
+      return [refusal, isRate ? '$tg_o_rate' : bodyOf(refusal, dialect)]
     }),
     ['default', bodyOf(BROKEN, dialect)],
   ]
   return [
-    writeMap('The dialect of the caller.', '$tollgate_route', 'tollgate_dialect', [
-      ['', '$tollgate_dialect_of_path'],
+    writeMap('The dialect of the caller.', '$tollgate_route', 'tg_in_dialect', [
+      ['', '$tg_dialect'],
       ...dialects,
       ['default', 'openai'],
     ]),
-    writeMap('', '$tollgate_path_route', 'tollgate_dialect_of_path', [
-      ...dialects,
-      ['default', 'openai'],
+    writeMap('', '$tg_at_path', 'tg_dialect', [...dialects, ['default', 'openai']]),
+    writeMap('The body.', '$tg_in_dialect', 'tg_refusal', [
+      ['anthropic', '$tg_a_refusal'],
+      ['default', '$tg_o_refusal'],
     ]),
-    writeMap('The body.', '$tollgate_dialect', 'tollgate_refusal', [
-      ['anthropic', '$tollgate_refusal_anthropic'],
-      ['default', '$tollgate_refusal_openai'],
-    ]),
-    writeMap('', '$tollgate_fate', 'tollgate_refusal_openai', bodies('openai')),
-    writeMap('', '$tollgate_fate', 'tollgate_refusal_anthropic', bodies('anthropic')),
-    writeMap('', '$tollgate_kind', 'tollgate_rate_openai', [
+    writeMap('', '$tg_fate', 'tg_o_refusal', bodies('openai')),
+    writeMap('', '$tg_fate', 'tg_a_refusal', bodies('anthropic')),
+    writeMap('', '$tg_kind', 'tg_o_rate', [
       ['tokens', bodyOf('rate_limited', 'openai', { limit: 'tokensPerMinute of client' })],
       ['default', bodyOf('rate_limited', 'openai')],
     ]),
@@ -143,25 +140,20 @@ function writeHeaders(): string[] {
       return value === undefined ? [] : [[refusal, literal(value)]]
     })
   return [
-    writeMap(
-      'WWW-Authenticate.',
-      '$tollgate_fate',
-      'tollgate_challenge',
-      header('www-authenticate'),
-    ),
+    writeMap('WWW-Authenticate.', '$tg_fate', 'tg_challenge', header('www-authenticate')),
     writeMap(
       'X-Should-Retry: asking again is in vain.',
-      '$tollgate_fate',
-      'tollgate_should_retry',
+      '$tg_fate',
+      'tg_retriable',
       header('x-should-retry'),
     ),
-    writeMap('Retry-After-Ms and Retry-After.', '$tollgate_wait', 'tollgate_retry_after_ms', [
+    writeMap('Retry-After-Ms and Retry-After.', '$tg_wait', 'tg_wait_ms', [
       ['', ''],
-      ['~^(\\d+) (?<tollgate_wait_seconds>\\d+)$', '$1'],
+      ['~^(\\d+) (?<tg_wait_s>\\d+)$', '$1'],
     ]),
-    writeMap('', '$tollgate_retry_after_ms', 'tollgate_retry_after', [
+    writeMap('', '$tg_wait_ms', 'tg_retry', [
       ['', ''],
-      ['default', '$tollgate_wait_seconds'],
+      ['default', '$tg_wait_s'],
     ]),
   ]
 }

@@ -33,10 +33,10 @@ function writeCuts(): string[] {
       'tollgate_line',
       [
         ['', '$request'],
-        ['default', '$tollgate_line_cut'],
+        ['default', '$tg_line'],
       ],
     ),
-    writeMap('', '$tollgate_prefix|$request', 'tollgate_line_cut', [
+    writeMap('', '$tollgate_prefix|$request', 'tg_line', [
       ['~^([^|]+)\\|([^ ]+ )\\1(/.*)', '$2$3'],
     ]),
     writeMap(
@@ -46,10 +46,10 @@ function writeCuts(): string[] {
       'tollgate_path',
       [
         ['', '$request_uri'],
-        ['default', '$tollgate_path_cut'],
+        ['default', '$tg_path'],
       ],
     ),
-    writeMap('', '$tollgate_prefix|$request_uri', 'tollgate_path_cut', [
+    writeMap('', '$tollgate_prefix|$request_uri', 'tg_path', [
       ['~^([^|]+)\\|\\1(/.*)', '$2'],
       ['default', NO_PATH],
     ]),
@@ -71,41 +71,40 @@ function writeRoutes(routes: readonly PathRoute[]): string[] {
       'tollgate_route',
       [
         ...usual.map(({ method, path, name }): MapRow => [`~^${method} ${path}${END}`, name]),
-        ['default', '$tollgate_route_seldom'],
+        ['default', '$tg_seldom'],
       ],
     ),
     writeMap(
       'Method and path of a line that has the path of a route, whatever the method. What comes out of it has the ' +
         'right case, and can be looked up.',
       '$tollgate_line',
-      'tollgate_called',
-      [[`~^([^ ]+) (?<tollgate_endpoint>${groupPaths(routes)})${END}`, '$1 $2']],
+      'tg_called',
+      [[`~^([^ ]+) (?<tg_at>${groupPaths(routes)})${END}`, '$1 $2']],
     ),
-    writeMap('', '$tollgate_called', 'tollgate_route_seldom', [
+    writeMap('', '$tg_called', 'tg_seldom', [
       ...routes.map(({ method, path, name }): MapRow => [`${method} ${path}`, name]),
     ]),
     writeMap(
       'The route of the path, whatever the method: 405 where $tollgate_route is empty and this is not. Asked for ' +
-        'by way of $tollgate_called, which finds the path.',
-      '$tollgate_called',
-      'tollgate_path_route',
+        'by way of $tg_called, which finds the path.',
+      '$tg_called',
+      'tg_at_path',
       [
         ['', ''],
-        ['default', '$tollgate_endpoint_route'],
+        ['default', '$tg_at_route'],
       ],
     ),
     writeMap(
       '',
-      '$tollgate_endpoint',
-      'tollgate_endpoint_route',
+      '$tg_at',
+      'tg_at_route',
       byPath(({ name }) => name),
     ),
-    writeMap(
-      'The one method that this route takes.',
-      '$tollgate_path_route',
-      'tollgate_path_method',
-      [['', ''], ...gets.map(({ name }): MapRow => [name, 'GET']), ['default', 'POST']],
-    ),
+    writeMap('The one method that this route takes.', '$tg_at_path', 'tg_at_method', [
+      ['', ''],
+      ...gets.map(({ name }): MapRow => [name, 'GET']),
+      ['default', 'POST'],
+    ]),
   ]
 }
 

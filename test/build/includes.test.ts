@@ -35,7 +35,7 @@ describe('makeIncludes', () => {
     const { 'refused.conf': text = '' } = makeIncludes()
     for (const outcome of listRefusals()) {
       const { status } = answerRefusal({ outcome, dialect: 'openai' }, 0, '')
-      expect(text).toContain(`{ return ${status} $tollgate_refusal; }`)
+      expect(text).toContain(`{ return ${status} $tg_refusal; }`)
     }
   })
 

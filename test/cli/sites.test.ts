@@ -272,6 +272,7 @@ describe('listFaults', () => {
       'upstream.conf',
       [
         /^3: .* lacks a line of upstream.conf, "proxy_set_header ... X-Tollgate-Reason": .*upstream.conf.new/,
+        /^3: .* lacks a line of upstream.conf, "proxy_set_body ... \$tg_body": .*upstream.conf.new/,
       ],
     ],
   ])('tells a %s of 0.1.0 that somebody has kept', async (name, patterns) => {

@@ -147,7 +147,7 @@ describe('an upgrade', () => {
       ])
       const { [`${http}.new`]: ours, ...rest } = await readTree(older.nginxDir)
       expect(rest).toEqual(before)
-      expect(ours).toContain('$tollgate_place')
+      expect(ours).toContain('$tg_place')
 
       await rename(`${http}.new`, http)
       await older.write(site(NEW))

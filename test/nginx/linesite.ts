@@ -37,7 +37,14 @@ export default { settled }
 `
 
 /** The js_vars of the gate, which the refused format reads, by the headers that set them. */
-const VARIABLES = ['caller', 'key', 'group', 'route', 'fate', 'limit'] as const
+const VARIABLES = {
+  caller: 'tg_caller',
+  key: 'tollgate_key',
+  group: 'tollgate_group',
+  route: 'tollgate_route',
+  fate: 'tg_fate',
+  limit: 'tollgate_limit',
+}
 
 /** What nginx writes by itself, by the headers that take its place where every value is to be tried. */
 const NATIVE = ['upstream_status', 'upstream_addr', 'request_time', 'status']
@@ -47,7 +54,7 @@ const SECOND_MS = 1000
 /** The same maps and formats under other names, over headers instead of nginx's own variables. */
 function oddConf(conf: string): string {
   const named = conf
-    .replaceAll(/\$tollgate_(status\w*|duration|asked|refused_\w+)/g, '$odd_$1')
+    .replaceAll(/\$tg_(?!answered|caller|fate)(\w+)/g, '$odd_$1')
     .replaceAll(/log_format tollgate_/g, 'log_format odd_')
   return NATIVE.reduce(
     (text, name) => text.replaceAll(new RegExp(`\\$${name}\\b`, 'g'), `$http_x_${name}`),
@@ -126,7 +133,9 @@ type Parts = { port: number; socket: string; behind: string; closed: string }
 
 function nginxConf({ nginx }: Setup, { port, socket, behind, closed }: Parts): string {
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
-  const sets = VARIABLES.map((name) => `set $tollgate_${name} $http_x_${name};`).join(' ')
+  const sets = Object.entries(VARIABLES)
+    .map(([name, variable]) => `set $${variable} $http_x_${name};`)
+    .join(' ')
   return `
 ${nginx.loadModule ? `load_module ${nginx.loadModule};` : ''}
 daemon off;
@@ -139,8 +148,10 @@ http {
   ${nginx.engine === 'qjs' ? 'js_engine qjs;' : ''}
   js_import line from settled.js;
   js_set $tollgate_settled line.settled;
-  js_var $tollgate_answered;
-  ${VARIABLES.map((name) => `js_var $tollgate_${name};`).join('\n  ')}
+  js_var $tg_answered;
+  ${Object.values(VARIABLES)
+    .map((variable) => `js_var $${variable};`)
+    .join('\n  ')}
   include ledger.conf;
   include odd.conf;
   keepalive_requests 10000;
@@ -168,9 +179,9 @@ http {
       error_page 404 = @other;
     }
     location @other { proxy_pass http://broken; }
-    location /answered { set $tollgate_answered 1; proxy_pass http://${behind}; }
+    location /answered { set $tg_answered 1; proxy_pass http://${behind}; }
     location /refused { ${sets} access_log ledger.jsonl tollgate_refused; return 429; }
-    location /odd { access_log ledger.jsonl odd_ledger; set $tollgate_answered $http_x_answered; return 200; }
+    location /odd { access_log ledger.jsonl odd_ledger; set $tg_answered $http_x_answered; return 200; }
     location /oddly-refused { access_log ledger.jsonl odd_refused; return 200; }
   }
   server {

@@ -59,12 +59,13 @@ http {
   ${setup.nginx.engine === 'qjs' ? 'js_engine qjs;' : ''}
   ${include('routes.conf')}
   ${include('limits.conf')}
+  js_var $tg_words;
   ${include('refusals.conf')}
   server {
     listen 127.0.0.1:${ports.routes};
     location / {
       set $tollgate_prefix $http_x_prefix;
-      add_header X-Route "$tollgate_route|$tollgate_path_route|$tollgate_path_method" always;
+      add_header X-Route "$tollgate_route|$tg_at_path|$tg_at_method" always;
       add_header X-Method "$request_method" always;
       add_header X-Path "$tollgate_path" always;
       add_header X-Line "$request" always;
@@ -74,25 +75,25 @@ http {
   server {
     listen 127.0.0.1:${ports.text};
     http2 on;
-    return 200 "$tollgate_route|$tollgate_path_route";
+    return 200 "$tollgate_route|$tg_at_path";
   }
   server {
     listen 127.0.0.1:${ports.refusals};
     location / {
-      if ($http_x_told ~ "^\\[(.*)\\]$") { set $tollgate_told $1; }
-      set $tollgate_fate $http_x_fate;
-      set $tollgate_detail $http_x_detail;
-      set $tollgate_wait $http_x_wait;
-      set $tollgate_kind $http_x_kind;
-      set $tollgate_allow $http_x_allow;
+      if ($http_x_told ~ "^\\[(.*)\\]$") { set $tg_told $1; }
+      set $tg_fate $http_x_fate;
+      set $tg_detail $http_x_detail;
+      set $tg_wait $http_x_wait;
+      set $tg_kind $http_x_kind;
+      set $tg_allow $http_x_allow;
       types { }
       default_type application/json;
       add_header X-Request-Id $request_id always;
-      add_header WWW-Authenticate $tollgate_challenge always;
-      add_header Allow $tollgate_allow always;
-      add_header Retry-After $tollgate_retry_after always;
-      add_header Retry-After-Ms $tollgate_retry_after_ms always;
-      add_header X-Should-Retry $tollgate_should_retry always;
+      add_header WWW-Authenticate $tg_challenge always;
+      add_header Allow $tg_allow always;
+      add_header Retry-After $tg_retry always;
+      add_header Retry-After-Ms $tg_wait_ms always;
+      add_header X-Should-Retry $tg_retriable always;
       ${limits.join('\n      ')}
       ${include('refused.conf')}
       return 204;

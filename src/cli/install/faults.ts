@@ -26,16 +26,16 @@ const MANY = new Set(
 
 /** Lines without which the gate is not one, and the include that has them: somebody may have kept an older one. */
 const NEEDED = [
-  ['gate.conf', 'if', '$tollgate_passed'],
-  ['gate.conf', 'if', '$tollgate_admission'],
+  ['gate.conf', 'if', '$tg_passed'],
+  ['gate.conf', 'if', '$tg_admission'],
   ['gate.conf', 'mirror', '/tollgate-read'],
   ['gate.conf', 'client_body_in_file_only', 'off'],
   ['gate.conf', 'client_body_in_single_buffer', 'on'],
-  ['gate.conf', 'proxy_pass', '$tollgate_place'],
+  ['gate.conf', 'proxy_pass', '$tg_place'],
   ['upstream.conf', 'js_body_filter', 'tollgate.meter'],
   ['upstream.conf', 'proxy_pass_request_headers', 'off'],
   ['upstream.conf', 'proxy_set_header', 'X-Tollgate-Reason'],
-  ['upstream.conf', 'proxy_set_body', '$tollgate_body'],
+  ['upstream.conf', 'proxy_set_body', '$tg_body'],
   ['upstream.conf', 'proxy_next_upstream', 'off'],
 ] as const
 
@@ -131,7 +131,7 @@ function hasDefault({ block }: Directive): boolean {
 
 /** Limits are taken in the include, by the name that is known there. */
 function listLate(setting: Directive, { block, name }: Guarded): Fault[] {
-  const gate = block.findIndex((one) => one.args.join(' ').includes('$tollgate_admission'))
+  const gate = block.findIndex((one) => one.args.join(' ').includes('$tg_admission'))
   const at = block.indexOf(setting)
   if (gate < 0 || at < gate) return []
   return [faultAt(setting, `${name} says where to after its include: move this line before it`)]

@@ -71,7 +71,7 @@ export function isGate(block: readonly Directive[]): boolean {
 }
 
 export function isOurPass(url: string | undefined): boolean {
-  return /^\$\{?tollgate_place\b/.test(url ?? '')
+  return /^\$\{?tg_place\b/.test(url ?? '')
 }
 
 /** Whether a server has the pages of server.conf. */

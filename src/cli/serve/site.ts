@@ -85,6 +85,7 @@ http {
   ${temp.map((name) => `${name}_temp_path ${quotePath(`${runDir}/${name}_temp`)};`).join('\n  ')}
   access_log off;
   server_tokens off;
+  variables_hash_max_size 2048;
 
 ${(await siteConf(site)).replace(/^(?=.)/gm, '  ')}}
 `

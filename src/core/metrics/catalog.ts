@@ -45,6 +45,7 @@ counter tollgate_housekeeping_errors What housekeeping could not do.
 gauge tollgate_housekeeping_last_run_timestamp_seconds When housekeeping was last at work, Unix time.
 gauge tollgate_zone_capacity_bytes Size of a zone of shared memory.
 gauge tollgate_zone_free_bytes What is left of it, in whole pages.
+counter tollgate_requests_unlogged Requests that were settled and that no line of the ledger tells of.
 counter tollgate_counters_full How often a limit or budget could not be counted because its zone is full.
 counter tollgate_series_dropped How often something is missing here because there are too many series.
 gauge tollgate_usage_open_rows Rows of usage over time in the hours and days that are not over.

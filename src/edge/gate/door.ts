@@ -21,7 +21,7 @@ export function verdict(r: GateRequest): string {
 }
 
 /**
- * `$tollgate_admission`, in the `if` of gate.conf and nowhere else: as the verdict, and takes what is known
+ * `$tg_admission`, in the `if` of gate.conf and nowhere else: as the verdict, and takes what is known
  * before the body, so that who is above a limit is refused before it is read.
  */
 export function admission(r: GateRequest): string {
@@ -37,7 +37,7 @@ export function admission(r: GateRequest): string {
 }
 
 /**
- * `$tollgate_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
+ * `$tg_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
  * behind, `refused` to the one that tells why. Anything else, so an empty one too, is nginx's 500: no
  * admission, no target (door.md, 1).
  */
@@ -65,7 +65,7 @@ function chargeEarly(r: GateRequest, ticket: Ticket): void {
   const nowMs = Date.now()
   const early = claimEarly(ticket, found.route, found.record, uploadOf(r), openTill(r), nowMs)
   if (early && 'hold' in early) r.early = early as Early
-  else if (early) r.variables['tollgate_told'] = tellLimits(early as Figures, ticket.dialect, nowMs)
+  else if (early) r.variables['tg_told'] = tellLimits(early as Figures, ticket.dialect, nowMs)
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
 }
 
@@ -89,10 +89,10 @@ function charge(r: GateRequest, ticket: Ticket): void {
       const body = needsBody(found.route, record, till.rules) ? bodyOf(r) : null
       const figures = claim(ticket, found.route, record, body, r.early || null, till, nowMs)
       delete r.early
-      if (figures) variables['tollgate_told'] = tellLimits(figures, ticket.dialect, nowMs)
+      if (figures) variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
     }
-    if (ticket.edits) variables['tollgate_rewrites'] = '1'
-    if (record.priority !== undefined) variables['tollgate_priority'] = `${record.priority}`
+    if (ticket.edits) variables['tg_rewrites'] = '1'
+    if (record.priority !== undefined) variables['tg_priority'] = `${record.priority}`
   }
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs

@@ -2,7 +2,7 @@ import { applyEdits } from '../../core/body/body.ts'
 import type { GateRequest } from './request.ts'
 
 /**
- * `$tollgate_edited`: the body as it goes upstream where the gate changes it. Bytes that are not
+ * `$tg_edited`: the body as it goes upstream where the gate changes it. Bytes that are not
  * touched are the caller's own; what passes whole is nginx's $request_body, and this is empty, see http.conf.
  */
 export function edited(r: GateRequest): Buffer | string {

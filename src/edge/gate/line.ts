@@ -13,7 +13,7 @@ export function settled(r: GateRequest): string {
   const outcome = endOf(ticket, {
     status: Number(variables['status']) || 0,
     isComplete: variables['request_completion'] === 'OK',
-    isMetered: variables['tollgate_metered'] === '1',
+    isMetered: variables['tg_metered'] === '1',
     sawLast: r.sawLast === true,
   })
   variables['tollgate_outcome'] = outcome

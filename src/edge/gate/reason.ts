@@ -14,8 +14,8 @@ export function setReason(r: GateRequest, ticket: Ticket): void {
   if (ticket.limit !== undefined) why.limit = ticket.limit
   if (ticket.retryAfterMs !== undefined) why.retryAfterMs = ticket.retryAfterMs
   if (ticket.isEncoded) why.isEncoded = true
-  r.variables['tollgate_answered'] = '1'
-  r.variables['tollgate_reason'] = `${password()} ${JSON.stringify(why)}`
+  r.variables['tg_answered'] = '1'
+  r.variables['tg_reason'] = `${password()} ${JSON.stringify(why)}`
 }
 
 /** What setReason() left; null of anybody who does not know the word. */

@@ -5,17 +5,17 @@ import type { GateRequest } from './request.ts'
 /** Leaves what refusals.conf makes an answer of: nginx refuses before the body without another script. */
 export function setRefusal(r: GateRequest, ticket: Ticket): void {
   const variables = r.variables
-  variables['tollgate_fate'] = ticket.outcome
+  variables['tg_fate'] = ticket.outcome
   variables['tollgate_outcome'] = ticket.outcome
-  if (ticket.client) variables['tollgate_caller'] = ticket.client
+  if (ticket.client) variables['tg_caller'] = ticket.client
   if (ticket.group) variables['tollgate_group'] = ticket.group
-  if (ticket.allow) variables['tollgate_allow'] = ticket.allow
-  if (ticket.message) variables['tollgate_detail'] = JSON.stringify(ticket.message).slice(1, -1)
-  if (ticket.cause) variables['tollgate_cause'] = JSON.stringify(ticket)
-  if (ticket.retryAfterMs) variables['tollgate_wait'] = tellWait(ticket.retryAfterMs)
+  if (ticket.allow) variables['tg_allow'] = ticket.allow
+  if (ticket.message) variables['tg_detail'] = JSON.stringify(ticket.message).slice(1, -1)
+  if (ticket.cause) variables['tg_cause'] = JSON.stringify(ticket)
+  if (ticket.retryAfterMs) variables['tg_wait'] = tellWait(ticket.retryAfterMs)
   const limit = ticket.limit
   if (!limit) return
   variables['tollgate_limit'] = limit
   if (ticket.outcome === 'rate_limited' && limit.indexOf('okens') >= 0)
-    variables['tollgate_kind'] = 'tokens'
+    variables['tg_kind'] = 'tokens'
 }

@@ -32,7 +32,7 @@ function admitAnew(r: GateRequest): Ticket {
   const route = variables['tollgate_route'] || ''
   const call: Call = {
     route,
-    pathRoute: route === '' ? variables['tollgate_path_route'] || '' : '',
+    pathRoute: route === '' ? variables['tg_at_path'] || '' : '',
     authorization: headers['Authorization'],
     xApiKey: headers['x-api-key'],
     apiKey: headers['api-key'],

@@ -5,7 +5,7 @@ import {
   type LoadState,
   STATE_ENTRY,
 } from '../../core/config/record.ts'
-import { counterName, FULL_COUNTER } from '../../core/limits/counters.ts'
+import { counterName, FULL_COUNTER, UNLOGGED_COUNTER } from '../../core/limits/counters.ts'
 import { takenOf } from '../../core/limits/taken.ts'
 import { addLimited } from '../../core/metrics/limited.ts'
 import { addSample, type Samples } from '../../core/metrics/text.ts'
@@ -42,6 +42,7 @@ export function addGauges(samples: Samples, nowMs: number): void {
   addSample(samples, 'tollgate_housekeeping_errors', {}, own.get('errors') || 0)
   addSample(samples, 'tollgate_series_dropped', {}, own.get('dropped') || 0)
   addSample(samples, 'tollgate_counters_full', {}, countersZone().get(FULL_COUNTER) || 0)
+  addSample(samples, 'tollgate_requests_unlogged', {}, countersZone().get(UNLOGGED_COUNTER) || 0)
 }
 
 /** By client. What a dead worker left is in here until housekeeping takes it away, a minute at most. */

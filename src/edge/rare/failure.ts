@@ -12,15 +12,15 @@ import { setHeaders } from './headers.ts'
 type FailedRequest = GateRequest & { answer?: RefusalAnswer }
 
 /**
- * `$tollgate_failure`, the body of the error page in server.conf: every error that nginx itself would
+ * `$tg_failure`, the body of the error page in server.conf: every error that nginx itself would
  * answer, in the caller's dialect. nginx's status comes as the arguments of the internal location,
  * because $status is not set in there.
  */
 export function failure(r: FailedRequest): string {
   const variables = r.variables
   // Who was refused after its body, and got no answer: our own server cannot be reached.
-  const status = variables['tollgate_reason'] ? 500 : Number(variables['args']) || 500
-  const route = routeOf(variables['tollgate_path_route'] || '')
+  const status = variables['tg_reason'] ? 500 : Number(variables['args']) || 500
+  const route = routeOf(variables['tg_at_path'] || '')
   const ticket: Ticket = {
     outcome: outcomeOfStatus(status),
     dialect: route ? route.dialect : 'openai',
@@ -30,9 +30,9 @@ export function failure(r: FailedRequest): string {
   return r.answer.body
 }
 
-/** `$tollgate_words`: what a limit says of who is refused before the body, as it stands in JSON. */
+/** `$tg_words`: what a limit says of who is refused before the body, as it stands in JSON. */
 export function words(r: NginxHTTPRequest): string {
-  const ticket = JSON.parse(r.variables['tollgate_cause'] || '{}') as Ticket
+  const ticket = JSON.parse(r.variables['tg_cause'] || '{}') as Ticket
   return JSON.stringify(messageOf(ticket)).slice(1, -1)
 }
 

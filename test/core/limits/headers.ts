@@ -20,19 +20,19 @@ export function limitVariables(
     const limit = `${figure.limit}`
     const left = `${figure.left}`
     if (kind !== 'i' && kind !== 'o') {
-      values[`tollgate_limit_${name}`] = limit
-      values[`tollgate_remaining_${name}`] = left
-      values[`tollgate_reset_${name}`] = durationOf(figure.resetMs - nowMs)
+      values[`tg_${name}_limit`] = limit
+      values[`tg_${name}_left`] = left
+      values[`tg_${name}_reset`] = durationOf(figure.resetMs - nowMs)
     }
     if (dialect !== 'anthropic') return
-    values[`tollgate_anthropic_${name}_limit`] = limit
-    values[`tollgate_anthropic_${name}_remaining`] = left
-    values[`tollgate_anthropic_${name}_reset`] = formatTime(figure.resetMs, figure.zoneMinutes)
+    values[`tg_a_${name}_limit`] = limit
+    values[`tg_a_${name}_left`] = left
+    values[`tg_a_${name}_reset`] = formatTime(figure.resetMs, figure.zoneMinutes)
   }
-  add('requests', 'q')
-  add('tokens', figures['t'] ? 't' : 'r')
-  add('input_tokens', 'i')
-  add('output_tokens', 'o')
+  add('req', 'q')
+  add('tok', figures['t'] ? 't' : 'r')
+  add('in', 'i')
+  add('out', 'o')
   return values
 }
 

@@ -594,12 +594,12 @@ describe('limitVariables', () => {
   test('tell the tightest limit of each kind', () => {
     const { figures } = admit(world(), demand(limited))
     expect(limitVariables(figures, 'openai', NOW + 1)).toEqual({
-      tollgate_limit_requests: '10',
-      tollgate_remaining_requests: '9',
-      tollgate_reset_requests: '2m0s',
-      tollgate_limit_tokens: '1000',
-      tollgate_remaining_tokens: '980',
-      tollgate_reset_tokens: '2m0s',
+      tg_req_limit: '10',
+      tg_req_left: '9',
+      tg_req_reset: '2m0s',
+      tg_tok_limit: '1000',
+      tg_tok_left: '980',
+      tg_tok_reset: '2m0s',
     })
   })
 
@@ -607,13 +607,13 @@ describe('limitVariables', () => {
     const { figures } = admit(world(), demand(limited))
     const headers = limitVariables(figures, 'anthropic', NOW)
     expect(headers).toMatchObject({
-      tollgate_limit_requests: '10',
-      tollgate_anthropic_requests_remaining: '9',
-      tollgate_anthropic_tokens_limit: '1000',
-      tollgate_anthropic_input_tokens_remaining: '490',
-      tollgate_anthropic_input_tokens_reset: '2026-11-23T00:02:00Z',
+      tg_req_limit: '10',
+      tg_a_req_left: '9',
+      tg_a_tok_limit: '1000',
+      tg_a_in_left: '490',
+      tg_a_in_reset: '2026-11-23T00:02:00Z',
     })
-    expect(headers).not.toHaveProperty('tollgate_anthropic_output_tokens_limit')
+    expect(headers).not.toHaveProperty('tg_a_out_limit')
   })
 
   test('tell a budget where no rate limits tokens, and never less than none', () => {
@@ -623,9 +623,9 @@ describe('limitVariables', () => {
     })
     admit(zones, asked)
     expect(limitVariables(admit(zones, asked).figures, 'openai', NOW + 30000)).toEqual({
-      tollgate_limit_tokens: '20',
-      tollgate_remaining_tokens: '0',
-      tollgate_reset_tokens: '23h59m30s',
+      tg_tok_limit: '20',
+      tg_tok_left: '0',
+      tg_tok_reset: '23h59m30s',
     })
   })
 
@@ -633,7 +633,7 @@ describe('limitVariables', () => {
     const zones = world()
     admit(zones, demand([client({ tokensPerMinute: 30 })]))
     const refusal = refuse(zones, demand([client({ tokensPerMinute: 30 })]))
-    expect(limitVariables(refusal.figures, 'openai', NOW)['tollgate_remaining_tokens']).toBe('10')
+    expect(limitVariables(refusal.figures, 'openai', NOW)['tg_tok_left']).toBe('10')
   })
 })
 

@@ -75,8 +75,8 @@ describe('a budget in a time zone', () => {
     const asked = demand({ tokensPerDay: 100 }, { zoneMinutes: TAIPEI })
     const { figures } = reserve(world(), asked) as Reserved
     expect(limitVariables(figures, 'anthropic', asked.nowMs)).toMatchObject({
-      tollgate_reset_tokens: '1m0s',
-      tollgate_anthropic_tokens_reset: '2026-11-30T00:00:00+08:00',
+      tg_tok_reset: '1m0s',
+      tg_a_tok_reset: '2026-11-30T00:00:00+08:00',
     })
   })
 
