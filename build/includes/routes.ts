@@ -21,6 +21,12 @@ export function routesConf(routes: readonly PathRoute[] = listRoutes()): string 
       'js_var $tollgate_prefix;',
     ...writeCuts(),
     ...writeRoutes(routes),
+    writeMap(
+      'Routes that take no body, see gate.conf.',
+      '$tollgate_route',
+      'tg_get',
+      routes.filter(({ method }) => method === 'GET').map(({ name }) => [name, '1']),
+    ),
   ])
 }
 

@@ -48,7 +48,7 @@ describe.each(await findEngines())('$name', (setup) => {
       policy: { version: 1, lockout: { badKeysPerMinute: 30, seconds: 1 } },
       serverExtra: 'client_body_timeout 300ms; if ($arg_closed) { return 503; }',
       prepare: change([
-        ['server.conf', 'client_max_body_size 32m', `client_max_body_size ${bodyBytesMax}`],
+        ['gate.conf', 'client_max_body_size 32m', `client_max_body_size ${bodyBytesMax}`],
         ['upstream.conf', 'proxy_read_timeout 3600s', 'proxy_read_timeout 300ms'],
       ]),
     })

@@ -1,4 +1,6 @@
+import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
+import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
@@ -22,10 +24,11 @@ const WRONG = chatOf('prompt:3,tokens:4', { stream: 'yes' })
 
 describe.each(await findEngines())('$name', (setup) => {
   const limited = clientOf({ limits: { concurrency: 2, requestsPerMinute: 100 } })
+  const hard = clientOf({ budgets: { tokensPerDay: 900, hard: true } })
   const narrow = clientOf({ limits: { concurrency: 2 }, models: ['other'] })
 
   async function start(options: GateOptions = {}): Promise<Gate> {
-    const clients = documentOf({ limited, narrow })
+    const clients = documentOf({ limited, narrow, hard })
     const gate = await startGate(setup, probed({ clients, ...options }))
     onTestFinished(() => gate.stop())
     return gate
@@ -316,6 +319,66 @@ describe.each(await findEngines())('$name', (setup) => {
     },
   )
 
+  test.each<[string, object, number, string]>([
+    ['revoked', { revoked: '2026-01-01T00:00:00Z' }, 401, 'revoked_key'],
+    ['expired', { expires: '2026-01-01T00:00:00Z' }, 401, 'expired_key'],
+    ['gone', { sha256: 'f'.repeat(64) }, 401, 'invalid_key'],
+  ])(
+    'a key that is %s while the body is on its way lets nothing in',
+    async (_, change, status, outcome) => {
+      const late = clientOf({ limits: { concurrency: 2, requestsPerMinute: 100 } })
+      const gate = await start({ clients: documentOf({ limited, narrow, late }) })
+      const text = JSON.stringify(BODY)
+      const call = request(`${gate.url}${CHAT}`, {
+        method: 'POST',
+        agent: false,
+        headers: {
+          authorization: `Bearer ${late.secret}`,
+          'content-type': 'application/json',
+          'content-length': text.length,
+        },
+      })
+      const answered = once(call, 'response')
+      call.write(text.slice(0, 5))
+      await sleep(100)
+      const keys = late.client.keys.map((key) => ({ ...key, ...change }))
+      const changed = { ...late, client: { ...late.client, keys } }
+      await gate.setClients(documentOf({ limited, narrow, late: changed }))
+      call.end(text.slice(5))
+      const [answer] = await answered
+      answer.resume()
+      expect(answer.statusCode).toBe(status)
+      expect((await linesOf(gate, 'late', 1))[0]).toMatchObject({ outcome })
+      expect(gate.mock.log()).toEqual([])
+      await expectNothingHeld(gate)
+    },
+  )
+
+  test('what the site says at http level is not for our own server', async () => {
+    const gate = await start({
+      serverExtra: 'allow all; auth_basic off; limit_req_dry_run on; limit_conn_dry_run on;',
+      prepare: (root) =>
+        edit(
+          join(root, 'nginx.conf'),
+          'access_log off;',
+          `access_log off; deny all; auth_basic x; auth_basic_user_file /dev/null;
+          limit_req_zone $binary_remote_addr zone=lr:1m rate=1r/m; limit_req zone=lr;
+          limit_conn_zone $binary_remote_addr zone=lc:1m; limit_conn lc 1;`,
+        ),
+    })
+    gate.expectErrors(/dry run/, /access forbidden/, /no user/)
+    const answers = await Promise.all([1, 2, 3, 4].map(() => chat(gate, gate.key, WRONG)))
+    expect(answers.map(({ status }) => status)).toEqual([400, 400, 400, 400])
+    const long = { 'user-agent': 'u'.repeat(7000), traceparent: 't'.repeat(7000) }
+    const path = `${CHAT}?${'q'.repeat(7000)}`
+    expect((await get(gate, path, { body: WRONG, headers: long })).status).toBe(400)
+    expect(
+      JSON.parse((await get(gate, path, { body: WRONG, headers: long })).bytes.toString()),
+    ).toMatchObject({
+      error: { code: 'invalid_body' },
+    })
+  })
+
   test('what no log has is settled all the same, and told', async () => {
     const gate = await around('', 'access_log off;')
     gate.expectErrors(/that no ledger has/)
@@ -323,6 +386,11 @@ describe.each(await findEngines())('$name', (setup) => {
     await expectNothingHeld(gate)
     expect((await zone(gate, 'counters'))['lost']).toBe(1)
     expect(await gate.ledger()).toEqual([])
+    // Also what was cut.
+    const body = chatOf('prompt:3,tokens:2000', { stream: true })
+    await chat(gate, hard.secret, body)
+    await expectNothingHeld(gate)
+    expect((await zone(gate, 'counters'))['lost']).toBe(2)
   })
 
   test('a caller that leaves before, in and after the body leaves nothing behind', async () => {

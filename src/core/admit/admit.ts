@@ -121,11 +121,9 @@ function identify(call: Call, route: Route, ticket: Ticket, registry: Registry):
   if (record === undefined) return refuseKey(call, ticket, registry, 'invalid_key')
   ticket.client = record.client
   ticket.key = record.key
-  if (record.revoked) return refuseKey(call, ticket, registry, 'revoked_key')
-  if (record.expires !== undefined && record.expires <= call.nowMs) {
-    return refuseKey(call, ticket, registry, 'expired_key')
-  }
-  if (record.disabled) return refuse(ticket, 'client_disabled')
+  const why = whyNot(record, call.nowMs)
+  if (why === 'client_disabled') return refuse(ticket, why)
+  if (why) return refuseKey(call, ticket, registry, why)
   if (record.addresses && !isInside(call.address, record.addresses)) {
     return refuse(ticket, 'address_denied')
   }
@@ -134,6 +132,13 @@ function identify(call: Call, route: Route, ticket: Ticket, registry: Registry):
   if (record.group !== undefined) ticket.group = record.group
   call.found = { route, record }
   return ticket
+}
+
+/** Why a key does not hold, now; undefined where it does. */
+export function whyNot(record: KeyRecord, nowMs: number): Outcome | undefined {
+  if (record.revoked) return 'revoked_key'
+  if (record.expires !== undefined && record.expires <= nowMs) return 'expired_key'
+  return record.disabled ? 'client_disabled' : undefined
 }
 
 function refuse(ticket: Ticket, outcome: Outcome): Ticket {

@@ -1,11 +1,12 @@
-import type { Ticket } from '../../core/admit/admit.ts'
+import { type Ticket, whyNot } from '../../core/admit/admit.ts'
+import type { KeyRecord } from '../../core/config/record.ts'
 import { claim, claimEarly, needsBody, refund } from '../../core/limits/claim.ts'
 import { type Early, type Figures, giveBack, tellLimits } from '../../core/limits/reserve.ts'
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { openTill } from './registry.ts'
-import type { GateRequest } from './request.ts'
+import { findRecord, openTill, readEpoch } from './registry.ts'
+import type { Ending, GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
 
@@ -77,15 +78,14 @@ function charge(r: GateRequest, ticket: Ticket): void {
   ticket.atMs = nowMs
   if (found) {
     const till = openTill(r)
-    const record = found.record
+    const record = renew(r, ticket, found.record, nowMs)
     // Its body is there.
     if (ticket.hold && ticket.hold.amounts.u) giveBack(till, ticket.hold, 'u')
     // In a file it would not reach vLLM, see gate.conf; the buffer there is as large as the limit. And njs before
     // 0.8.10 throws for it.
-    if (variables['request_body_file']) {
-      ticket.outcome = 'body_too_large'
-      refund(ticket, till)
-    } else {
+    if (variables['request_body_file']) ticket.outcome = 'body_too_large'
+    if (ticket.outcome !== 'ok') refund(ticket, till)
+    else {
       const body = needsBody(found.route, record, till.rules) ? bodyOf(r) : null
       const figures = claim(ticket, found.route, record, body, r.early || null, till, nowMs)
       delete r.early
@@ -96,4 +96,22 @@ function charge(r: GateRequest, ticket: Ticket): void {
   }
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
+}
+
+/**
+ * The record of the key as it is now that the body is here, which may have taken long: where something has changed
+ * meanwhile, it is read anew, and what was taken is taken anew as well.
+ */
+function renew(r: GateRequest, ticket: Ticket, before: KeyRecord, nowMs: number): KeyRecord {
+  const ending = r.ending as Ending
+  const epoch = readEpoch()
+  let record: KeyRecord | undefined = before
+  if (epoch !== ending.epoch) {
+    ending.epoch = epoch
+    record = findRecord(ticket.hash as string)
+    delete r.early
+  }
+  const why = record ? whyNot(record, nowMs) : 'invalid_key'
+  if (why) ticket.outcome = why
+  return record || before
 }

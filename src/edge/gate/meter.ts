@@ -1,8 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import { filterModels } from '../../core/admit/models.ts'
-import type { KeyRecord } from '../../core/config/record.ts'
 import { costOf, priceOf } from '../../core/limits/cost.ts'
-import { EPOCH_COUNTER } from '../../core/limits/counters.ts'
 import { extendHold, type Hold } from '../../core/limits/reserve.ts'
 import {
   type Cut,
@@ -16,7 +14,7 @@ import {
   startMeter,
   takeQuickly,
 } from '../../core/meter/meter.ts'
-import { clientsZone, countersZone, openZones, readPrices, readRules } from './registry.ts'
+import { findRecord, openZones, readEpoch, readPrices, readRules } from './registry.ts'
 import type { GateRequest, MeterState } from './request.ts'
 import { isMarked, showRunning } from './running.ts'
 
@@ -170,7 +168,7 @@ function begin(r: GateRequest): MeterState {
     why: null,
     cutMs: 0,
     cutBytes: 0,
-    epoch: 0,
+    epoch: r.ending ? r.ending.epoch : 0,
     firstMs: 0,
     lastMs: 0,
     isQuick: false,
@@ -188,7 +186,6 @@ function begin(r: GateRequest): MeterState {
   const hold = ticket.hold
   const isEvents = `${r.headersOut['Content-Type']}`.startsWith('text/event-stream')
   // What is no stream is not looked at while it comes.
-  if (isEvents) state.epoch = countersZone().get(EPOCH_COUNTER) || 0
   state.meter = startMeter({
     isEvents,
     route: ticket.route,
@@ -232,14 +229,13 @@ function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse'
  * says that something has changed.
  */
 function reasonToCut(r: GateRequest, ticket: Ticket, state: MeterState): Cut | null {
-  const epoch = countersZone().get(EPOCH_COUNTER) || 0
+  const epoch = readEpoch()
   if (epoch === state.epoch || !ticket.hash) return state.why
   state.epoch = epoch
   // A hard budget has to be asked in the time zone that is in force now.
   if (ticket.hold) ticket.hold.zoneMinutes = readRules().zoneMinutes
-  const found = clientsZone().get(ticket.hash)
-  const record: Partial<KeyRecord> = found === undefined ? { revoked: true } : JSON.parse(found)
-  if (record.revoked || record.disabled) state.why = 'revoked'
+  const record = findRecord(ticket.hash)
+  if (!record || record.revoked || record.disabled) state.why = 'revoked'
   else if (isMarked(r)) state.why = 'operator'
   return state.why
 }

@@ -11,7 +11,7 @@ import {
 } from '../../core/config/record.ts'
 import type { Price } from '../../core/config/shapes.ts'
 import type { Till } from '../../core/limits/claim.ts'
-import { BIRTH_COUNTER, pidName } from '../../core/limits/counters.ts'
+import { BIRTH_COUNTER, EPOCH_COUNTER, pidName } from '../../core/limits/counters.ts'
 import type { Zones } from '../../core/limits/reserve.ts'
 import type { GateRequest } from './request.ts'
 
@@ -28,9 +28,8 @@ export const WORKER = pidName(process.pid)
 export const REGISTRY: Registry = {
   routes: () => clientsZone().get(ROUTES_ENTRY),
   find(secret, call) {
-    const hash = crypto.createHash('sha256').update(secret).digest('hex')
-    call.hash = hash
-    return recordOf(hash, clientsZone().get(hash))
+    call.hash = crypto.createHash('sha256').update(secret).digest('hex')
+    return findRecord(call.hash)
   },
   lockoutRule: readLockoutRule,
   badKeys: () => numberZone('tollgate_badkeys'),
@@ -75,6 +74,11 @@ export function countersZone(): NgxSharedDict<number> {
   return numberZone('tollgate_counters')
 }
 
+/** Moves on when keys or budgets may have changed. */
+export function readEpoch(): number {
+  return countersZone().get(EPOCH_COUNTER) || 0
+}
+
 /** The zone of the requests in flight, see core/running.ts. */
 export function runningZone(): NgxSharedDict<string> {
   return ngx.shared['tollgate_running'] as NgxSharedDict<string>
@@ -95,7 +99,9 @@ const RECORDS_MAX = 8
 let records: { [hash: string]: { text: string; record: KeyRecord } } = Object.create(null)
 let recordsKept = 0
 
-function recordOf(hash: string, text: string | undefined): KeyRecord | undefined {
+/** The record under the SHA-256 of a secret. */
+export function findRecord(hash: string): KeyRecord | undefined {
+  const text = clientsZone().get(hash)
   if (text === undefined) return undefined
   const kept = records[hash]
   if (kept && kept.text === text) return kept.record

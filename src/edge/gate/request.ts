@@ -27,6 +27,8 @@ export type Ending = {
   ticket: Ticket
   /** Its name in `tollgate_running`; empty while it does not stand there. */
   name: string
+  /** The epoch in which its key was last looked at. */
+  epoch: number
   /** A line of the ledger has settled it. */
   isSettled: boolean
   metering: MeterState | null

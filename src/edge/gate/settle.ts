@@ -53,8 +53,10 @@ export function settle(
 
 /** The prompt of a server that tells no counts: by what was learned of the model. */
 function estimate(ticket: Ticket, model: string, usage: Usage, counters: Counters): void {
-  if (usage.promptTokens !== undefined || !ticket.textBytes) return
-  usage.promptTokens = estimateInput(counters, model, ticket.textBytes, 0)
+  if (usage.promptTokens !== undefined) return
+  // What is no text was estimated at admission.
+  if (ticket.textBytes) usage.promptTokens = estimateInput(counters, model, ticket.textBytes, 0)
+  else if (ticket.hold && ticket.hold.amounts.i) usage.promptTokens = ticket.hold.amounts.i
 }
 
 function describe(ticket: Ticket, line: LineFragment, metered: Metered | null, usage: Usage): void {
@@ -68,7 +70,9 @@ function describe(ticket: Ticket, line: LineFragment, metered: Metered | null, u
 
 /** Notes the cost where the model has a price, and returns it in nano-units. */
 function costLine(asked: string, line: LineFragment, usage: Usage): number {
-  if (usage.promptTokens === undefined && usage.audioSeconds === undefined) return 0
+  if (usage.completionTokens === undefined && usage.promptTokens === undefined) {
+    if (usage.audioSeconds === undefined) return 0
+  }
   const price = priceOf(line.served || '', asked, readPrices())
   if (!price) return 0
   const cost = costOf(usage, price)

@@ -1,6 +1,6 @@
 /**
  * Where gate.conf has sent a GET whose body nothing had announced: it has been read, and the request begins
- * anew. Its path has nothing to decode, see http.conf.
+ * anew.
  */
 export function again(r: NginxHTTPRequest): void {
   const variables = r.variables

@@ -28,7 +28,7 @@ const quick = (of: Route, text: string, rules: BodyRules = {}) =>
   readQuickly(of, text, Buffer.byteLength(text), rules)
 
 /** Names that may stand twice in a small body. */
-const UNMINDED = ['temperature', 'top_p', 'user', 'stop', 'tools']
+const UNMINDED = ['temperature', 'top_p', 'user', 'stop']
 
 /** What the short way says must be what the long one says. */
 function expectSame(of: Route, text: string, rules: BodyRules, found: BodyFacts): void {
@@ -78,20 +78,6 @@ test.each<[string, object, BodyRules]>([
     'no maximum where there is a ceiling',
     { model: 'm', messages, stream: true },
     { request: { maxOutputTokens: 9 } },
-  ],
-  [
-    'tools',
-    {
-      model: 'm',
-      messages,
-      tools: [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }],
-    },
-    {},
-  ],
-  [
-    'parts of text',
-    { model: 'm', messages: [{ role: 'user', content: [{ type: 'text', text: 'a' }] }] },
-    {},
   ],
   ['a pattern', { model: 'Qwen/Qwen3-8B', messages }, { models: ['other', 'Qwen/*'] }],
 ])('the short way takes %s, compact and with spaces', (_, body, rules) => {
@@ -205,7 +191,7 @@ test('of 60,000 bodies both ways say the same, where the short one says anything
     }
   }
   // Else nothing would be compared.
-  expect(taken).toBeGreaterThan(2000)
+  expect(taken).toBeGreaterThan(1000)
 })
 
 test('hostile shapes are left to the long way, or read alike', () => {
