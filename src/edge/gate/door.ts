@@ -40,7 +40,7 @@ export function admission(r: GateRequest): string {
 /**
  * `$tg_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
  * behind, `refused` to the one that tells why. Anything else, so an empty one too, is nginx's 500: no
- * admission, no target (door.md, 1).
+ * admission, no target.
  */
 export function target(r: GateRequest): string {
   const ticket = r.ticket
