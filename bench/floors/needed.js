@@ -37,10 +37,7 @@ function charge(r, record, text) {
   const body = JSON.parse(text)
   if (!record.models.some((model) => isLike(model, body.model))) return false
   const takesOut = body.stream && !body.stream_options
-  if (takesOut) {
-    r.variables['tg_rewrites'] = '1'
-    r.text = text
-  }
+  if (takesOut) r.text = text
   r.ticket.push(body.model, body.stream ? '1' : '0', takesOut ? '1' : '0')
   return !record.limited || reserve(r, record, (text.length >> 2) + body.max_tokens)
 }
@@ -81,9 +78,9 @@ function tell(r, limits, requests, tokens) {
     `${most} ${most - requests} ${reset} ${mostTokens} ${mostTokens - tokens} ${reset}`
 }
 
-function edited(r) {
+function body(r) {
   const text = r.text
-  if (!text) return ''
+  if (!text) return r.requestBuffer || ''
   return `${text.slice(0, -1)},"stream_options":{"include_usage":true,"continuous_usage_stats":true}}`
 }
 
@@ -151,4 +148,4 @@ function nothing() {
   return ''
 }
 
-export default { verdict, admission, target, edited, head: nothing, meter, settled }
+export default { verdict, admission, target, body, head: nothing, meter, settled }

@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findNginx, type Nginx } from '../../src/cli/nginx/find.ts'
+import { MEMORY } from '../../src/cli/serve/foreground.ts'
 import { until } from '../waiting.ts'
 import { findContainer, runContained } from './container.ts'
 
@@ -67,7 +68,8 @@ export async function runNginx(setup: Setup, root: string, runDir: string): Prom
     return running
   }
   const [program = '', ...rest] = setup.nginx.command
-  const child = spawn(program, [...rest, ...files], { stdio: ['ignore', 'ignore', 'pipe'] })
+  const env = { ...process.env, ...MEMORY }
+  const child = spawn(program, [...rest, ...files], { stdio: ['ignore', 'ignore', 'pipe'], env })
   let said = ''
   child.stderr.on('data', (data) => {
     said += data

@@ -53,17 +53,17 @@ export async function listSteps(
 export function listHidden({ guarded }: GateSite): string[] {
   const servers = new Set(guarded.flatMap(({ around }) => around.slice(0, 1)))
   // In 0.1.0 they did.
-  return [...servers]
-    .filter(hasServerConf)
-    .flatMap(({ block }) =>
-      (block ?? [])
-        .filter(({ name, args }) => name === 'access_log' && args[1] === 'tollgate')
-        .map(
-          ({ file, line, args }) =>
-            `${file}:${line}: this log does not get the requests of the gate any more: move the line ` +
-            `"access_log ${args.join(' ')};" to the end of tollgate/logs.conf`,
-        ),
-    )
+  return [...servers].filter(hasServerConf).flatMap(({ block }) =>
+    (block ?? [])
+      .filter(({ name, args }) => name === 'access_log' && args[1] === 'tollgate')
+      // malformed.conf has them at the server's level, for what has no location.
+      .filter(({ file }) => !file.endsWith('/logs.conf'))
+      .map(
+        ({ file, line, args }) =>
+          `${file}:${line}: this log does not get the requests of the gate any more: move the line ` +
+          `"access_log ${args.join(' ')};" to the end of tollgate/logs.conf`,
+      ),
+  )
 }
 
 function cut(example: string, pattern: RegExp): string {

@@ -9,6 +9,12 @@ import { run } from '../nginx/child.ts'
 import { Refused } from '../output.ts'
 import { readTrusted } from '../store/trust.ts'
 
+/**
+ * The C library keeps what large bodies had in a worker, in holes that bodies of another size do not fit into. Of
+ * pieces of this size and more it gives back at once. docs/sizing.md says it for an nginx of one's own.
+ */
+export const MEMORY = { MALLOC_MMAP_THRESHOLD_: '262144' }
+
 /** An nginx that this process has started and answers for. */
 export type Foreground = {
   /** The master process. */
@@ -47,7 +53,8 @@ export async function startNginx(start: Start, stopping: AbortSignal): Promise<F
   const logOffset = await sizeOf(errorLog(start))
   const [file = '', ...args] = commandLine(start)
   // In a session of its own: a Ctrl-C in the terminal reaches this process alone, which ends nginx.
-  const child = spawn(file, args, { stdio: 'ignore', detached: true })
+  const env = { ...process.env, ...MEMORY }
+  const child = spawn(file, args, { stdio: 'ignore', detached: true, env })
   const { ended, stop } = watch(child, logOffset)
   try {
     const pid = await waitUntilLoaded(start, ended, stopping)

@@ -5,8 +5,8 @@ import { type Early, type Figures, giveBack, tellLimits } from '../../core/limit
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { findRecord, openTill, readEpoch } from './registry.ts'
-import type { Ending, GateRequest } from './request.ts'
+import { findRecord, openTill } from './registry.ts'
+import type { GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
 
@@ -91,7 +91,6 @@ function charge(r: GateRequest, ticket: Ticket): void {
       delete r.early
       if (figures) variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
     }
-    if (ticket.edits) variables['tg_rewrites'] = '1'
     if (record.priority !== undefined) variables['tg_priority'] = `${record.priority}`
   }
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
@@ -99,18 +98,12 @@ function charge(r: GateRequest, ticket: Ticket): void {
 }
 
 /**
- * The record of the key as it is now that the body is here, which may have taken long: where something has changed
- * meanwhile, it is read anew, and what was taken is taken anew as well.
+ * The record of the key as it is now that the body is here, which may have taken long: where it is another one, what
+ * was taken is taken anew.
  */
 function renew(r: GateRequest, ticket: Ticket, before: KeyRecord, nowMs: number): KeyRecord {
-  const ending = r.ending as Ending
-  const epoch = readEpoch()
-  let record: KeyRecord | undefined = before
-  if (epoch !== ending.epoch) {
-    ending.epoch = epoch
-    record = findRecord(ticket.hash as string)
-    delete r.early
-  }
+  const record = findRecord(ticket.hash as string)
+  if (record !== before) delete r.early
   const why = record ? whyNot(record, nowMs) : 'invalid_key'
   if (why) ticket.outcome = why
   return record || before

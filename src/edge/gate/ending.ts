@@ -1,7 +1,7 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { UNLOGGED_COUNTER } from '../../core/limits/counters.ts'
-import { countersZone, openZones, readEpoch, runningZone } from './registry.ts'
+import { countersZone, openZones, runningZone } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
 import { settle } from './settle.ts'
 
@@ -10,7 +10,7 @@ import { settle } from './settle.ts'
  * and whether or not it was logged. What no line has settled is settled there.
  */
 export function watchEnding(r: GateRequest, ticket: Ticket): void {
-  const ending: Ending = { ticket, name: '', epoch: readEpoch(), isSettled: false, metering: null }
+  const ending: Ending = { ticket, name: '', isSettled: false, metering: null }
   r.ending = ending
   njs.on('exit', () => {
     settleEnding(ending)

@@ -168,7 +168,8 @@ function begin(r: GateRequest): MeterState {
     why: null,
     cutMs: 0,
     cutBytes: 0,
-    epoch: r.ending ? r.ending.epoch : 0,
+    // So that the first look is one at the key: it may have been revoked while the server thought.
+    epoch: -1,
     firstMs: 0,
     lastMs: 0,
     isQuick: false,

@@ -37,12 +37,13 @@ export const REGISTRY: Registry = {
 
 /** What claim() asks for. Not kept on `r`, which it refers to: QuickJS would not free the circle at once. */
 export function openTill(r: GateRequest): Till {
+  r.rules = r.rules || readRules()
   const zones = openZones()
   return {
     windows: zones.windows,
     counters: zones.counters,
     slots: zones.slots,
-    rules: readRules(),
+    rules: r.rules,
     prices: readPrices,
     upstream: () => r.variables['tollgate_upstream'] || '',
     pid: WORKER,

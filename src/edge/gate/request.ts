@@ -1,6 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import type { Route } from '../../core/admit/route.ts'
-import type { KeyRecord } from '../../core/config/record.ts'
+import type { KeyRecord, Rules } from '../../core/config/record.ts'
 import type { Early } from '../../core/limits/early.ts'
 import type { Cut } from '../../core/meter/cut.ts'
 import type { Meter } from '../../core/meter/types.ts'
@@ -13,6 +13,7 @@ export type GateRequest = NginxHTTPRequest & {
   ticket?: Ticket
   /** Of a request that was admitted by its line and headers, for the second half of admission. */
   found?: { route: Route; record: KeyRecord }
+  rules?: Rules
   /** What was taken before the body was read. */
   early?: Early
   ending?: Ending
@@ -27,8 +28,6 @@ export type Ending = {
   ticket: Ticket
   /** Its name in `tollgate_running`; empty while it does not stand there. */
   name: string
-  /** The epoch in which its key was last looked at. */
-  epoch: number
   /** A line of the ledger has settled it. */
   isSettled: boolean
   metering: MeterState | null
