@@ -98,19 +98,7 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
     const message = 'The request body ' + fault + key
     return { outcome: 'invalid_body', param: scan.twice, message }
   }
-  const facts: BodyFacts = {
-    isStream: false,
-    promptBytes: 0,
-    promptTokens: 0,
-    media: 0,
-    choices: 1,
-    prompts: 1,
-    maxima: [],
-    wantsUsage: false,
-    taken: 'nothing',
-    inserts: [],
-    edits: [],
-  }
+  const facts = newFacts(0)
   const ceilings = rules.request || {}
   const entries = scan.entries
   const reading: Reading = { route, body, rules, ceilings, entries, facts, refusal: null }
@@ -122,6 +110,23 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   readStream(reading)
   steer(reading)
   return reading.refusal || facts
+}
+
+/** What is known of a body of which nothing was read yet. */
+export function newFacts(promptBytes: number): BodyFacts {
+  return {
+    isStream: false,
+    promptBytes,
+    promptTokens: 0,
+    media: 0,
+    choices: 1,
+    prompts: 1,
+    maxima: [],
+    wantsUsage: false,
+    taken: 'nothing',
+    inserts: [],
+    edits: [],
+  }
 }
 
 /** What is wrong with bytes that were not looked at. */

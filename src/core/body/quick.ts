@@ -1,6 +1,6 @@
 import type { Route } from '../admit/route.ts'
 import { matchesPattern } from '../limits/cost.ts'
-import type { BodyFacts, BodyRules } from './body.ts'
+import { type BodyFacts, type BodyRules, newFacts } from './body.ts'
 import type { Edit } from './splice.ts'
 
 /**
@@ -46,19 +46,7 @@ export function readQuickly(
   } catch (_) {
     return null
   }
-  const facts: BodyFacts = {
-    isStream: false,
-    promptBytes: bytes - 1,
-    promptTokens: 0,
-    media: 0,
-    choices: 1,
-    prompts: 1,
-    maxima: [],
-    wantsUsage: false,
-    taken: 'nothing',
-    inserts: [],
-    edits: [],
-  }
+  const facts = newFacts(bytes - 1)
   const ceilings = rules.request || {}
   const names = Object.keys(said)
   let most = -1

@@ -83,11 +83,6 @@ export function pidName(pid: number): string {
   return pid.toString(36).padStart(PID_LENGTH, '0')
 }
 
-/** The part of `f`, `r`, `R`, `a` or `u` that one worker holds; `pid` as by pidName(). */
-export function slotName(pid: string, kind: HeldKind, id: string): string {
-  return pid + kind + id
-}
-
 /** What a subject's id is the hash of: `client:app`, `key:k7q2m9xa`, `group:web`. */
 export function subjectName(of: 'client' | 'key' | 'group', name: string): string {
   return `${of}:${name}`

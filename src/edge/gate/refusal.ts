@@ -11,9 +11,11 @@ export function setRefusal(r: GateRequest, ticket: Ticket): void {
   if (ticket.group) variables['tollgate_group'] = ticket.group
   if (ticket.allow) variables['tg_allow'] = ticket.allow
   if (ticket.message) variables['tg_detail'] = JSON.stringify(ticket.message).slice(1, -1)
-  if (ticket.cause) variables['tg_cause'] = JSON.stringify(ticket)
-  if (ticket.retryAfterMs) variables['tg_wait'] = tellWait(ticket.retryAfterMs)
   const limit = ticket.limit
+  const cause = ticket.cause
+  const retryAfterMs = ticket.retryAfterMs
+  if (cause) variables['tg_cause'] = JSON.stringify({ limit, cause, retryAfterMs })
+  if (retryAfterMs) variables['tg_wait'] = tellWait(retryAfterMs)
   if (!limit) return
   variables['tollgate_limit'] = limit
   if (ticket.outcome === 'rate_limited' && limit.indexOf('okens') >= 0)
