@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { exchange, message } from './raw.ts'
+import { exchange, message, noiseOf } from './raw.ts'
 import { findSetups } from './setups.ts'
 import { send } from './wire.ts'
 
@@ -127,16 +127,7 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
   })
 
   test('random bytes leave one line of JSON and one of text each, without a control byte', async () => {
-    // A fixed seed, so that a failure can be seen again.
-    let seed = 42
-    const random = (below: number) => {
-      seed = (seed * 1103515245 + 12345) % 2147483648
-      return Math.floor((seed / 2147483648) * below)
-    }
-    const noise = () => {
-      const codes = Array.from({ length: 1 + random(20) }, () => 1 + random(255))
-      return String.fromCharCode(...codes).replace(/[\r\n]/g, '"')
-    }
+    const noise = noiseOf(42)
     const count = 150
     const texts = (await gate.accessLog()).split('\n').length
     for (let i = 0; i < count; i++) {

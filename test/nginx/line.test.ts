@@ -8,7 +8,7 @@ import { normalise, readLine } from '../../src/core/ledger/read.ts'
 import { sleep } from '../waiting.ts'
 import { begin, openHttp2 } from './http2.ts'
 import { isOneTime, type Line, type LineSite, startLineSite } from './linesite.ts'
-import { exchange, message } from './raw.ts'
+import { exchange, message, noiseOf } from './raw.ts'
 import { findEngines } from './setups.ts'
 
 /** Without a file of zones: the machine may have none. */
@@ -307,16 +307,7 @@ describe.each(await findEngines())('$name: a line of version 2', (setup) => {
   })
 
   test('random bytes leave lines that all readers take', async () => {
-    // A fixed seed, so that a failure can be seen again.
-    let seed = 42
-    const random = (below: number) => {
-      seed = (seed * 1103515245 + 12345) % 2147483648
-      return Math.floor((seed / 2147483648) * below)
-    }
-    const noise = () => {
-      const codes = Array.from({ length: 1 + random(20) }, () => 1 + random(255))
-      return String.fromCharCode(...codes).replace(/[\r\n]/g, '"')
-    }
+    const noise = noiseOf(42)
     for (let i = 0; i < 100; i++) {
       const headers = [...CLOSE, `X-Real-IP: ${noise()}`, `User-Agent: ${noise()}`]
       const target = i % 2 ? '/refused' : `/${noise()}`

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
+import { integersOf } from '../random.ts'
 import type { Gate } from './harness.ts'
 
 /** An answer as it stood on the wire. Header names are in lower case, repeated ones joined by ", ". */
@@ -13,6 +14,15 @@ export type RawAnswer = {
 export function message(method: string, target: string, lines: string[] = [], body = ''): string {
   const head = [`${method} ${target} HTTP/1.1`, 'Host: gate', ...lines]
   return `${head.join('\r\n')}\r\n\r\n${body}`
+}
+
+/** Texts of up to twenty bytes, any but those that end a line. */
+export function noiseOf(seed: number): () => string {
+  const random = integersOf(seed)
+  return () => {
+    const codes = Array.from({ length: 1 + random(20) }, () => 1 + random(255))
+    return String.fromCharCode(...codes).replace(/[\r\n]/g, '"')
+  }
 }
 
 /** Sends bytes (a string as latin1) over a connection of their own and reads until nginx closes it. */

@@ -1,15 +1,5 @@
 /** Bodies that are meant to be dear: of a seed, so that a failure can be looked at again. */
-
-/** Numbers from 0 up to 1, the same for the same seed (mulberry32). */
-export function randomOf(seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state)
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296
-  }
-}
+import { randomOf } from '../../random.ts'
 
 /** A body, and how it was made. */
 export type Shape = { name: string; path: string; body: string }

@@ -8,7 +8,8 @@ import {
   readBody,
 } from '../../../src/core/body/body.ts'
 import { QUICK_BYTES_MAX, readQuickly } from '../../../src/core/body/quick.ts'
-import { hostileShape, randomOf } from './hostile.ts'
+import { randomOf } from '../../random.ts'
+import { hostileShape } from './hostile.ts'
 
 const route = (path: string) => findRoute(path) as Route
 const CHAT = route('/v1/chat/completions')

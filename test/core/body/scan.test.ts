@@ -6,7 +6,8 @@ import {
   type Scan,
   startScan,
 } from '../../../src/core/body/scan.ts'
-import { hostileShape, randomOf } from './hostile.ts'
+import { randomOf } from '../../random.ts'
+import { hostileShape } from './hostile.ts'
 
 const WANTED = ['model', 'usage', 'response/usage', 'meta/billed_units', 'message/usage']
 

@@ -7,6 +7,7 @@ import {
   outcomeOfStatus,
   whoOf,
 } from '../../../src/core/ledger/line.ts'
+import { integersOf } from '../../random.ts'
 
 const admitted: Ticket = { outcome: 'ok', dialect: 'openai', route: 'chat', client: 'app' }
 const usual = { status: 200, isComplete: true, isMetered: true, sawLast: true }
@@ -151,12 +152,7 @@ describe('fragmentOf', () => {
   })
 
   test('random texts and numbers come out as they went in', () => {
-    // A fixed seed, so that a failure can be seen again.
-    let seed = 7
-    const random = (below: number) => {
-      seed = (seed * 1103515245 + 12345) % 2147483648
-      return Math.floor((seed / 2147483648) * below)
-    }
+    const random = integersOf(7)
     const text = () =>
       Array.from({ length: random(12) }, () => String.fromCharCode(random(random(4) ? 128 : 65536)))
     for (let i = 0; i < 3000; i++) {

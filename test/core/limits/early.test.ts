@@ -13,11 +13,7 @@ import {
   settleHold,
   UPLOAD_BYTES_MAX,
 } from '../../../src/core/limits/reserve.ts'
-import { wordsOf } from '../../../src/core/limits/words.ts'
-import { world } from './zones.ts'
-
-const say = (refusal: LimitRefusal) =>
-  refusal.cause ? wordsOf(refusal.limit, refusal.cause, refusal.retryAfterMs) : ''
+import { say, world } from './zones.ts'
 
 const MINUTE = 60000
 const NOW = Date.UTC(2026, 10, 23)

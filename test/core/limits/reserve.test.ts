@@ -15,12 +15,8 @@ import {
   settleHold,
   type Zones,
 } from '../../../src/core/limits/reserve.ts'
-import { wordsOf } from '../../../src/core/limits/words.ts'
 import { limitVariables } from './headers.ts'
-import { world, zone } from './zones.ts'
-
-const say = (refusal: LimitRefusal) =>
-  refusal.cause ? wordsOf(refusal.limit, refusal.cause, refusal.retryAfterMs) : ''
+import { say, world, zone } from './zones.ts'
 
 const MINUTE = 60000
 /** The beginning of a minute and of a day: 2026-11-23T00:00:00Z. */

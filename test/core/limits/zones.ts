@@ -1,4 +1,6 @@
 import { BIRTH_COUNTER } from '../../../src/core/limits/counters.ts'
+import type { LimitRefusal } from '../../../src/core/limits/reserve.ts'
+import { wordsOf } from '../../../src/core/limits/words.ts'
 
 /** A zone of numbers in which every call is atomic, as in nginx. */
 export function zone(room = Infinity) {
@@ -31,4 +33,9 @@ export function world(rooms: { windows?: number; counters?: number; slots?: numb
   }
   zones.counters.entries[BIRTH_COUNTER] = 7
   return zones
+}
+
+/** The words of a refusal; none where it has no cause. */
+export function say(refusal: LimitRefusal): string {
+  return refusal.cause ? wordsOf(refusal.limit, refusal.cause, refusal.retryAfterMs) : ''
 }
