@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import type { Client, Clients, Policy } from '../../src/core/config/shapes.ts'
-import { type Gate, type GateOptions, makeAdmin, makeKey, until } from '../nginx/harness.ts'
+import { type Gate, type GateOptions, makeAdmin, makeKey, sleep, until } from '../nginx/harness.ts'
 
 const DAY_MS = 86_400_000
 const LLAMA = 'llama-3.1-8b-instruct'
@@ -50,7 +50,12 @@ export function startTraffic(gate: Gate, { keys }: Scene): { stop(): Promise<voi
     const key = keys.get(name)?.secret ?? null
     try {
       const { signal } = stopping
-      const answer = await gate.call('/v1/chat/completions', { key, body, signal })
+      let answer = await gate.call('/v1/chat/completions', { key, body, signal })
+      // The history of some weeks has to be added up first, see start.test.ts.
+      while (answer.status === 503) {
+        await sleep(100)
+        answer = await gate.call('/v1/chat/completions', { key, body, signal })
+      }
       if (answer.ok) await answer.text()
       else refused.push(`${name}: ${answer.status} ${await answer.text()}`)
     } catch {
