@@ -86,11 +86,28 @@ async function buildBundle(source, name, options) {
     metafile: true,
   })
   const text = await readFile(outfile, 'utf8')
+  refuseForbidden(outfile, text)
+  return { metafile, text }
+}
+
+function refuseForbidden(outfile, text) {
   for (const [pattern, why] of FORBIDDEN) {
     const found = pattern.exec(text)
     if (found) throw new Error(`${outfile} holds "${found[0]}": ${why}`)
   }
-  return { metafile, text }
+}
+
+/** The gate, whose functions stand where they are called; and the same before that, for the wall to count by. */
+async function buildGate(source, name) {
+  const outfile = `dist/${name}`
+  const options = { ...njsOptions, entryPoints: [source], write: false, metafile: true }
+  const { outputFiles, metafile } = await build(options)
+  const plain = await build({ ...options, minify: false })
+  const { straighten } = await load('build/straighten.ts')
+  const text = await straighten(plain.outputFiles[0].text)
+  refuseForbidden(outfile, text)
+  await writeFile(outfile, text)
+  return { metafile, text, minified: outputFiles[0].text }
 }
 
 /** The gate's bundle once more, with a comment before each module, for the wall to count by. */
@@ -220,7 +237,7 @@ const { findTrespasses, readAllImports } = await load('build/rooms.ts')
 failOn(findTrespasses(readAllImports('src')))
 
 const wall = await load('build/wall.ts')
-const gate = await buildBundle('src/gate.ts', 'tollgate.js')
+const gate = await buildGate('src/gate.ts', 'tollgate.js')
 const rare = await buildBundle('src/rare.ts', 'tollgate-rare.js', {})
 const admin = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
 const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
@@ -230,8 +247,8 @@ await writeIncludes()
 const consoleBytes = await buildConsole()
 await copyStatic()
 
-const rows = wall.measureRooms(gate.metafile, await readByModule('src/gate.ts'), gate.text)
-const gateSize = wall.sizeOf(rows, gate.text)
+const rows = wall.measureRooms(gate.metafile, await readByModule('src/gate.ts'), gate.minified)
+const gateSize = wall.sizeOf(gate.text)
 console.log(wall.describeGate(gateSize, rows))
 console.log(`dist/tollgate-rare.js         ${Buffer.byteLength(rare.text)} bytes`)
 console.log(`dist/tollgate-admin.js        ${Buffer.byteLength(admin.text)} bytes`)

@@ -12,7 +12,7 @@ export type Size = { bytes: number; functions: number }
  * each of its functions (bench/NOTES.md). The bound lets today's gate through and hardly more; it goes
  * down to the target as the gate does.
  */
-export const GATE_BOUND: Size = { bytes: 64 * 1024, functions: 350 }
+export const GATE_BOUND: Size = { bytes: 64 * 1024, functions: 220 }
 export const GATE_TARGET: Size = { bytes: 18 * 1024, functions: 60 }
 
 /** The rooms that may be in the bundle: what a request meets, in this order. */
@@ -62,10 +62,10 @@ export function findIntruders({ inputs }: Pick<Metafile, 'inputs'>): string[] {
 }
 
 /**
- * Bytes and functions of each room. The bytes are esbuild's own count. The functions are those of the
+ * Bytes and functions that each room brings along. The bytes are esbuild's own count. The functions are those of the
  * bundle in `text`, after tree shaking, which has to be made without minifyWhitespace: then a comment
- * stands before each module and names it. Nothing else that minifies may differ from the bundle that
- * is measured, and `minified` is that: both must have the same number of functions.
+ * stands before each module and names it. Nothing else that minifies may differ from `minified`, of which
+ * the bytes are: both must have the same number of functions.
  */
 export function measureRooms(metafile: Metafile, text: string, minified: string): Row[] {
   const [output] = Object.values(metafile.outputs)
@@ -86,14 +86,14 @@ export function measureRooms(metafile: Metafile, text: string, minified: string)
   const sum = sumOf([...rows.values()], 'functions')
   const whole = countFunctions(parse(minified))
   if (sum !== whole) {
-    throw new Error(`Cannot count functions: the rooms have ${sum}, ${GATE} has ${whole}`)
+    throw new Error(`Cannot count functions: the rooms have ${sum}, all together ${whole}`)
   }
   return [...rows.values()].sort((a, b) => orderOf(a.name) - orderOf(b.name))
 }
 
-/** The size of the bundle itself: a few bytes more than its rooms have, for the export. */
-export function sizeOf(rows: readonly Row[], minified: string): Size {
-  return { bytes: Buffer.byteLength(minified), functions: sumOf(rows, 'functions') }
+/** The size of a bundle. That of the gate has fewer functions than its rooms, see straighten(). */
+export function sizeOf(text: string): Size {
+  return { bytes: Buffer.byteLength(text), functions: countFunctions(parse(text)) }
 }
 
 /** Tells which bound is passed, and by which rooms most. */
