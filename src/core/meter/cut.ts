@@ -12,7 +12,7 @@ export type Cut = 'revoked' | 'budget' | 'operator'
  */
 export function canCut(meter: Meter): boolean {
   const isWhole = meter.takesOut || meter.open.length === 0
-  return meter.plan.isEvents && isWhole && !meter.isPassing && !meter.isDone
+  return isWhole && !meter.isPassing && !meter.isDone
 }
 
 /**

@@ -1,21 +1,22 @@
 import { feedScan } from '../body/scan.ts'
-import { findReason, takeEvent } from './events.ts'
-import { PARSE_BYTES_MAX, startAnswerScan } from './total.ts'
+import { takeEvent } from './events.ts'
+import { startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
 
 export { type Cut, canCut, endStream } from './cut.ts'
 export { isQuick, takeQuickly } from './quick.ts'
 export { countSoFar, finishMeter, type Metered } from './total.ts'
 export type { Meter, MeterPlan } from './types.ts'
+export { feedWhole, finishWhole, startWhole, type Whole } from './whole.ts'
 
 /** An event is looked at whole, and held back to take something out of it, up to this many bytes. */
 export const EVENT_BYTES_MAX = 1024 * 1024
 
-/** Begins to meter one answer. */
+/** Begins to meter a stream. */
 export function startMeter(plan: MeterPlan): Meter {
   return {
     plan,
-    takesOut: plan.isEvents && (plan.taken !== 'nothing' || plan.mayUse !== null),
+    takesOut: plan.taken !== 'nothing' || plan.mayUse !== null,
     open: [],
     openBytes: 0,
     isPassing: false,
@@ -39,32 +40,12 @@ export function startMeter(plan: MeterPlan): Meter {
 }
 
 /**
- * Takes the next piece of the answer. Null: it is sent as it is. Else what is sent instead, in order,
+ * Takes the next piece of the stream. Null: it is sent as it is. Else what is sent instead, in order,
  * maybe nothing, in a list that holds until the next call; with the last piece it is one buffer, so
  * that the mark of the end stands on it.
  */
 export function feed(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | null {
   if (meter.isSpent) return []
-  if (meter.plan.isEvents) return feedEvents(meter, data, isLast)
-  if (data.length > 0) feedBody(meter, data)
-  return null
-}
-
-/** Small bodies are kept, and read at the end; others are scanned as they pass. */
-function feedBody(meter: Meter, data: Buffer): void {
-  if (!meter.scan) {
-    meter.open.push(data)
-    meter.openBytes += data.length
-    if (meter.openBytes <= PARSE_BYTES_MAX) return
-    meter.scan = startAnswerScan()
-    data = Buffer.concat(meter.open)
-    meter.open = []
-  }
-  feedScan(meter.scan, data)
-  if (findReason(data) >= 0) meter.last = data
-}
-
-function feedEvents(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | null {
   const end = data.length - 2
   // Servers send an event at once, and nginx gives it whole: this is the way of nearly all of them.
   if (

@@ -3,8 +3,8 @@ import { findReason, numberAt, promptOfChoice } from './events.ts'
 import type { Meter } from './types.ts'
 import { addChoice, type Fields, fieldsOf, readTimings, readUsage, type Usage } from './usage.ts'
 
-/** JSON up to this many bytes is parsed as a whole. */
-export const PARSE_BYTES_MAX = 32 * 1024
+/** Of events: JSON up to this many bytes is parsed as a whole. */
+const PARSE_BYTES_MAX = 32 * 1024
 
 /** Of what is read at the end: usage, names. Real ones have some hundred bytes. */
 const VALUE_BYTES_MAX = 16 * 1024
@@ -20,45 +20,25 @@ export type Metered = {
   finishReason?: string
 }
 
-/** Sums up what is known: at the end, or wherever the answer broke off. */
+/** Sums up what is known of a stream: at the end, or wherever it broke off. */
 export function finishMeter(meter: Meter): Metered {
-  const isEvents = meter.plan.isEvents
-  const whole = isEvents || meter.scan ? null : finishBody(meter)
-  if (whole) return whole
   const large = meter.scan ? objectOf(meter.scan) : {}
-  const final = isEvents ? readEvent(meter.final) : readObject(Buffer.concat(meter.open))
+  const final = readEvent(meter.final)
   const first = readEvent(meter.first)
-  const last = isEvents ? readEvent(meter.last) : {}
-  const begun = usageOf(first) || {}
-  const ended = usageOf(final) || sumRunning(meter) || usageOf(large)
-  let usage = ended ? Object.assign(begun, ended) : usageOf(last)
-  const isEstimated = !usage && isEvents
+  const last = readEvent(meter.last)
+  const begun = usageIn(first) || {}
+  const ended = usageIn(final) || sumRunning(meter) || usageIn(large)
+  let usage = ended ? Object.assign(begun, ended) : usageIn(last)
+  const isEstimated = !usage
   if (isEstimated) usage = Object.assign(begun, { completionTokens: meter.events })
   const metered: Metered = { usage, isEstimated }
-  const all = [large, final, first, last]
-  const served = textOf(all, 'model')
+  const served = textOf([large, final, first, last], 'model')
   const reason =
     textOf([large, final], 'stop_reason') ||
     textOf([large, final], 'status') ||
-    reasonIn(isEvents || meter.scan ? meter.last : Buffer.concat(meter.open))
+    reasonIn(meter.last)
   if (served) metered.served = served
   if (reason && reason !== 'in_progress') metered.finishReason = reason
-  return metered
-}
-
-/** Of a small answer that is no stream; null where that is no JSON. */
-function finishBody(meter: Meter): Metered | null {
-  const open = meter.open
-  const bytes = open.length === 1 ? (open[0] as Buffer) : Buffer.concat(open)
-  const parsed = parse(bytes.toString())
-  if (parsed === undefined) return null
-  const said = fieldsOf(parsed)
-  const choices = said['choices']
-  const last = Array.isArray(choices) ? fieldsOf(choices[choices.length - 1]) : {}
-  const reason = said['stop_reason'] || said['status'] || last['finish_reason']
-  const metered: Metered = { usage: usageOf(said), isEstimated: false }
-  if (typeof said['model'] === 'string') metered.served = said['model']
-  if (typeof reason === 'string' && reason !== 'in_progress') metered.finishReason = reason
   return metered
 }
 
@@ -101,7 +81,7 @@ function sumRunning(meter: Meter): Usage | null {
 }
 
 /** Usage counts only in its own place: the same key may stand in tools that a response repeats. */
-function usageOf(said: Fields): Usage | null {
+export function usageIn(said: Fields): Usage | null {
   return (
     readUsage(said['usage']) ||
     readUsage(fieldsOf(said['response'])['usage']) ||
@@ -150,7 +130,7 @@ export function startAnswerScan(): Scan {
 }
 
 /** What a scan kept, in the shape that JSON.parse of the whole would give. */
-function objectOf(scan: Scan): Fields {
+export function objectOf(scan: Scan): Fields {
   return valuesOf(scan.entries)
 }
 

@@ -1,10 +1,8 @@
 import type { Taken } from '../body/body.ts'
 import type { Scan } from '../body/scan.ts'
 
-/** What the meter is told of an answer before its first piece. */
+/** What the meter is told of a stream before its first piece. */
 export type MeterPlan = {
-  /** Its type is text/event-stream. */
-  isEvents: boolean
   /** The name of the route. */
   route: string
   /** What the caller did not ask for, and must not see. */
@@ -21,7 +19,7 @@ export type MeterPlan = {
   mayUse: ((prompt: number | null, completion: number, meter: Meter) => boolean) | null
 }
 
-/** The meter of one answer. Buffers are references into it, never more than a few events. */
+/** The meter of one stream. Buffers are references into it, never more than a few events. */
 export type Meter = {
   plan: MeterPlan
   /** Something has to be taken out, so that pieces are sent after they were fed. */
@@ -31,7 +29,7 @@ export type Meter = {
   openBytes: number
   /** The event at hand is beyond the bound: it is passed on as it comes, and only scanned. */
   isPassing: boolean
-  /** Of a body that is not small, or of the last event beyond the bound. */
+  /** Of the last event beyond the bound. */
   scan: Scan | null
   /** The finish chunk, until the usage chunk is there. */
   waiting: Buffer | null

@@ -10,7 +10,7 @@ import { settle } from './settle.ts'
  * and whether or not it was logged. What no line has settled is settled there.
  */
 export function watchEnding(r: GateRequest, ticket: Ticket): void {
-  const ending: Ending = { ticket, name: '', isSettled: false, metering: null }
+  const ending: Ending = { ticket, name: '', isSettled: false, metered: null }
   r.ending = ending
   njs.on('exit', () => {
     settleEnding(ending)
@@ -26,7 +26,7 @@ function settleEnding(ending: Ending): void {
       refund(ticket, openZones())
       return
     }
-    settle(ticket, ending.metering, {}, Date.now())
+    settle(ticket, ending.metered, {}, Date.now())
     // The line of an error page stands in another context, and has taken it off the list.
     if (ending.name && runningZone().delete(ending.name)) countUnlogged(ticket)
   } catch (error) {

@@ -30,7 +30,7 @@ export function settled(r: GateRequest): string {
       // The time of the line: what is used counts for its day.
       const endMs = Math.round(Number(variables['msec']) * 1000)
       try {
-        settle(ticket, r.metering || null, line, endMs)
+        settle(ticket, r.metering || r.whole || null, line, endMs)
       } catch (error) {
         // A line that lacks something is better than none, and so is one that tells of it.
         ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)

@@ -7,11 +7,13 @@ import {
   canCut,
   endStream,
   feed,
+  feedWhole,
   finishMeter,
   isQuick,
   type Meter,
   type MeterPlan,
   startMeter,
+  startWhole,
   takeQuickly,
 } from '../../core/meter/meter.ts'
 import { findRecord, openZones, readEpoch, readPrices, readRules } from './registry.ts'
@@ -56,41 +58,59 @@ export function head(r: GateRequest): void {
  * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
  */
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
+  const isLast = flags.last
+  if (r.whole === undefined) begin(r)
   const state = r.metering
-  if (state && state.isQuick && !flags.last) {
-    const active = state.meter as Meter
-    const length = takeQuickly(active, data)
-    if (length) {
-      r.sendBuffer(active.last as Buffer)
-      state.passedBytes += length
-      state.frameBytes += frameOf(length)
-      const nowMs = Date.now()
-      state.lastMs = nowMs
-      if (nowMs < state.lookMs) return
-      look(r, state)
-      return
-    }
+  if (state) {
+    if (!state.isQuick || isLast || !meterQuickly(r, state, data))
+      meterEvent(r, state, data, isLast)
+    return
   }
-  meterSlowly(r, data, flags.last)
+  if (isLast) r.sawLast = true
+  const whole = r.whole
+  if (whole && 'list' in whole) {
+    filterList(r, whole.list, data, isLast)
+    return
+  }
+  r.sendBuffer(data)
+  if (!whole || data.length === 0) return
+  try {
+    feedWhole(whole, data)
+  } catch (error) {
+    r.whole = null
+    ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
+  }
 }
 
-/** What takeQuickly() does not take: the beginning and the end of a stream, other servers, bodies. */
-function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
+/** The usual event; false where it is another. */
+function meterQuickly(r: GateRequest, state: MeterState, data: Buffer): boolean {
+  const active = state.meter as Meter
+  const length = takeQuickly(active, data)
+  if (!length) return false
+  r.sendBuffer(active.last as Buffer)
+  state.passedBytes += length
+  state.frameBytes += frameOf(length)
+  const nowMs = Date.now()
+  state.lastMs = nowMs
+  if (nowMs >= state.lookMs) look(r, state)
+  return true
+}
+
+/** What takeQuickly() does not take: the beginning and the end of a stream, and other servers. */
+function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boolean): void {
   if (isLast) r.sawLast = true
-  if (r.metering && r.metering.cutMs) {
+  if (state.cutMs) {
     // A stream that was given up has no end yet, so that the server's own must not pass for it.
-    if (!isLast || (r.ticket as Ticket).outcome === 'cut_unread') hangUp(r, r.metering)
+    if (!isLast || (r.ticket as Ticket).outcome === 'cut_unread') hangUp(r, state)
     return
   }
   let isSent = false
   try {
-    const state = r.metering || begin(r)
     const active = state.meter
     const before = state.passedBytes
     // An empty piece is the header's, which is not to wait for the first token.
     isSent = !active || !active.takesOut || (data.length === 0 && !isLast)
-    if (state.list) filterList(r, state.list, data, isLast)
-    else if (isSent) pass(r, state, data)
+    if (isSent) pass(r, state, data)
     if (!active) return
     // The first call may bring nothing: it is that of the header.
     if (data.length > 0) state.lastMs = Date.now()
@@ -105,15 +125,13 @@ function meterSlowly(r: GateRequest, data: Buffer, isLast: boolean): void {
     const passed = state.passedBytes - before
     if (passed > 0) state.frameBytes += frameOf(passed)
     if (active.isSpent) cut(r, active, state, 'budget')
-    else if (!isLast && active.plan.isEvents) {
+    else if (!isLast) {
       state.isQuick = isQuick(active)
       if (state.lastMs >= state.lookMs) look(r, state)
     }
   } catch (error) {
-    if (r.metering) {
-      r.metering.meter = null
-      r.metering.isQuick = false
-    }
+    state.meter = null
+    state.isQuick = false
     if (!isSent) r.sendBuffer(data)
     ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
   }
@@ -160,11 +178,32 @@ function isUnread(r: GateRequest, state: MeterState): boolean {
   return state.passedBytes - sentBytes(r) > UNREAD_BYTES_MAX
 }
 
-function begin(r: GateRequest): MeterState {
+/** Finds out what kind of answer it is. It must not throw. */
+function begin(r: GateRequest): void {
+  r.whole = null
   const ticket = r.ticket
-  const state: MeterState = {
-    meter: null,
-    list: null,
+  if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300) return
+  if (ticket.models) r.whole = { list: [] }
+  else if (ticket.route) {
+    if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
+      beginStream(r, ticket, ticket.route)
+    } else r.whole = startWhole(ticket.route)
+  }
+  if (r.ending) r.ending.metered = r.metering || r.whole
+}
+
+function beginStream(r: GateRequest, ticket: Ticket, route: string): void {
+  const hold = ticket.hold
+  const meter = startMeter({
+    route,
+    taken: ticket.taken || 'nothing',
+    choices: ticket.choices || 1,
+    prompts: ticket.prompts || 1,
+    wantsUsage: ticket.wantsUsage === true,
+    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
+  })
+  r.metering = {
+    meter,
     why: null,
     cutMs: 0,
     cutBytes: 0,
@@ -178,25 +217,6 @@ function begin(r: GateRequest): MeterState {
     passedBytes: 0,
     frameBytes: 0,
   }
-  r.metering = state
-  if (r.ending) r.ending.metering = state
-  if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
-    return state
-  if (ticket.models) state.list = []
-  if (!ticket.route || ticket.models) return state
-  const hold = ticket.hold
-  const isEvents = `${r.headersOut['Content-Type']}`.startsWith('text/event-stream')
-  // What is no stream is not looked at while it comes.
-  state.meter = startMeter({
-    isEvents,
-    route: ticket.route,
-    taken: ticket.taken || 'nothing',
-    choices: ticket.choices || 1,
-    prompts: ticket.prompts || 1,
-    wantsUsage: ticket.wantsUsage === true,
-    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
-  })
-  return state
 }
 
 /** Lets a stream with a hard budget go on as long as there is room for what it has used. */

@@ -3,7 +3,7 @@ import type { Route } from '../../core/admit/route.ts'
 import type { KeyRecord, Rules } from '../../core/config/record.ts'
 import type { Early } from '../../core/limits/early.ts'
 import type { Cut } from '../../core/meter/cut.ts'
-import type { Meter } from '../../core/meter/types.ts'
+import type { Meter, Whole } from '../../core/meter/meter.ts'
 
 /**
  * What the gate keeps on `r`, which all handlers of a request share. It lasts until nginx sends the request to
@@ -17,7 +17,10 @@ export type GateRequest = NginxHTTPRequest & {
   /** What was taken before the body was read. */
   early?: Early
   ending?: Ending
+  /** Of an answer that is a stream. */
   metering?: MeterState
+  /** Of any other: it is metered, or filtered as a whole; null passes unread. */
+  whole?: Whole | { list: Buffer[] } | null
   sawLast?: boolean
 }
 
@@ -30,17 +33,18 @@ export type Ending = {
   name: string
   /** A line of the ledger has settled it. */
   isSettled: boolean
-  metering: MeterState | null
+  metered: Metering
 }
 
-/** What the meter keeps of an answer that is under way. */
+/** What was metered of an answer; null: nothing. */
+export type Metering = MeterState | Whole | { list: Buffer[] } | null
+
+/** What the meter keeps of a stream that is under way. */
 export type MeterState = {
   /** null: the pieces pass unread. */
   meter: Meter | null
   /** The next event may be one for takeQuickly(). */
   isQuick: boolean
-  /** The pieces of GET /v1/models, which is filtered as a whole. */
-  list: Buffer[] | null
   /** Why the stream is to be ended, found when the epoch last moved. */
   why: Cut | null
   /** When the gate has ended the stream, after which nothing goes out any more; 0: not yet. */

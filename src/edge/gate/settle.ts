@@ -4,28 +4,23 @@ import type { LineFragment } from '../../core/ledger/line.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
 import { estimateInput, learnOutput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
-import { finishMeter, type Metered } from '../../core/meter/meter.ts'
+import { finishMeter, finishWhole, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
 import { openZones, readPrices, readRules } from './registry.ts'
-import type { MeterState } from './request.ts'
+import type { Metering, MeterState } from './request.ts'
 
 /**
  * Settles a request at its end, once: what it used goes into the line of the ledger and into the
  * counters, and what it held goes back. `endMs` is the time of the line.
  */
-export function settle(
-  ticket: Ticket,
-  state: MeterState | null,
-  line: LineFragment,
-  endMs: number,
-): void {
+export function settle(ticket: Ticket, state: Metering, line: LineFragment, endMs: number): void {
   const zones = openZones()
   // It ended before it was admitted: its caller has left, or nginx has refused the body.
   if (ticket.atMs === undefined) {
     refund(ticket, zones)
     return
   }
-  const metered = state && state.meter ? finishMeter(state.meter) : null
+  const metered = state ? meteredOf(state) : null
   const usage: Usage = (metered && metered.usage) || {}
   // The policy is asked again only for who has limits, and so may have a budget in cost. What model a form of
   // audio names is not known, and not the one of all others.
@@ -34,7 +29,7 @@ export function settle(
   if (metered && metered.isEstimated) estimate(ticket, model, usage, zones.counters)
   describe(ticket, line, metered, usage)
   const cost = costLine(model, line, usage)
-  if (state && metered) time(ticket, line, state)
+  if (metered && state && 'meter' in state) time(ticket, line, state)
   if (ticket.hold) {
     const used = { input: usage.promptTokens || 0, output: usage.completionTokens || 0, cost }
     if (ticket.hold.amounts.t) line.reservedTokens = ticket.hold.amounts.t
@@ -49,6 +44,11 @@ export function settle(
   if (ticket.textBytes && usage.promptTokens && !line.estimated) {
     learnRatio(zones.counters, model, usage.promptTokens, ticket.textBytes)
   }
+}
+
+function meteredOf(state: NonNullable<Metering>): Metered | null {
+  if ('pieces' in state) return finishWhole(state)
+  return 'meter' in state && state.meter ? finishMeter(state.meter) : null
 }
 
 /** The prompt of a server that tells no counts: by what was learned of the model. */

@@ -30,7 +30,6 @@ async function begin(path: string, body: Body, count: number): Promise<string[]>
 /** What the caller has in the end when the stream is cut behind these events. */
 function cutBehind(events: string[], plan: Partial<MeterPlan>, why: Cut): string {
   const meter = startMeter({
-    isEvents: true,
     route: 'chat',
     taken: 'nothing',
     choices: 1,
@@ -220,7 +219,6 @@ describe('an operator ends a stream by an error of the server', () => {
 describe('where a stream can be cut', () => {
   const start = (plan: Partial<MeterPlan>) =>
     startMeter({
-      isEvents: true,
       route: 'chat',
       taken: 'nothing',
       choices: 1,
@@ -248,10 +246,9 @@ describe('where a stream can be cut', () => {
     expect(endStream(meter, 'revoked').toString()).toMatch(/^data: \{"error"/)
   })
 
-  it('not behind the end of the stream, and not where there is none', () => {
+  it('not behind the end of the stream', () => {
     const meter = start({})
     feed(meter, Buffer.from('data: [DONE]\n\n'), false)
     expect(canCut(meter)).toBe(false)
-    expect(canCut(start({ isEvents: false }))).toBe(false)
   })
 })

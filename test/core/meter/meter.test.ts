@@ -2,9 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import {
   EVENT_BYTES_MAX,
   feed,
+  feedWhole,
   finishMeter,
+  finishWhole,
   type MeterPlan,
   startMeter,
+  startWhole,
 } from '../../../src/core/meter/meter.ts'
 import { type Mock, startMock } from '../../../src/mock/server.ts'
 import { dialects } from '../../../src/mock/settings.ts'
@@ -34,7 +37,6 @@ async function answer(path: string, settings: string, body: Body): Promise<Buffe
 
 function meterPlan(plan: Partial<MeterPlan>): MeterPlan {
   return {
-    isEvents: true,
     route: 'chat',
     taken: 'nothing',
     choices: 1,
@@ -57,6 +59,13 @@ function play(plan: Partial<MeterPlan>, pieces: Buffer[], isWhole = true) {
   for (const piece of pieces) take(Buffer.from(piece), false)
   if (isWhole) take(Buffer.alloc(0), true)
   return { meter, sent: Buffer.concat(sent).toString(), metered: finishMeter(meter) }
+}
+
+/** What the meter of an answer that is no stream says in the end. */
+function playWhole(route: string, pieces: Buffer[]) {
+  const whole = startWhole(route)
+  for (const piece of pieces) feedWhole(whole, Buffer.from(piece))
+  return finishWhole(whole)
 }
 
 function split(bytes: Buffer, size: number): Buffer[] {
@@ -582,10 +591,9 @@ describe('usage of answers that are no streams', () => {
     const small = await answer(path, settings, body)
     const large = await answer(path, `${settings},bytes:3000000`, body)
     const route = name.split(/[ ,]/)[0] as string
-    const plan = { isEvents: false, route }
     const ways = [[small], split(small, 1), split(large, 1500), split(large, 16_384), [large]]
     for (const pieces of ways) {
-      const { metered } = play(plan, pieces)
+      const metered = playWhole(route, pieces)
       expect(metered.usage).toMatchObject(usage)
       expect(metered.usage?.promptTokens).toBeGreaterThan(0)
       expect(metered.isEstimated).toBe(false)
@@ -594,8 +602,7 @@ describe('usage of answers that are no streams', () => {
   })
 
   it('seconds of audio, and tokens of audio', () => {
-    const read = (text: string) =>
-      play({ isEvents: false, route: 'transcriptions' }, split(Buffer.from(text), 5)).metered.usage
+    const read = (text: string) => playWhole('transcriptions', split(Buffer.from(text), 5)).usage
     expect(read('{"text":"x","usage":{"type":"duration","seconds":12}}')).toEqual({
       audioSeconds: 12,
     })
@@ -611,13 +618,15 @@ describe('usage of answers that are no streams', () => {
     ['nothing', ''],
     ['null', '{"usage":null}'],
   ])('%s tells none', (_, text) => {
-    const { metered } = play({ isEvents: false }, split(Buffer.from(text), 3))
-    expect(metered).toEqual({ usage: null, isEstimated: false })
+    expect(playWhole('chat', split(Buffer.from(text), 3))).toEqual({
+      usage: null,
+      isEstimated: false,
+    })
   })
 
   it('a body that breaks off behind its usage is charged by it', () => {
     const text = '{"model":"m","usage":{"prompt_tokens":9,"total_tokens":9},"results":[{"index":0'
-    expect(play({ isEvents: false, route: 'rerank' }, [Buffer.from(text)], false).metered).toEqual({
+    expect(playWhole('rerank', [Buffer.from(text)])).toEqual({
       usage: { promptTokens: 9 },
       isEstimated: false,
       served: 'm',
@@ -628,10 +637,7 @@ describe('usage of answers that are no streams', () => {
     for (const size of [1, 100_000]) {
       const input = `{"usage":{"input_tokens":999},"text":"${'x'.repeat(size)}"}`
       const text = `{"content":[{"type":"tool_use","input":${input}}],"usage":{"input_tokens":1,"output_tokens":2}}`
-      const { metered } = play(
-        { isEvents: false, route: 'messages' },
-        split(Buffer.from(text), 900),
-      )
+      const metered = playWhole('messages', split(Buffer.from(text), 900))
       expect(metered.usage).toEqual({ promptTokens: 1, completionTokens: 2 })
     }
   })
