@@ -20,12 +20,12 @@ export type Taken = 'nothing' | 'running' | 'all'
 /** What holds for the bodies of a client. */
 export type BodyRules = {
   /** Patterns; without them every model is allowed. */
-  models?: string[]
-  request?: RequestCeilings
-  metering?: Metering
-  defaultModel?: string
-  priority?: number
-  salt?: string
+  models?: string[] | undefined
+  request?: RequestCeilings | undefined
+  metering?: Metering | undefined
+  defaultModel?: string | undefined
+  priority?: number | undefined
+  salt?: string | undefined
 }
 
 /**

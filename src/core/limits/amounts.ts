@@ -1,11 +1,17 @@
 import type { Check } from './check.ts'
-import { costOf } from './cost.ts'
-import type { Amounts } from './hold.ts'
+import { costOfTokens } from './cost.ts'
 import { type LimitRefusal, tellNever, tellUnpriced } from './refusal.ts'
-import type { Demand } from './types.ts'
+import type { Amounts, Demand } from './types.ts'
 
-/** What a request is going to reserve. `denied`: it can never fit, or has no price. */
-export type Reservation = { amounts: Amounts; denied?: LimitRefusal; outputCeiling?: number }
+/** What a request is going to reserve. */
+export type Reservation = {
+  amounts: Amounts
+  /** It can never fit, or has no price. */
+  denied?: LimitRefusal
+  /** One of its budgets is hard, and so all of them. */
+  isHard?: true
+  outputCeiling?: number
+}
 
 /** Cost is rounded to whole nano-units: up to here it is rounded down. */
 const ROUNDED_DOWN = 0.49
@@ -27,43 +33,49 @@ export function reservationOf(
   checks: Check[],
   levels: number[] | null,
 ): Reservation {
-  const amounts: Amounts = { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
-  const plan: Reservation = { amounts }
+  const plan: Reservation = { amounts: { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 } }
+  const choices = demand.choices
   const named = demand.outputTokens
-  const least = named === null ? demand.choices : Math.min(demand.choices, named)
-  const usual = demand.usualOutputTokens || demand.defaultOutputTokens
-  let output = named === null ? demand.defaultOutputTokens * demand.choices : named
-  let perMinute = Math.min(output, usual * demand.choices)
+  const least = named === null || named > choices ? choices : named
+  const usual = (demand.usualOutputTokens || demand.defaultOutputTokens) * choices
+  let output = named === null ? demand.defaultOutputTokens * choices : named
+  let perMinute = output < usual ? output : usual
   let isPaced = false
   let isHard = false
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
-    const kind = kindOf(check)
-    const free = check.limit - (levels ? (levels[i] as number) : 0)
-    if (kind === 'R' && demand.unpriced !== undefined) {
-      plan.denied = plan.denied || tellUnpriced(check, demand)
+    const limit = check.limit
+    const free = levels ? limit - (levels[i] as number) : limit
+    let room = Infinity
+    if (check.usedAt) {
+      if (check.kind === 'R' && demand.unpriced !== undefined) {
+        plan.denied = plan.denied || tellUnpriced(check, demand)
+      }
+      if (check.isHard) {
+        isHard = true
+        const most = roomOf(demand, check, limit)
+        if (most < least) plan.denied = plan.denied || tellNever(check, demand, most)
+      }
+      room = roomOf(demand, check, free)
+      if (room < output) output = room > least ? room : least
+      continue
     }
-    if (check.used) {
-      const most = check.isHard ? roomOf(demand, check, check.limit, false) : least
-      if (most < least) plan.denied = plan.denied || tellNever(check, demand, most)
-      output = Math.max(least, Math.min(output, roomOf(demand, check, free, false)))
-      if (check.isHard) isHard = true
-    } else if (kind === 't' || kind === 'o') {
-      isPaced = true
-      // What is named has to fit into an empty window, what is not named into what is free.
-      const room = named === null ? free : check.limit
-      perMinute = Math.max(least, Math.min(perMinute, roomOf(demand, check, room, named !== null)))
-    }
+    if (check.kind === 't') {
+      // What is named has to fit into an empty window, beside the shortest prompt; what is not named into what is free.
+      room = named === null ? free - demand.inputTokens : limit - 1
+    } else if (check.kind === 'o') room = named === null ? free : limit
+    else continue
+    isPaced = true
+    if (room < perMinute) perMinute = room > least ? room : least
   }
   // What a hard budget leaves is the most that can come.
   if (!isPaced || (isHard && output < perMinute)) perMinute = output
-  if (demand.isMetered) fill(amounts, demand, checks, output, perMinute, isHard)
+  if (demand.isMetered) fill(plan.amounts, demand, checks, output, perMinute, isHard)
   // What it is going to cost only the answer tells.
-  else if (demand.isCharged) amounts.r = amounts.R = 1
-  const isLowered = named === null || output < named
-  if (isHard && !demand.isShadow && isLowered) {
-    plan.outputCeiling = Math.floor(output / demand.choices)
-  }
+  else if (demand.isCharged) plan.amounts.r = plan.amounts.R = 1
+  if (!isHard || demand.isShadow) return plan
+  plan.isHard = true
+  if (named === null || output < named) plan.outputCeiling = Math.floor(output / choices)
   return plan
 }
 
@@ -77,45 +89,28 @@ function fill(
   isHard: boolean,
 ): void {
   const input = isHard ? demand.inputTokensMax : demand.inputTokens
-  const isExtended = isHard && demand.isStream
-  const first = isExtended ? Math.min(output, STREAM_TOKENS * demand.choices) : output
+  let first = output
+  if (isHard && demand.isStream) first = Math.min(output, STREAM_TOKENS * demand.choices)
   const price = demand.price
-  const cost = price ? costOf({ promptTokens: input, completionTokens: first }, price) : 0
+  const cost = price ? costOfTokens(input, first, price) : 0
   amounts.t = demand.inputTokens + perMinute
   amounts.i = demand.inputTokens
   amounts.o = perMinute
   amounts.r = input + first
-  amounts.R = Math.max(1, cost)
+  amounts.R = cost > 1 ? cost : 1
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
-    const kind = kindOf(check)
-    if (!check.isHard) amounts[kind] = Math.min(amounts[kind], Math.max(1, check.limit))
+    const most = check.limit > 1 ? check.limit : 1
+    if (!check.isHard && (amounts[check.kind] as number) > most) amounts[check.kind] = most
   }
 }
 
-/**
- * How many tokens of an answer fit into `free` of a limit, beside the prompt or, where that is only
- * estimated, beside the shortest there is.
- */
-function roomOf(demand: Demand, check: Check, free: number, isShortest: boolean): number {
+/** How many tokens of an answer fit into `free` of a budget, beside the prompt. */
+function roomOf(demand: Demand, check: Check, free: number): number {
+  const input = check.isHard ? demand.inputTokensMax : demand.inputTokens
+  if (check.kind === 'r') return free - input
   const price = demand.price
-  const input = isShortest ? 1 : check.isHard ? demand.inputTokensMax : demand.inputTokens
-  switch (kindOf(check)) {
-    case 'o':
-      return free
-    case 't':
-    case 'r':
-      return free - input
-    case 'R': {
-      if (!price || !(price.output > 0)) return Infinity
-      const left = (free + ROUNDED_DOWN) / NANOS_PER_PRICE - input * price.input
-      return Math.floor(left / price.output)
-    }
-    default:
-      return Infinity
-  }
-}
-
-export function kindOf(check: Check): Exclude<keyof Amounts, 'u'> {
-  return check.move.charAt(0) as Exclude<keyof Amounts, 'u'>
+  if (!price || !(price.output > 0)) return Infinity
+  const left = (free + ROUNDED_DOWN) / NANOS_PER_PRICE - input * price.input
+  return Math.floor(left / price.output)
 }

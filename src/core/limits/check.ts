@@ -1,20 +1,20 @@
 import type { Limited } from '../config/record.ts'
-import type { Budgets, Limits } from '../config/shapes.ts'
-import { type CounterKind, counterName, dayOf, EVERYBODY, minuteOf, monthOf } from './counters.ts'
-import type { Demand, Zones } from './types.ts'
+import { dayOf, EVERYBODY, minuteOf, monthOf, zoneSuffix } from './counters.ts'
+import type { Amounts, Demand, Zones } from './types.ts'
 
-/** One limit or budget that a request has to fit into. */
+/** One limit or budget that a request has to fit into, or a counter that it moves for one. */
 export type Check = {
-  /** Kind and id of the counter that moves, without its minute: `qAbCdEfGhIj`, see counters.ts. */
+  /** What it counts: how far a request moves it. */
+  kind: keyof Amounts
+  /** Kind and id of its counter, see counters.ts, without the minute of a window. */
   move: string
-  /** Its whole name now, and for a window that of the minute before. Made once, since it takes 1.5 us. */
+  /** The whole name of the counter now; of a window also that of the minute before, else empty. */
   at: string
-  before?: string
-  /** Budgets: kind and id of the counter of what is used, and its whole name. */
-  used?: string
-  usedAt?: string
-  /** `requestsPerMinute of client`. */
-  name: string
+  before: string
+  /** Budgets: the whole name of the counter of what is used, now. Else empty. */
+  usedAt: string
+  /** Whose it is; empty for what is everybody's. */
+  of: string
   /** Cost in nano-units. */
   limit: number
   /** Nothing may go beyond it, see reserve(). */
@@ -23,11 +23,8 @@ export type Check = {
 
 const MINUTE_MS = 60000
 
-/** Checks, and the counters that they move, each once, by movesOf(). */
-export type CheckList = Check[] & { moves?: string[] }
-
 /** All that holds for a request: what needs no body to be asked, requests and places, and the rest. */
-export type Checks = { all: CheckList; first: CheckList; rest: CheckList }
+export type Checks = { all: Check[]; first: Check[]; rest: Check[] }
 
 /** Whose checks were made last, for a minute: where a record stays in its context, so do they. */
 type Kept = Limited[] & {
@@ -35,8 +32,8 @@ type Kept = Limited[] & {
 }
 
 /**
- * All that holds for a request: of its client, its key and its group, and for everybody. Names of counters are dear, and
- * change once a minute. Nobody may change what is returned.
+ * All that holds for a request: of its client, its key and its group, and for everybody. Checks that move one counter
+ * stand together. Names of counters are dear, and change once a minute. Nobody may change what is returned.
  */
 export function checksOf(demand: Demand): Checks {
   const limited: Kept = demand.limited
@@ -48,137 +45,121 @@ export function checksOf(demand: Demand): Checks {
   if (isKept && kept && kept.minute === minute && kept.flags === flags) {
     if (kept.zone === demand.zoneMinutes) return kept.checks
   }
-  const all = listChecks(demand)
-  const checks: Checks = { all, first: [], rest: [] }
-  for (let i = 0; i < all.length; i++) {
-    const check = all[i] as Check
-    const kind = check.move.charAt(0)
-    checks[kind === 'q' || kind === 'f' ? 'first' : 'rest'].push(check)
-  }
+  const checks = listChecks(demand, minute)
   if (isKept) limited.kept = { minute, zone: demand.zoneMinutes, flags, checks }
   return checks
 }
 
-/** The counters that some checks move, each once. */
-export function movesOf(demand: Demand, checks: CheckList): string[] {
-  if (checks.moves) return checks.moves
-  const moves: string[] = []
-  for (let i = 0; i < checks.length; i++) {
-    const check = checks[i] as Check
-    // What is used of each budget has a counter of its own, and so has who shares maxInFlight.
-    if (isOfAll(check)) moves.push(ownMove(demand))
-    if (!moves.includes(check.move)) moves.push(check.move)
-    if (check.used) moves.push(check.used)
-  }
-  checks.moves = moves
-  return moves
-}
-
-export function isOfAll(check: Check): boolean {
-  return check.move.startsWith(`f${EVERYBODY}`)
-}
-
-/** The counter of what the client has in flight, for its share of maxInFlight. */
-export function ownMove(demand: Demand): string {
-  return `a${demand.upstream}/${demand.clientId}`
-}
-
-function listChecks(demand: Demand): Check[] {
-  const checks: Check[] = []
+function listChecks(demand: Demand, minute: number): Checks {
   const limited = demand.limited
+  const first: Check[] = []
+  const rest: Check[] = []
+  const at = minute.toString(36)
+  const before = (minute - 1).toString(36)
+  const isMetered = demand.isMetered
   let isHard = false
   for (let i = 0; i < limited.length; i++) {
     const budgets = (limited[i] as Limited).budgets
-    if (demand.isMetered && budgets && budgets.hard) isHard = true
+    if (isMetered && budgets && budgets.hard) isHard = true
   }
+  let day = ''
+  let month = ''
   for (let i = 0; i < limited.length; i++) {
     const subject = limited[i] as Limited
-    if (subject.limits) addChecks(checks, demand, subject, subject.limits, false)
-    if (subject.budgets) addChecks(checks, demand, subject, subject.budgets, isHard)
+    const id = subject.id
+    const of = subject.of
+    const limits = subject.limits
+    if (limits) {
+      addRate(first, 'q', id, at, before, of, limits.requestsPerMinute)
+      if (limits.concurrency !== undefined) {
+        first.push(heldCheck('f', `f${id}`, of, limits.concurrency))
+      }
+      if (isMetered) {
+        addRate(rest, 't', id, at, before, of, limits.tokensPerMinute)
+        addRate(rest, 'i', id, at, before, of, limits.inputTokensPerMinute)
+        addRate(rest, 'o', id, at, before, of, limits.outputTokensPerMinute)
+      }
+    }
+    const budgets = subject.budgets
+    if (!budgets || !(isMetered || demand.isCharged)) continue
+    if (day === '') {
+      const suffix = zoneSuffix(demand.zoneMinutes)
+      day = dayOf(demand.nowMs, demand.zoneMinutes).toString(36) + suffix
+      month = monthOf(demand.nowMs, demand.zoneMinutes).toString(36) + suffix
+    }
+    addBudget(rest, 'd', id, day, of, budgets.tokensPerDay, isHard)
+    addBudget(rest, 'm', id, month, of, budgets.tokensPerMonth, isHard)
+    addBudget(rest, 'D', id, day, of, budgets.costPerDay, isHard)
+    addBudget(rest, 'M', id, month, of, budgets.costPerMonth, isHard)
   }
   if (demand.maxInFlight !== undefined) {
-    const check = checkOf(`f${EVERYBODY}${demand.upstream}`, demand.nowMs)
-    check.name = 'maxInFlight'
-    check.limit = demand.maxInFlight
-    checks.push(check)
+    // What the client has in flight, for its share.
+    first.push(heldCheck('a', `a${demand.upstream}/${demand.clientId}`, '', Infinity))
+    first.push(heldCheck('f', `f${EVERYBODY}${demand.upstream}`, '', demand.maxInFlight))
   }
-  return checks
+  return { all: first.concat(rest), first, rest }
 }
 
-/** Adds the checks of the limits, or of the budgets, of one client, key or group. */
-function addChecks(
+function addRate(
   checks: Check[],
-  demand: Demand,
-  subject: Limited,
-  ceilings: Limits | Budgets,
+  kind: 'q' | 't' | 'i' | 'o',
+  id: string,
+  at: string,
+  before: string,
+  of: string,
+  limit: number | undefined,
+): void {
+  if (limit === undefined) return
+  const move = kind + id
+  checks.push({
+    kind,
+    move,
+    at: move + at,
+    before: move + before,
+    usedAt: '',
+    of,
+    limit,
+    isHard: false,
+  })
+}
+
+function addBudget(
+  checks: Check[],
+  used: 'd' | 'm' | 'D' | 'M',
+  id: string,
+  time: string,
+  of: string,
+  limit: number | undefined,
   isHard: boolean,
 ): void {
-  const fields = Object.keys(ceilings) as (keyof Limits & keyof Budgets)[]
-  for (let i = 0; i < fields.length; i++) {
-    const field = fields[i] as keyof Limits & keyof Budgets
-    const kinds = kindsOf(field)
-    const move = kinds.charAt(0)
-    const isCounted = demand.isMetered || (demand.isCharged && kinds.length > 1)
-    if (!move || (!isCounted && move !== 'q' && move !== 'f')) continue
-    const check = checkOf(move + subject.id, demand.nowMs)
-    check.name = `${field} of ${subject.of}`
-    check.limit = ceilings[field]
-    if (kinds.length > 1) {
-      check.used = kinds.charAt(1) + subject.id
-      check.usedAt = nameAt(check.used, demand.nowMs, demand.zoneMinutes)
-      check.isHard = isHard
-    }
-    checks.push(check)
-  }
+  if (limit === undefined) return
+  const kind = used === 'd' || used === 'm' ? 'r' : 'R'
+  const move = kind + id
+  checks.push({
+    kind,
+    move,
+    at: move,
+    before: '',
+    usedAt: used + id + time,
+    of,
+    limit,
+    isHard,
+  })
 }
 
-/** A check over one counter, by its kind and id; what it allows is still to be said. */
-export function checkOf(move: string, nowMs: number): Check {
-  const check: Check = { move, at: nameAt(move, nowMs), name: '', limit: 0, isHard: false }
-  if (isWindow(move)) check.before = nameAt(move, nowMs - MINUTE_MS)
-  return check
+/** A check over what is in flight. */
+export function heldCheck(kind: Check['kind'], move: string, of: string, limit: number): Check {
+  return { kind, move, at: move, before: '', usedAt: '', of, limit, isHard: false }
 }
 
-/** The counter that a limit moves and, for a budget, the one of what is used. Empty for `hard`. */
-function kindsOf(field: string): string {
-  switch (field) {
-    case 'requestsPerMinute':
-      return 'q'
-    case 'tokensPerMinute':
-      return 't'
-    case 'inputTokensPerMinute':
-      return 'i'
-    case 'outputTokensPerMinute':
-      return 'o'
-    case 'concurrency':
-      return 'f'
-    case 'tokensPerDay':
-      return 'rd'
-    case 'tokensPerMonth':
-      return 'rm'
-    case 'costPerDay':
-      return 'RD'
-    case 'costPerMonth':
-      return 'RM'
-    default:
-      return ''
-  }
+/** Whether a check is maxInFlight, which stands behind the one of the client's own. */
+export function isOfAll(check: Check): boolean {
+  return check.kind === 'f' && check.of === ''
 }
 
-/** The whole name of a counter, with the minute of a time, or with its day or month in a time zone. */
-export function nameAt(move: string, timeMs: number, zoneMinutes?: number): string {
-  const kind = move.charAt(0) as CounterKind
-  const at = 'qtiodDmM'.indexOf(kind)
-  if (at < 0) return move
-  const id = move.slice(1)
-  if (at < 4) return counterName(kind, id, minuteOf(timeMs))
-  const window = at < 6 ? dayOf(timeMs, zoneMinutes) : monthOf(timeMs, zoneMinutes)
-  return counterName(kind, id, window, zoneMinutes)
-}
-
-/** Whether a counter is of a minute, and so in the zone of windows. */
-export function isWindow(move: string): boolean {
-  return 'qtio'.indexOf(move.charAt(0)) >= 0
+/** Whether the counter of a check is one that the check before it moves. */
+export function isSame(checks: Check[], index: number): boolean {
+  return index > 0 && (checks[index - 1] as Check).move === (checks[index] as Check).move
 }
 
 /**
@@ -188,12 +169,14 @@ export function isWindow(move: string): boolean {
  */
 export function levelOf(zones: Zones, check: Check, held: number, nowMs: number): number {
   if (check.usedAt) return held + usedOf(zones, check)
-  return check.before ? held + slidOf(previousOf(zones, check), nowMs) : held
+  if (!check.before) return held
+  const previous = zones.windows.get(check.before)
+  return previous ? held + slidOf(previous, nowMs) : held
 }
 
 /** How much of a budget is used, by what has ended. */
 export function usedOf(zones: Zones, check: Check): number {
-  return zones.counters.get(check.usedAt as string) || 0
+  return zones.counters.get(check.usedAt) || 0
 }
 
 /**
@@ -207,7 +190,7 @@ export function waitOf(
   amount: number,
   nowMs: number,
 ): number {
-  const previous = previousOf(zones, check)
+  const previous = zones.windows.get(check.before) || 0
   const running = level - slidOf(previous, nowMs)
   const free = check.limit - amount
   const leftMs = MINUTE_MS - (nowMs % MINUTE_MS)
@@ -219,11 +202,7 @@ export function waitOf(
   return Math.min(Math.max(waitMs, 1), MINUTE_MS)
 }
 
-function previousOf(zones: Zones, check: Check): number {
-  return zones.windows.get(check.before as string) || 0
-}
-
 /** What still counts of the minute before. Rounded up, so that a limit is never exceeded. */
-function slidOf(previous: number, nowMs: number): number {
+export function slidOf(previous: number, nowMs: number): number {
   return Math.ceil((previous * (MINUTE_MS - (nowMs % MINUTE_MS))) / MINUTE_MS)
 }

@@ -1,6 +1,6 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
-import { type BodyFacts, limitOutput, readBody } from '../body/body.ts'
+import { type BodyFacts, type BodyRules, limitOutput, readBody } from '../body/body.ts'
 import { QUICK_BYTES_MAX, readQuickly } from '../body/quick.ts'
 import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
@@ -24,12 +24,13 @@ export type Till = Zones & {
   /** Prices by model; read only where a budget in cost asks for them. */
   prices(): { [pattern: string]: Price }
   /** The name that the site gives the server behind, where there are several; else empty. */
-  upstream(): string
+  upstream: string
   /** The worker's process id in base 36. */
   pid: string
-  /** The body as a text, for those that are small. Absent: readBody() reads them all. */
-  text?: () => string | undefined
 }
+
+/** A request whose body is there: its text is made of the bytes when it is asked for, which only small ones are. */
+export type Sent = { requestText?: string }
 
 /** Tokens that a chat template may put around a prompt, for the upper bound of hard budgets. */
 const TEMPLATE_TOKENS = 256
@@ -82,12 +83,13 @@ export function claim(
   early: Early | null,
   till: Till,
   nowMs: number,
+  sent?: Sent,
 ): Figures | null {
   ticket.atMs = nowMs
   if (record.models && route.name === 'models') ticket.models = record.models
   // What a handler before a redirect took is taken anew.
   if (!early) refund(ticket, till)
-  const facts = body ? examine(ticket, route, record, body, till) : null
+  const facts = body ? examine(ticket, route, record, body, till.rules, sent) : null
   const needsHold = isLimited(record, till.rules) || record.request
   const figures =
     ticket.outcome === 'ok' && needsHold
@@ -114,15 +116,17 @@ function examine(
   route: Route,
   record: KeyRecord,
   body: Buffer,
-  till: Till,
+  rules: Rules,
+  sent: Sent | undefined,
 ): BodyFacts | null {
-  const rules = Object.assign(Object.assign({}, till.rules), record)
+  const bodyRules = bodyRulesOf(rules, record)
+  const bytes = body.length
   // What hard budgets lower is the long way's.
-  const isSmall = body.length > 0 && body.length <= QUICK_BYTES_MAX && till.text && !isHard(record)
-  const text = isSmall && till.text ? till.text() : undefined
+  const isSmall = sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isHard(record)
+  const text = isSmall ? sent.requestText : undefined
   const facts =
-    (text !== undefined && readQuickly(route, text, body.length, rules)) ||
-    readBody(route, body, rules)
+    (text !== undefined && readQuickly(route, text, bytes, bodyRules)) ||
+    readBody(route, body, bodyRules)
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message
@@ -149,6 +153,17 @@ function isHard(record: KeyRecord): boolean {
   return false
 }
 
+function bodyRulesOf(rules: Rules, record: KeyRecord): BodyRules {
+  return {
+    metering: rules.metering,
+    defaultModel: rules.defaultModel,
+    models: record.models,
+    request: record.request,
+    priority: record.priority,
+    salt: record.salt,
+  }
+}
+
 /** What a request asks for before anything is known of its body. */
 function demandOf(
   route: Route,
@@ -160,7 +175,7 @@ function demandOf(
   const rules = till.rules
   return {
     limited: record.limited || [],
-    upstream: rules.maxInFlight === undefined ? '' : till.upstream(),
+    upstream: till.upstream,
     clientId: record.client,
     isShadow: record.shadow === true,
     isMetered: hasFacts && route.name !== 'count_tokens' && route.scope !== 'tokenize',
@@ -185,10 +200,12 @@ function fullDemand(
   record: KeyRecord,
   facts: BodyFacts | null,
   model: string,
+  early: Early | null,
   till: Till,
   nowMs: number,
 ): Demand {
-  const demand = demandOf(route, record, facts !== null, till, nowMs)
+  const demand = early ? early.demand : demandOf(route, record, facts !== null, till, nowMs)
+  demand.nowMs = nowMs
   const bytes = facts ? facts.promptBytes : 0
   const ids = facts ? facts.promptTokens : 0
   const input = estimateInput(till.counters, model, bytes, facts ? facts.media : 0) + ids
@@ -227,7 +244,7 @@ function hold(
 ): Figures | null {
   const model = ticket.model || till.rules.defaultModel || ''
   const promptName = (facts && facts.promptName) || 'prompt'
-  const demand = fullDemand(route, record, facts, model, till, nowMs)
+  const demand = fullDemand(route, record, facts, model, early, till, nowMs)
   const input = demand.inputTokens
   const most = record.request && record.request.maxInputTokens
   if (most !== undefined && input > most) {

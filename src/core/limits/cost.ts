@@ -22,6 +22,11 @@ export function costOf(usage: Usage, price: Price): number {
   return Math.round((tokens / MILLION + seconds) * NANOS)
 }
 
+/** The cost of a prompt of which nothing was cached, and of an answer, in nano-units. */
+export function costOfTokens(prompt: number, completion: number, price: Price): number {
+  return Math.round(((prompt * price.input + completion * price.output) / MILLION) * NANOS)
+}
+
 /**
  * The price of an answer: that of the model which the server says it `served`, else that of the one which was
  * `asked`, else that of `*`; null where there is none. So a server that takes any name and answers under its
@@ -33,8 +38,9 @@ export function priceOf(
   prices: { [pattern: string]: Price },
 ): Price | null {
   const patterns = Object.keys(prices)
-  let best = longestFor(served, patterns)
+  let best = served === '' ? '' : longestFor(served, patterns)
   if ((best === '' || best === '*') && asked !== served) best = longestFor(asked, patterns)
+  if (best === '' && served === '') best = longestFor('', patterns)
   return best === '' ? null : (prices[best] as Price)
 }
 
@@ -50,7 +56,9 @@ function longestFor(model: string, patterns: string[]): string {
 
 /** Whether a name fits a pattern, in which `*` stands for any characters, also none. */
 export function matchesPattern(pattern: string, name: string): boolean {
-  if (pattern.indexOf('*') < 0) return pattern === name
+  const star = pattern.indexOf('*')
+  if (star < 0) return pattern === name
+  if (star === pattern.length - 1) return name.startsWith(pattern.slice(0, star))
   const parts = pattern.split('*')
   const first = parts[0] as string
   const last = parts[parts.length - 1] as string

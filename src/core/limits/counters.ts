@@ -71,8 +71,12 @@ export function counterName(
   window: number,
   zoneMinutes?: number,
 ): string {
-  const name = kind + id + window.toString(36)
-  return zoneMinutes ? name + (zoneMinutes / 15 + 48).toString(36) : name
+  return kind + id + window.toString(36) + zoneSuffix(zoneMinutes)
+}
+
+/** What stands behind a day or month of a time zone in the name of its counter. */
+export function zoneSuffix(zoneMinutes: number | undefined): string {
+  return zoneMinutes ? (zoneMinutes / 15 + 48).toString(36) : ''
 }
 
 /**

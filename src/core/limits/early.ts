@@ -1,5 +1,5 @@
 import type { Reservation } from './amounts.ts'
-import { type Checks, checkOf, checksOf } from './check.ts'
+import { type Checks, checksOf, heldCheck } from './check.ts'
 import { giveBack, type Hold } from './hold.ts'
 import { askAll, IN_FLIGHT_RETRY_MS, judge } from './judge.ts'
 import { type Figures, type LimitRefusal, tellRate } from './refusal.ts'
@@ -10,6 +10,8 @@ import type { Demand, Zones } from './types.ts'
 export type Early = {
   hold: Hold
   figures: Figures
+  /** What the request asks for, as far as it was known. */
+  demand: Demand
   /** All that holds for the request, those included that are asked when its body is there. */
   checks: Checks
   /** In shadow: what would have been refused. */
@@ -43,7 +45,7 @@ export function reserveEarly(
     return Object.assign(told.refusal || grant, { figures: told.figures })
   }
   const hold = holdOf(demand, grant, birthOf(zones))
-  const early: Early = { hold, figures: grant.verdict.figures, checks }
+  const early: Early = { hold, figures: grant.verdict.figures, demand, checks }
   if (grant.verdict.refusal) early.shadow = grant.verdict.refusal
   const refusal = uploadBytes ? takeUpload(zones, demand, hold, key, uploadBytes) : null
   if (!refusal) return early
@@ -59,22 +61,20 @@ function takeUpload(
   key: string,
   bytes: number,
 ): LimitRefusal | null {
-  const check = checkOf(`u${key}`, demand.nowMs)
-  check.name = 'unreadBytes of key'
-  check.limit = UPLOAD_BYTES_MAX
+  const check = heldCheck('u', `u${key}`, 'key', UPLOAD_BYTES_MAX)
   hold.amounts.u = bytes
   let level: number
   try {
-    level = commit(zones, demand, [check], [check.move], hold.amounts)[0] as number
+    level = commit(zones, demand, [check], hold.amounts)[0] as number
   } catch (error) {
     giveBack(zones, hold, 'qaf')
     throw error
   }
   if (level > 0 && level + bytes > check.limit) {
-    undo(zones, demand, [check], [check.move], hold.amounts, 1)
+    undo(zones, demand.pid, [check], hold.amounts, 1)
     return tellRate(check, IN_FLIGHT_RETRY_MS, {})
   }
-  hold.moves.push(check.move)
+  hold.checks = hold.checks.concat(check)
   return null
 }
 

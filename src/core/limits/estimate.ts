@@ -93,9 +93,16 @@ function move(
   }
 }
 
+/** The last model and its bucket: a request asks four times. */
+let lastModel = ''
+let lastBucket = '0'
+
 function bucketOf(kind: 'p' | 'l', model: string): string {
+  if (model === lastModel) return kind + lastBucket
   let hash = 0
   const length = Math.min(model.length, NAME_CHARS)
   for (let i = 0; i < length; i++) hash = (hash * 31 + model.charCodeAt(i)) % 65521
-  return kind + (hash % BUCKETS)
+  lastModel = model
+  lastBucket = String(hash % BUCKETS)
+  return kind + lastBucket
 }

@@ -1,25 +1,16 @@
-import { isWindow, nameAt } from './check.ts'
-import { BIRTH_COUNTER, FULL_COUNTER, minuteOf } from './counters.ts'
-import type { Zones } from './types.ts'
+import { type Check, isSame } from './check.ts'
+import {
+  BIRTH_COUNTER,
+  type CounterKind,
+  counterName,
+  dayOf,
+  FULL_COUNTER,
+  minuteOf,
+  monthOf,
+} from './counters.ts'
+import type { Amounts, Zones } from './types.ts'
 
-/**
- * How far a request moves the counters of each kind: requests `q`, in flight `a` and `f`, tokens of
- * the minute `t` `i` `o`, tokens `r` and cost `R` (nano-units) of budgets.
- */
-export type Amounts = {
-  q: number
-  a: number
-  f: number
-  t: number
-  i: number
-  o: number
-  r: number
-  R: number
-  /** Bytes that are announced and not read yet. */
-  u?: number
-}
-
-/** What a request in flight holds. Plain JSON: it travels in the ticket. */
+/** What a request in flight holds. */
 export type Hold = {
   /** The worker, base 36. */
   pid: string
@@ -27,16 +18,18 @@ export type Hold = {
   birth: number
   /** When it was reserved. */
   minute: number
-  /** Kind and id of the counters it moved, or will move: `fAbCdEfGhIj`. */
-  moves: string[]
+  /** Whose counters it has moved. The list is that of other requests too: nobody may change it. */
+  checks: Check[]
   amounts: Amounts
   /** Where days and months of its budgets begin, minutes east of UTC; left out: UTC. */
   zoneMinutes?: number | undefined
-  /** Hard budgets, for extendHold(): kind and id of the counter of what is used. */
-  hard?: { used: string; limit: number }[]
+  /** The same as it stands in the names that the checks have. */
+  namedZone?: number | undefined
+  /** It has hard budgets, see extendHold(). */
+  isHard?: true
 }
 
-const MINUTE_MS = 60000
+const NOTHING: Check[] = []
 
 /**
  * Moves one counter. Whoever takes the in-flight count of a client from 0 to 1, or back, moves the
@@ -90,21 +83,20 @@ export function shiftHeld(zones: Zones, pid: string, move: string, delta: number
  */
 export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
   const isGone = isOfOther(zones, hold)
-  const moves = hold.moves
-  hold.moves = []
-  for (let i = 0; i < moves.length; i++) {
-    const move = moves[i] as string
-    const kind = move.charAt(0)
-    if (kinds.indexOf(kind) < 0) {
-      hold.moves.push(move)
+  const checks = hold.checks
+  const kept: Check[] = []
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    if (kinds.indexOf(check.kind) < 0) {
+      kept.push(check)
       continue
     }
-    const held = hold.amounts[kind as keyof Amounts]
-    if (!held) continue
-    if (isWindow(move)) {
-      shiftSafely(zones, 'windows', nameAt(move, hold.minute * MINUTE_MS), -held)
-    } else if (!isGone) shiftHeld(zones, hold.pid, move, -held)
+    const held = hold.amounts[check.kind]
+    if (!held || isSame(checks, i)) continue
+    if (check.before) shiftSafely(zones, 'windows', check.at, -held)
+    else if (!isGone) shiftHeld(zones, hold.pid, check.move, -held)
   }
+  hold.checks = kept
 }
 
 /** Whether the counters that were moved are gone, and others in their place. */
@@ -125,40 +117,48 @@ export function settleHold(
   used: { input: number; output: number; cost: number },
   endMs: number,
 ): boolean {
-  const moves = hold.moves
+  const checks = hold.checks
+  const amounts = hold.amounts
+  const tokens = used.input + used.output
   let isPaced = false
   const isGone = isOfOther(zones, hold)
-  hold.moves = []
+  hold.checks = NOTHING
   // What is used first: for a moment both count, which is never too little.
-  for (let i = 0; i < moves.length; i++) {
-    const move = moves[i] as string
-    const kind = move.charAt(0)
-    const isCost = kind === 'D' || kind === 'M'
-    if (!isCost && kind !== 'd' && kind !== 'm') continue
-    const delta = isCost ? used.cost : used.input + used.output
-    if (delta) shiftSafely(zones, 'counters', nameAt(move, endMs, hold.zoneMinutes), delta)
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    if (!check.usedAt) continue
+    const delta = check.kind === 'R' ? used.cost : tokens
+    if (delta) shiftSafely(zones, 'counters', usedName(check, hold, endMs), delta)
   }
-  for (let i = 0; i < moves.length; i++) {
-    const move = moves[i] as string
-    const kind = move.charAt(0) as keyof Amounts
-    const held = hold.amounts[kind] || 0
-    if (isWindow(move)) {
-      if (kind === 't' || kind === 'o') isPaced = true
-      if (kind !== 'q') settleWindow(zones, hold, move, tokensIn(kind, used) - held, endMs)
-    } else if (held && !isGone) shiftHeld(zones, hold.pid, move, -held)
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    const kind = check.kind
+    const held = amounts[kind] || 0
+    if (!check.before) {
+      if (held && !isGone && !isSame(checks, i)) shiftHeld(zones, hold.pid, check.move, -held)
+      continue
+    }
+    if (kind === 'q') continue
+    if (kind !== 'i') isPaced = true
+    const delta = (kind === 't' ? tokens : kind === 'i' ? used.input : used.output) - held
+    // A minute that does not count any more takes nothing back.
+    if (!delta || (delta < 0 && minuteOf(endMs) > hold.minute + 1)) continue
+    const isLater = delta > 0 && minuteOf(endMs) !== hold.minute
+    const name = isLater ? check.move + minuteOf(endMs).toString(36) : check.at
+    shiftSafely(zones, 'windows', name, delta)
   }
   return isPaced
 }
 
-function tokensIn(kind: string, used: { input: number; output: number }): number {
-  return (kind === 'o' ? 0 : used.input) + (kind === 'i' ? 0 : used.output)
-}
-
-function settleWindow(zones: Zones, hold: Hold, move: string, delta: number, endMs: number): void {
-  const isOld = delta < 0 && minuteOf(endMs) > hold.minute + 1
-  if (!delta || isOld) return
-  const name = nameAt(move, delta < 0 ? hold.minute * MINUTE_MS : endMs)
-  shiftSafely(zones, 'windows', name, delta)
+/** The counter of what is used of a budget, in the day or month of a time. */
+function usedName(check: Check, hold: Hold, timeMs: number): string {
+  const zone = hold.zoneMinutes
+  // Days begin with a minute.
+  if (minuteOf(timeMs) === hold.minute && zone === hold.namedZone) return check.usedAt
+  const kind = check.usedAt.charAt(0) as CounterKind
+  const isDaily = kind === 'd' || kind === 'D'
+  const window = isDaily ? dayOf(timeMs, zone) : monthOf(timeMs, zone)
+  return counterName(kind, check.move.slice(1), window, zone)
 }
 
 /**
@@ -174,58 +174,44 @@ export function extendHold(
   cost: number,
   nowMs: number,
 ): boolean {
-  const hard = hold.hard
   const more = { r: tokens - hold.amounts.r, R: cost - hold.amounts.R }
-  if (!hard || (more.r <= 0 && more.R <= 0)) return true
+  if (!hold.isHard || (more.r <= 0 && more.R <= 0)) return true
   if (zones.counters.get(BIRTH_COUNTER) !== hold.birth) return true
-  const moved: string[] = []
+  const checks = hold.checks
+  const moved: Check[] = []
   let isLeft = true
-  let counted = ''
+  let counted: Check | null = null
+  let value = 0
   try {
-    for (let i = 0; i < hold.moves.length; i++) {
-      const move = hold.moves[i] as string
-      const kind = move.charAt(0)
-      if ((kind !== 'r' && kind !== 'R') || more[kind] <= 0) continue
-      const value = shift(zones, 'counters', move, more[kind])
-      counted = move
-      if (!fits(zones, hold, hard, move, value, nowMs)) isLeft = false
-      shift(zones, 'slots', hold.pid + move, more[kind])
-      counted = ''
-      moved.push(move)
+    for (let i = 0; i < checks.length; i++) {
+      const check = checks[i] as Check
+      const delta = check.kind === 'r' ? more.r : check.kind === 'R' ? more.R : 0
+      if (delta <= 0) continue
+      const isNew = !isSame(checks, i)
+      if (isNew) {
+        value = shift(zones, 'counters', check.move, delta)
+        counted = check
+      }
+      const used = zones.counters.get(usedName(check, hold, nowMs)) || 0
+      if (check.isHard && value + used > check.limit) isLeft = false
+      if (!isNew) continue
+      shift(zones, 'slots', hold.pid + check.move, delta)
+      counted = null
+      moved.push(check)
     }
   } catch (_) {
     countFull(zones)
     isLeft = false
   }
   if (!isLeft) {
-    if (counted) shiftSafely(zones, 'counters', counted, -more[counted.charAt(0) as 'r' | 'R'])
+    if (counted) shiftSafely(zones, 'counters', counted.move, -more[counted.kind as 'r' | 'R'])
     for (let i = 0; i < moved.length; i++) {
-      const move = moved[i] as string
-      shiftHeld(zones, hold.pid, move, -more[move.charAt(0) as 'r' | 'R'])
+      const check = moved[i] as Check
+      shiftHeld(zones, hold.pid, check.move, -more[check.kind as 'r' | 'R'])
     }
     return false
   }
   hold.amounts.r += Math.max(0, more.r)
   hold.amounts.R += Math.max(0, more.R)
-  return true
-}
-
-/** Whether what is reserved beside what is used is within the hard budgets of one subject. */
-function fits(
-  zones: Zones,
-  hold: Hold,
-  hard: { used: string; limit: number }[],
-  move: string,
-  reserved: number,
-  nowMs: number,
-): boolean {
-  for (let i = 0; i < hard.length; i++) {
-    const budget = hard[i] as { used: string; limit: number }
-    const kind = budget.used.charAt(0)
-    const held = kind === 'd' || kind === 'm' ? 'r' : 'R'
-    if (held + budget.used.slice(1) !== move) continue
-    const used = zones.counters.get(nameAt(budget.used, nowMs, hold.zoneMinutes)) || 0
-    if (reserved + used > budget.limit) return false
-  }
   return true
 }

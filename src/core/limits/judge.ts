@@ -1,5 +1,5 @@
-import { kindOf, type Reservation } from './amounts.ts'
-import { type Check, isOfAll, levelOf, ownMove, usedOf, waitOf } from './check.ts'
+import type { Reservation } from './amounts.ts'
+import { type Check, isOfAll, levelOf, usedOf, waitOf } from './check.ts'
 import { activeName } from './hold.ts'
 import { type Figures, type LimitRefusal, noteFigure, tellBudget, tellRate } from './refusal.ts'
 import type { Demand, Zones } from './types.ts'
@@ -40,11 +40,15 @@ export function judge(
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
     const level = levels[i] as number
-    const amount = plan.amounts[kindOf(check)]
-    noteFigure(figures, check, isMoved ? level + amount : level, nowMs, demand.zoneMinutes)
-    if (!isOver(zones, demand, check, level, amount, isMoved)) continue
+    const amount = plan.amounts[check.kind] as number
+    // No header tells of places and of cost; of the tokens of a budget only where no rate limits them.
+    if (check.before || (check.kind === 'r' && !figures['t'])) {
+      noteFigure(figures, check, isMoved ? level + amount : level, nowMs, demand.zoneMinutes)
+    }
+    if (level + amount <= check.limit) continue
+    if (isOfAll(check) && !isUnfair(zones, checks, i, level + 1, isMoved)) continue
     let waitMs = IN_FLIGHT_RETRY_MS
-    const used = check.used === undefined ? -1 : usedOf(zones, check)
+    const used = check.usedAt ? usedOf(zones, check) : -1
     // Who can never be admitted is told so, unless there is nothing left for anybody.
     const isSpent = used >= 0 && used + (plan.denied ? 1 : amount) > check.limit
     if (isSpent) waitMs = Infinity
@@ -60,31 +64,18 @@ export function judge(
   return verdict
 }
 
-/** Whether a limit has not as much as a request takes of it, beside what others have taken. */
-function isOver(
-  zones: Zones,
-  demand: Demand,
-  check: Check,
-  level: number,
-  amount: number,
-  isMoved: boolean,
-): boolean {
-  if (level + amount <= check.limit) return false
-  return !isOfAll(check) || isUnfair(zones, demand, check.limit, level + 1, isMoved)
-}
-
 /** Before anything is taken. Most requests are within all limits, and nothing has to be told of them. */
 export function isAnyOver(
   zones: Zones,
-  demand: Demand,
   checks: Check[],
   plan: Reservation,
   levels: number[],
 ): boolean {
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
-    const amount = plan.amounts[kindOf(check)]
-    if (isOver(zones, demand, check, levels[i] as number, amount, false)) return true
+    const level = levels[i] as number
+    if (level + (plan.amounts[check.kind] as number) <= check.limit) continue
+    if (!isOfAll(check) || isUnfair(zones, checks, i, level + 1, false)) return true
   }
   return false
 }
@@ -92,12 +83,13 @@ export function isAnyOver(
 /** Whether a request that is the `total`-th in flight, beyond maxInFlight, has to go, see reserve(). */
 function isUnfair(
   zones: Zones,
-  demand: Demand,
-  limit: number,
+  checks: Check[],
+  index: number,
   total: number,
   isMoved: boolean,
 ): boolean {
-  const move = ownMove(demand)
+  const move = (checks[index - 1] as Check).move
+  const limit = (checks[index] as Check).limit
   const own = (zones.counters.get(move) || 0) + (isMoved ? 0 : 1)
   const active = (zones.counters.get(activeName(move)) || 0) + (isMoved || own > 1 ? 0 : 1)
   return own > Math.max(1, Math.floor(limit / active)) || total > 2 * limit

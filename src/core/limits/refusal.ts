@@ -58,8 +58,8 @@ const DAY_MS = 86400000
 
 /** A refusal by a rate: after `retryAfterMs` the request would fit, as far as is known. */
 export function tellRate(check: Check, retryAfterMs: number, figures: Figures): LimitRefusal {
-  const cause = causeOf(check.used ? 'held' : 'rate', check)
-  return { outcome: 'rate_limited', limit: check.name, cause, retryAfterMs, figures }
+  const cause = causeOf(check.usedAt ? 'held' : 'rate', check)
+  return { outcome: 'rate_limited', limit: nameOf(check), cause, retryAfterMs, figures }
 }
 
 /** A refusal by a budget, of which `used` is used for good. */
@@ -74,7 +74,7 @@ export function tellBudget(
   cause.amount = check.limit - used
   cause.renewsMs = renewalOf(check, nowMs, zoneMinutes)
   if (zoneMinutes) cause.zoneMinutes = zoneMinutes
-  return { outcome: 'budget_spent', limit: check.name, cause, figures }
+  return { outcome: 'budget_spent', limit: nameOf(check), cause, figures }
 }
 
 /**
@@ -86,7 +86,7 @@ export function tellNever(check: Check, demand: Demand, most: number): LimitRefu
   if (most > 0) cause.choices = demand.choices
   else cause.amount = demand.inputTokensMax
   const param = most > 0 ? 'n' : 'prompt'
-  return { outcome: 'parameter_denied', limit: check.name, cause, param, figures: {} }
+  return { outcome: 'parameter_denied', limit: nameOf(check), cause, param, figures: {} }
 }
 
 /** A request under a budget in cost whose model has no price. */
@@ -94,15 +94,45 @@ export function tellUnpriced(check: Check, demand: Demand): LimitRefusal {
   // What model a form of audio names is not read.
   const cause = causeOf(demand.isMetered ? 'unpriced' : 'audio', check)
   if (demand.unpriced) cause.model = demand.unpriced
-  return { outcome: 'parameter_denied', limit: check.name, cause, param: 'model', figures: {} }
+  return { outcome: 'parameter_denied', limit: nameOf(check), cause, param: 'model', figures: {} }
+}
+
+/** `requestsPerMinute of client`. */
+function nameOf(check: Check): string {
+  return check.of ? `${fieldOf(check)} of ${check.of}` : 'maxInFlight'
+}
+
+function fieldOf(check: Check): string {
+  switch (check.usedAt.charAt(0) || check.kind) {
+    case 'q':
+      return 'requestsPerMinute'
+    case 't':
+      return 'tokensPerMinute'
+    case 'i':
+      return 'inputTokensPerMinute'
+    case 'o':
+      return 'outputTokensPerMinute'
+    case 'f':
+      return 'concurrency'
+    case 'd':
+      return 'tokensPerDay'
+    case 'm':
+      return 'tokensPerMonth'
+    case 'D':
+      return 'costPerDay'
+    case 'M':
+      return 'costPerMonth'
+    default:
+      return 'unreadBytes'
+  }
 }
 
 function causeOf(why: Cause['why'], check: Check): Cause {
-  return { why, kind: check.move.charAt(0), limit: check.limit, isDaily: isDaily(check) }
+  return { why, kind: check.kind, limit: check.limit, isDaily: isDaily(check) }
 }
 
 function isDaily(check: Check): boolean {
-  return (check.used || '').charAt(0).toLowerCase() === 'd'
+  return check.usedAt.charAt(0).toLowerCase() === 'd'
 }
 
 /** Keeps the tighter of two limits of a kind: the one of which the smaller part is left. */
@@ -113,15 +143,15 @@ export function noteFigure(
   nowMs: number,
   zoneMinutes?: number,
 ): void {
-  const kind = check.move.charAt(0)
-  // No header tells of places and of cost.
-  if (kind === 'f' || kind === 'R') return
+  const kind = check.kind
   const left = Math.max(0, check.limit - level)
   const best = figures[kind]
   if (best && partOf(best.left, best.limit) <= partOf(left, check.limit)) return
-  const figure: Figure = { limit: check.limit, left, resetMs: (minuteOf(nowMs) + 2) * MINUTE_MS }
-  if (check.used) figure.resetMs = renewalOf(check, nowMs, zoneMinutes)
-  if (check.used && zoneMinutes) figure.zoneMinutes = zoneMinutes
+  const resetMs = check.usedAt
+    ? renewalOf(check, nowMs, zoneMinutes)
+    : (minuteOf(nowMs) + 2) * MINUTE_MS
+  const figure: Figure = { limit: check.limit, left, resetMs }
+  if (check.usedAt && zoneMinutes) figure.zoneMinutes = zoneMinutes
   figures[kind] = figure
 }
 

@@ -63,39 +63,27 @@ export function reserve(
   }
   const grant = take(zones, demand, checks)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant
-  return admitted(demand, checks, grant, birth, early || null)
+  return admitted(demand, grant, birth, early || null)
 }
 
 function hasBudget(checks: Check[]): boolean {
-  for (let i = 0; i < checks.length; i++) if ((checks[i] as Check).used) return true
+  for (let i = 0; i < checks.length; i++) if ((checks[i] as Check).usedAt) return true
   return false
 }
 
-function admitted(
-  demand: Demand,
-  checks: Check[],
-  grant: Grant,
-  birth: number,
-  early: Early | null,
-): Reserved {
+function admitted(demand: Demand, grant: Grant, birth: number, early: Early | null): Reserved {
   const plan = grant.plan
   const hold = holdOf(demand, grant, birth)
   const result: Reserved = { hold, figures: grant.verdict.figures }
   let shadow = grant.verdict.refusal
   if (early) {
-    hold.moves = early.hold.moves.concat(hold.moves)
+    hold.checks = early.hold.checks.concat(hold.checks)
     Object.assign(result.figures, early.figures)
     // Of two the one that lasts longer: a spent budget.
     if (early.shadow && !(shadow && shadow.outcome === 'budget_spent')) shadow = early.shadow
   }
   if (shadow) result.shadow = shadow
   if (plan.outputCeiling !== undefined) result.outputCeiling = plan.outputCeiling
-  if (demand.isShadow) return result
-  for (let i = 0; i < checks.length; i++) {
-    const check = checks[i] as Check
-    if (!check.isHard) continue
-    hold.hard = hold.hard || []
-    hold.hard.push({ used: check.used as string, limit: check.limit })
-  }
+  if (plan.isHard && !demand.isShadow) hold.isHard = true
   return result
 }

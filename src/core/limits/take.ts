@@ -1,13 +1,13 @@
 import { type Reservation, reservationOf } from './amounts.ts'
-import { type Check, type CheckList, isWindow, levelOf, movesOf } from './check.ts'
+import { type Check, isSame, levelOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
-import { type Amounts, countFull, type Hold, shift, shiftHeld, shiftSafely } from './hold.ts'
+import { countFull, type Hold, shift, shiftHeld, shiftSafely } from './hold.ts'
 import { askAll, isAnyOver, judge, type Verdict } from './judge.ts'
 import type { LimitRefusal } from './refusal.ts'
-import type { Demand, Zones } from './types.ts'
+import type { Amounts, Demand, Zones } from './types.ts'
 
 /** What a request has taken. */
-export type Grant = { moves: string[]; plan: Reservation; verdict: Verdict }
+export type Grant = { checks: Check[]; plan: Reservation; verdict: Verdict }
 
 /** When others take at the same moment what was free on asking, it is asked anew so often. */
 const TRIES = 3
@@ -19,107 +19,85 @@ const TRIES = 3
 export function take(
   zones: Zones,
   demand: Demand,
-  checks: CheckList,
+  checks: Check[],
   early?: Reservation,
 ): Grant | LimitRefusal {
-  const moves = movesOf(demand, checks)
   for (let left = TRIES; ; left--) {
     const isFirst = left === TRIES && !demand.isShadow
     const levels = isFirst ? null : askAll(zones, checks, demand.nowMs)
     const plan = early || reservationOf(demand, checks, levels)
     if (plan.denied && !levels) continue
-    if (
-      levels &&
-      !demand.isShadow &&
-      (plan.denied || isAnyOver(zones, demand, checks, plan, levels))
-    ) {
-      const asked = judge(zones, demand, checks, plan, levels, false)
-      if (asked.refusal) return asked.refusal
+    if (levels && !demand.isShadow) {
+      if (plan.denied || isAnyOver(zones, checks, plan, levels)) {
+        const asked = judge(zones, demand, checks, plan, levels, false)
+        if (asked.refusal) return asked.refusal
+      }
     }
-    const taken = commit(zones, demand, checks, moves, plan.amounts)
+    const taken = commit(zones, demand, checks, plan.amounts)
     const verdict = judge(zones, demand, checks, plan, taken, true)
-    if (!verdict.refusal || demand.isShadow) return { moves: moves.slice(), plan, verdict }
-    undo(zones, demand, checks, moves, plan.amounts, moves.length)
+    if (!verdict.refusal || demand.isShadow) return { checks, plan, verdict }
+    undo(zones, demand.pid, checks, plan.amounts, checks.length)
     if (left < 1) return verdict.refusal
   }
 }
 
 /** Moves all counters, and returns how much of each limit others have taken. A full zone throws, with all undone. */
-export function commit(
-  zones: Zones,
-  demand: Demand,
-  checks: Check[],
-  moves: string[],
-  amounts: Amounts,
-): number[] {
-  const before: number[] = []
+export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: Amounts): number[] {
+  const levels: number[] = []
+  const nowMs = demand.nowMs
   let zone: keyof Zones = 'slots'
-  let at = 0
+  let held = 0
   let isMarked = false
+  let at = 0
   try {
-    for (; at < moves.length; at++) {
-      const move = moves[at] as string
-      const delta = amounts[move.charAt(0) as keyof Amounts]
-      before.push(0)
-      if (!delta) continue
-      if (isWindow(move)) {
+    for (; at < checks.length; at++) {
+      const check = checks[at] as Check
+      const delta = amounts[check.kind] as number
+      if (!delta) held = 0
+      else if (check.before) {
         zone = 'windows'
-        before[at] = zones.windows.incr(nameFor(checks, move), delta, 0) - delta
-        continue
+        held = zones.windows.incr(check.at, delta, 0) - delta
+      } else if (!isSame(checks, at)) {
+        zone = 'counters'
+        held = shift(zones, zone, check.move, delta) - delta
+        zone = 'slots'
+        // Tells that there is something to clean up when this worker dies.
+        if (!isMarked) zones.slots.incr(demand.pid, 0, 1)
+        isMarked = true
+        zones.slots.incr(demand.pid + check.move, delta, 0)
       }
-      zone = 'counters'
-      before[at] = shift(zones, zone, move, delta) - delta
-      zone = 'slots'
-      // Tells that there is something to clean up when this worker dies.
-      if (!isMarked) zones.slots.incr(demand.pid, 0, 1)
-      isMarked = true
-      zones.slots.incr(demand.pid + move, delta, 0)
+      levels.push(levelOf(zones, check, held, nowMs))
     }
   } catch (error) {
     // Of the last one the worker's part was not counted, where that was the zone.
-    const move = moves[at] as string
-    const delta = amounts[move.charAt(0) as keyof Amounts] || 0
-    if (zone === 'slots') shiftSafely(zones, 'counters', move, -delta)
-    undo(zones, demand, checks, moves, amounts, at)
+    const check = checks[at] as Check
+    const delta = amounts[check.kind] as number
+    if (zone === 'slots') shiftSafely(zones, 'counters', check.move, -delta)
+    undo(zones, demand.pid, checks, amounts, at)
     countFull(zones)
     throw new Error(
       `Cannot count in the zone tollgate_${zone}, which is full: give it more memory in its ` +
         `js_shared_dict_zone (${(error as Error).message})`,
     )
   }
-  const levels: number[] = []
-  for (let i = 0; i < checks.length; i++) {
-    const check = checks[i] as Check
-    let move = 0
-    while (moves[move] !== check.move) move++
-    levels.push(levelOf(zones, check, before[move] as number, demand.nowMs))
-  }
   return levels
 }
 
-/** Takes back what the first so many counters were moved by. */
+/** Takes back what the first so many checks have moved. */
 export function undo(
   zones: Zones,
-  demand: Demand,
+  pid: string,
   checks: Check[],
-  moves: string[],
   amounts: Amounts,
   count: number,
 ): void {
   for (let i = count - 1; i >= 0; i--) {
-    const move = moves[i] as string
-    const delta = amounts[move.charAt(0) as keyof Amounts]
+    const check = checks[i] as Check
+    const delta = amounts[check.kind] as number
     if (!delta) continue
-    if (isWindow(move)) shiftSafely(zones, 'windows', nameFor(checks, move), -delta)
-    else shiftHeld(zones, demand.pid, move, -delta)
+    if (check.before) shiftSafely(zones, 'windows', check.at, -delta)
+    else if (!isSame(checks, i)) shiftHeld(zones, pid, check.move, -delta)
   }
-}
-
-/** The whole name of the counter that one of the checks moves. */
-function nameFor(checks: Check[], move: string): string {
-  let i = 0
-  while ((checks[i] as Check).move !== move) i++
-  return (checks[i] as Check).at
 }
 
 /** When the counters were filled; 0: they are not, which matters to who has a budget alone. */
@@ -133,9 +111,9 @@ export function holdOf(demand: Demand, grant: Grant, birth: number): Hold {
     pid: demand.pid,
     birth,
     minute: minuteOf(demand.nowMs),
-    moves: grant.moves,
+    checks: grant.checks,
     amounts: grant.plan.amounts,
   }
-  if (demand.zoneMinutes) hold.zoneMinutes = demand.zoneMinutes
+  if (demand.zoneMinutes) hold.zoneMinutes = hold.namedZone = demand.zoneMinutes
   return hold
 }

@@ -1,5 +1,5 @@
-import { checkOf, levelOf } from './check.ts'
-import type { CounterKind, HeldKind } from './counters.ts'
+import { slidOf } from './check.ts'
+import { counterName, type HeldKind, minuteOf } from './counters.ts'
 import type { Zones } from './types.ts'
 
 /** How much of its limits is taken by a subject right now; 0 also where it has no such limit. */
@@ -16,18 +16,19 @@ export type LimitsTaken = {
 
 /** How much of its limits a subject has taken right now, by its id in the counters. */
 export function takenOf(zones: Zones, id: string, nowMs: number): LimitsTaken {
-  const level = (kind: CounterKind | HeldKind) => {
-    const check = checkOf(kind + id, nowMs)
-    const zone = check.before ? zones.windows : zones.counters
-    return levelOf(zones, check, zone.get(check.at) || 0, nowMs)
+  const minute = minuteOf(nowMs)
+  const inMinute = (kind: 'q' | 't' | 'i' | 'o') => {
+    const level = zones.windows.get(counterName(kind, id, minute)) || 0
+    return level + slidOf(zones.windows.get(counterName(kind, id, minute - 1)) || 0, nowMs)
   }
+  const held = (kind: HeldKind) => zones.counters.get(kind + id) || 0
   return {
-    inFlight: level('f'),
-    heldTokens: level('r'),
-    heldCost: level('R'),
-    requestsPerMinute: level('q'),
-    tokensPerMinute: level('t'),
-    inputTokensPerMinute: level('i'),
-    outputTokensPerMinute: level('o'),
+    inFlight: held('f'),
+    heldTokens: held('r'),
+    heldCost: held('R'),
+    requestsPerMinute: inMinute('q'),
+    tokensPerMinute: inMinute('t'),
+    inputTokensPerMinute: inMinute('i'),
+    outputTokensPerMinute: inMinute('o'),
   }
 }

@@ -45,3 +45,20 @@ export type Demand = {
   /** The worker, base 36. */
   pid: string
 }
+
+/**
+ * How far a request moves the counters of each kind: requests `q`, in flight `a` and `f`, tokens of
+ * the minute `t` `i` `o`, tokens `r` and cost `R` (nano-units) of budgets.
+ */
+export type Amounts = {
+  q: number
+  a: number
+  f: number
+  t: number
+  i: number
+  o: number
+  r: number
+  R: number
+  /** Bytes that are announced and not read yet. */
+  u?: number
+}

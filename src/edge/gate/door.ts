@@ -87,7 +87,7 @@ function charge(r: GateRequest, ticket: Ticket): void {
     if (ticket.outcome !== 'ok') refund(ticket, till)
     else {
       const body = needsBody(found.route, record, till.rules) ? bodyOf(r) : null
-      const figures = claim(ticket, found.route, record, body, r.early || null, till, nowMs)
+      const figures = claim(ticket, found.route, record, body, r.early || null, till, nowMs, r)
       delete r.early
       if (figures) variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
     }

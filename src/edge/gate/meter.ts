@@ -200,7 +200,7 @@ function beginStream(r: GateRequest, ticket: Ticket, route: string): void {
     choices: ticket.choices || 1,
     prompts: ticket.prompts || 1,
     wantsUsage: ticket.wantsUsage === true,
-    mayUse: hold && hold.hard ? allowanceOf(ticket, hold) : null,
+    mayUse: hold && hold.isHard ? allowanceOf(ticket, hold) : null,
   })
   r.metering = {
     meter,
@@ -224,9 +224,8 @@ function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse'
   const asked = ticket.model || readRules().defaultModel || ''
   const prices = readPrices()
   let price = priceOf('', asked, prices)
-  const hard = hold.hard || []
   // Without a budget in cost it does not matter what is served.
-  let served = hard.some((budget) => 'DM'.indexOf(budget.used.charAt(0)) >= 0) ? '' : asked
+  let served = hold.checks.some((check) => check.kind === 'R' && check.isHard) ? '' : asked
   const zones = openZones()
   return (prompt, completion, active) => {
     if (served === '' && completion <= NAMED_TOKENS) {

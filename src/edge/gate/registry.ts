@@ -35,21 +35,30 @@ export const REGISTRY: Registry = {
   badKeys: () => numberZone('tollgate_badkeys'),
 }
 
-/** What claim() asks for. Not kept on `r`, which it refers to: QuickJS would not free the circle at once. */
+/** What claim() asks for, by the rules that the request began with. It holds until the next request asks. */
 export function openTill(r: GateRequest): Till {
   r.rules = r.rules || readRules()
+  const rules = r.rules
+  const upstream = rules.maxInFlight === undefined ? '' : r.variables['tollgate_upstream'] || ''
+  if (till) {
+    till.rules = rules
+    till.upstream = upstream
+    return till
+  }
   const zones = openZones()
-  return {
+  till = {
     windows: zones.windows,
     counters: zones.counters,
     slots: zones.slots,
-    rules: r.rules,
+    rules,
     prices: readPrices,
-    upstream: () => r.variables['tollgate_upstream'] || '',
+    upstream,
     pid: WORKER,
-    text: () => r.requestText,
   }
+  return till
 }
+
+let till: Till | null = null
 
 let zones: Zones | null = null
 

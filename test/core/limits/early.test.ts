@@ -76,8 +76,8 @@ describe('D: what is known before the body', () => {
       Object.keys(counted(zones)).map((name) => name.replace('00p1x', '').charAt(0))
     expect(new Set(names())).toEqual(new Set(['f', 'q']))
     const rest = reserve(zones, asked, early) as Reserved
-    expect(rest.hold.moves.map((move) => move.charAt(0)).sort()).toEqual(['d', 'f', 'q', 'r', 't'])
-    expect(Object.keys(rest.figures).sort()).toEqual(['q', 'r', 't'])
+    expect(rest.hold.checks.map(({ kind }) => kind).sort()).toEqual(['f', 'q', 'r', 't'])
+    expect(Object.keys(rest.figures).sort()).toEqual(['q', 't'])
     settleHold(zones, rest.hold, { input: 5, output: 5, cost: 0 }, NOW)
     expect(names().sort()).toEqual(['d', 'q', 't'])
   })

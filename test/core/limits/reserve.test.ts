@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { BIRTH_COUNTER, FULL_COUNTER } from '../../../src/core/limits/counters.ts'
-import type { Amounts } from '../../../src/core/limits/hold.ts'
 import {
   type Demand,
   estimateInput,
@@ -15,6 +14,7 @@ import {
   settleHold,
   type Zones,
 } from '../../../src/core/limits/reserve.ts'
+import type { Amounts } from '../../../src/core/limits/types.ts'
 import { limitVariables } from './headers.ts'
 import { say, world, zone } from './zones.ts'
 
@@ -574,7 +574,7 @@ describe('shadow', () => {
     const limited = [client({ requestsPerMinute: 1 }, { tokensPerDay: 20, hard: true })]
     const holds = [1, 2, 3].map(() => admit(zones, demand(limited, { isShadow: true })))
     expect(holds[2]?.shadow?.outcome).toBe('parameter_denied')
-    expect(holds[2]?.hold.hard).toBeUndefined()
+    expect(holds[2]?.hold.isHard).toBeUndefined()
     const soft = [client({ requestsPerMinute: 1 })]
     expect(admit(zones, demand(soft, { isShadow: true })).shadow?.outcome).toBe('rate_limited')
     expect(Object.values(zones.windows.entries)).toEqual([4])
@@ -738,8 +738,8 @@ test('random requests leave nothing in flight or reserved, and what is used is t
         const hold = open.splice(random(open.length), 1)[0] as Hold
         if (random(2)) extendHold(zones, hold, random(900), random(900000), nowMs)
         const used = { input: random(150), output: random(150), cost: random(300000) }
-        if (hold.moves.some((move) => move[0] === 'd')) tokens += used.input + used.output
-        if (hold.moves.some((move) => move[0] === 'D')) costs += used.cost
+        if (hold.checks.some((check) => check.usedAt[0] === 'd')) tokens += used.input + used.output
+        if (hold.checks.some((check) => check.usedAt[0] === 'D')) costs += used.cost
         settleHold(zones, hold, used, nowMs)
       }
     }
