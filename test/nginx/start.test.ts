@@ -1,5 +1,8 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
+import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { formatClients } from '../../src/core/config/clientsfile.ts'
 import { CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
 import { type Gate, sleep, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
@@ -38,8 +41,14 @@ describe.each(await findEngines())('$name: in the first moments after a start', 
     const one = clientOf({ budgets: { tokensPerDay: 1_000_000 } })
     // So many that they take a while to read: else a busy machine has read them before the first request.
     const others = Array.from({ length: 3000 }, (_, n) => [`other-${n}`, clientOf()])
-    const clients = documentOf({ one, ...Object.fromEntries(others) })
-    const gate = await startGate(setup, { workers: 2, clients })
+    const gate = await startGate(setup, {
+      workers: 2,
+      clients: documentOf({ one, ...Object.fromEntries(others) }),
+      prepare: async (_, configDir) => {
+        const file = join(configDir, 'clients.json')
+        await writeFile(file, formatClients(JSON.parse(await readFile(file, 'utf8'))))
+      },
+    })
     onTestFinished(() => gate.stop())
     let early = 0
     for (let round = 0; round < 4; round++) {
