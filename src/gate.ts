@@ -2,6 +2,6 @@
 import { body } from './edge/gate/body.ts'
 import { admission, target, verdict } from './edge/gate/door.ts'
 import { settled } from './edge/gate/line.ts'
-import { head, meter } from './edge/gate/meter.ts'
+import { meter } from './edge/gate/meter.ts'
 
-export default { verdict, admission, target, body, head, meter, settled }
+export default { verdict, admission, target, body, meter, settled }

@@ -1,5 +1,5 @@
 import type { Edit, Taken } from '../body/body.ts'
-import { defaultScopes, type KeyRecord, routeAccess } from '../config/record.ts'
+import { isDefaultScope, type KeyRecord, routeAccess } from '../config/record.ts'
 import type { Cause } from '../limits/refusal.ts'
 import type { Hold } from '../limits/reserve.ts'
 import { guesserOf, isInside } from './address.ts'
@@ -16,12 +16,12 @@ export type Call = {
   /** The name of the route by method and path; empty where there is none. */
   route: string
   /** The name by the path alone, where there is no route. */
-  pathRoute: string
+  pathRoute?: string
   authorization: string | undefined
   xApiKey: string | undefined
   apiKey: string | undefined
   /** Of a GET, whose routes take none. */
-  hasBody: boolean
+  hasBody?: boolean
   address: string
   nowMs: number
   /** What admit() found, for claim(): of who was admitted under a key. */
@@ -93,7 +93,7 @@ export type Ticket = {
 
 /** Decides over a request by its line, headers and address. The first refusal wins. */
 export function admit(call: Call, registry: Registry): Ticket {
-  const route = routeOf(call.route || call.pathRoute)
+  const route = routeOf(call.route || call.pathRoute || '')
   if (!route) return { outcome: 'unknown_route', dialect: 'openai' }
   const ticket: Ticket = { outcome: 'ok', dialect: route.dialect, route: route.name }
   const routes = registry.routes()
@@ -127,8 +127,10 @@ function identify(call: Call, route: Route, ticket: Ticket, registry: Registry):
   if (record.addresses && !isInside(call.address, record.addresses)) {
     return refuse(ticket, 'address_denied')
   }
-  if (!(record.scopes || defaultScopes()).includes(route.scope))
+  const scopes = record.scopes
+  if (scopes ? !scopes.includes(route.scope) : !isDefaultScope(route.scope)) {
     return refuse(ticket, 'scope_denied')
+  }
   if (record.group !== undefined) ticket.group = record.group
   call.found = { route, record }
   return ticket

@@ -11,8 +11,7 @@ export function findCredential(
   xApiKey: string | undefined,
   apiKey: string | undefined,
 ): Credential {
-  let found: Credential = 'missing'
-  if (authorization) found = merge(found, parseBearer(authorization))
+  let found: Credential = authorization ? parseBearer(authorization) : 'missing'
   if (xApiKey) found = merge(found, parsePlain(xApiKey))
   if (apiKey) found = merge(found, parsePlain(apiKey))
   return found

@@ -23,6 +23,15 @@ export type Route = {
  * a switch because the njs engine would build a table anew at every request.
  */
 export function routeOf(name: string): Route | null {
+  if (last !== null && last.name === name) return last
+  last = openRouteOf(name)
+  return last
+}
+
+/** The route of the last request, where the engine keeps it. Nobody may change it. */
+let last: Route | null = null
+
+function openRouteOf(name: string): Route | null {
   switch (name) {
     case 'chat':
       return post(name, 'inference', 'key')

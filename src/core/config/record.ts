@@ -125,9 +125,15 @@ export type LedgerState = {
   problem: string | null
 }
 
-/** What a client may call when neither it nor its plan says. */
+/** Whether a client may call it when neither it nor its plan says. */
+export function isDefaultScope(scope: Scope): boolean {
+  return scope !== 'tokenize' && scope !== 'admin'
+}
+
+/** The list of these. */
 export function defaultScopes(): Scope[] {
-  return ['inference', 'embeddings', 'audio', 'models']
+  const scopes: Scope[] = ['inference', 'embeddings', 'audio', 'models', 'tokenize', 'admin']
+  return scopes.filter(isDefaultScope)
 }
 
 /**

@@ -1,15 +1,11 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Outcome } from '../admit/outcome.ts'
 
-/** What nginx knows of a request at its end, in the log phase. */
+/** What nginx knows of a request at its end, in the log phase: the variables by these names. */
 export type Ending = {
-  status: number
-  /** $request_completion: the whole answer was sent to the caller. */
-  isComplete: boolean
-  /** The meter stands in the location that answered. */
-  isMetered: boolean
+  variables: { [name: string]: string | undefined }
   /** The meter saw the last piece of the answer. */
-  sawLast: boolean
+  sawLast?: boolean
 }
 
 /**
@@ -168,12 +164,16 @@ function usedOf(line: LineFragment): string {
  * the three apart (njs.md, section 2.5).
  */
 export function endOf(ticket: Ticket | null, ending: Ending): Outcome {
-  if (!ticket) return outcomeOfStatus(ending.status)
-  if (ticket.outcome !== 'ok') return ticket.outcome
-  if (!ending.isComplete) return 'client_aborted'
-  // 204 and 304 have no body, so the meter is not called.
-  const hasBody = ending.status !== 204 && ending.status !== 304
-  return ending.isMetered && hasBody && !ending.sawLast ? 'upstream_aborted' : 'ok'
+  const variables = ending.variables
+  if (ticket && ticket.outcome !== 'ok') return ticket.outcome
+  // The whole answer was sent to the caller.
+  if (ticket && variables['request_completion'] !== 'OK') return 'client_aborted'
+  if (ticket && ending.sawLast) return 'ok'
+  const status = Number(variables['status']) || 0
+  if (!ticket) return outcomeOfStatus(status)
+  // 204 and 304 have no body, so the meter is not called; and it stands in the guarded location alone.
+  const hasBody = status !== 204 && status !== 304
+  return hasBody && variables['tg_metered'] === '1' ? 'upstream_aborted' : 'ok'
 }
 
 /** What nginx meant by an error of its own: one that met the request before or after admission. */

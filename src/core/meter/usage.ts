@@ -22,13 +22,15 @@ export function readUsage(value: unknown): Usage | null {
   const input = said['prompt_tokens'] ?? said['input_tokens']
   const cached = said['cache_read_input_tokens']
   const created = said['cache_creation_input_tokens']
-  const prompt = fieldsOf(said['prompt_tokens_details'] || said['input_tokens_details'])
-  const output = fieldsOf(said['completion_tokens_details'] || said['output_tokens_details'])
+  const prompt = said['prompt_tokens_details'] || said['input_tokens_details']
+  const output = said['completion_tokens_details'] || said['output_tokens_details']
   return usageOf(
     typeof input === 'number' ? input + countOf(cached) + countOf(created) : input,
-    prompt['cached_tokens'] ?? cached,
+    prompt ? (fieldsOf(prompt)['cached_tokens'] ?? cached) : cached,
     said['completion_tokens'] ?? said['output_tokens'],
-    output['reasoning_tokens'] ?? said['reasoning_tokens'],
+    output
+      ? (fieldsOf(output)['reasoning_tokens'] ?? said['reasoning_tokens'])
+      : said['reasoning_tokens'],
     said['seconds'],
   )
 }
@@ -64,16 +66,12 @@ function usageOf(
   seconds: unknown,
 ): Usage | null {
   const usage: Usage = {}
-  set(usage, 'promptTokens', prompt)
-  set(usage, 'cachedTokens', cached)
-  set(usage, 'completionTokens', completion)
-  set(usage, 'reasoningTokens', reasoning)
-  set(usage, 'audioSeconds', seconds)
-  return Object.keys(usage).length ? usage : null
-}
-
-function set(usage: Usage, name: keyof Usage, value: unknown): void {
-  if (isCount(value)) usage[name] = value
+  if (isCount(prompt)) usage.promptTokens = prompt
+  if (isCount(cached)) usage.cachedTokens = cached
+  if (isCount(completion)) usage.completionTokens = completion
+  if (isCount(reasoning)) usage.reasoningTokens = reasoning
+  if (isCount(seconds)) usage.audioSeconds = seconds
+  return usage.promptTokens !== undefined || Object.keys(usage).length > 0 ? usage : null
 }
 
 function isCount(value: unknown): value is number {

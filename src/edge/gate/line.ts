@@ -10,12 +10,7 @@ import { settle } from './settle.ts'
 export function settled(r: GateRequest): string {
   const ticket = r.ticket || null
   const variables = r.variables
-  const outcome = endOf(ticket, {
-    status: Number(variables['status']) || 0,
-    isComplete: variables['request_completion'] === 'OK',
-    isMetered: variables['tg_metered'] === '1',
-    sawLast: r.sawLast === true,
-  })
+  const outcome = endOf(ticket, r)
   variables['tollgate_outcome'] = outcome
   const line: LineFragment = { outcome }
   if (ticket) {

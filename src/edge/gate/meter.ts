@@ -47,12 +47,6 @@ const END_MS = 5000
 /** How often a stream shows how far it is. */
 const SHOWN_MS = 1000
 
-/** js_header_filter: a list of models that is filtered is not as long as the server said. */
-export function head(r: GateRequest): void {
-  const ticket = r.ticket
-  if (ticket && ticket.models) delete r.headersOut['Content-Length']
-}
-
 /**
  * js_body_filter with buffer_type=buffer. Sends first and reads afterwards, unless something may have
  * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
@@ -301,12 +295,22 @@ function hangUp(r: GateRequest, state: MeterState): void {
   throw new Error(`Tollgate has ended this stream: ${(r.ticket as Ticket).outcome}`)
 }
 
-/** Gathers the list of models and sends the part of it that the client may see. */
+/**
+ * Gathers the list of models and sends the part of it that the client may see. Spaces make it as long as the server
+ * said: a header filter that takes the length away would cost every request 11,000 instructions.
+ */
 function filterList(r: GateRequest, list: Buffer[], data: Buffer, isLast: boolean): void {
   const bytes = list.reduce((sum, piece) => sum + piece.length, 0)
   if (bytes + data.length <= LIST_BYTES_MAX) list.push(data)
   if (!isLast) return
-  const ticket = r.ticket as Ticket
+  const models = (r.ticket as Ticket).models || []
+  const length = Number(r.headersOut['Content-Length'])
   const text = Buffer.concat(list).toString('utf8')
-  r.sendBuffer(Buffer.from(filterModels(text, ticket.models || [])))
+  const filtered = Buffer.from(filterModels(text, models))
+  if (!(length >= 0)) {
+    r.sendBuffer(filtered)
+    return
+  }
+  const fits = filtered.length <= length ? filtered : Buffer.from(filterModels('', models))
+  r.sendBuffer(Buffer.concat([fits, Buffer.alloc(length, ' ')]).subarray(0, length))
 }

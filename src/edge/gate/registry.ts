@@ -3,6 +3,7 @@ import type { Registry } from '../../core/admit/admit.ts'
 import type { LockoutRule } from '../../core/admit/lockout.ts'
 import {
   type KeyRecord,
+  type Limited,
   LOCKOUT_ENTRY,
   PRICES_ENTRY,
   ROUTES_ENTRY,
@@ -147,8 +148,13 @@ export function readPrices(): { [pattern: string]: Price } {
 
 /** Whether what has been used of a key's budgets is known: not in the first moments after a start. */
 export function areBudgetsReady(record: KeyRecord): boolean {
-  const hasBudgets = (record.limited || []).some((entry) => entry.budgets !== undefined)
-  return !hasBudgets || countersZone().get(BIRTH_COUNTER) !== undefined
+  const limited = record.limited
+  if (!limited) return true
+  for (let i = 0; i < limited.length; i++) {
+    const isReady = !(limited[i] as Limited).budgets || countersZone().has(BIRTH_COUNTER)
+    if (!isReady) return false
+  }
+  return true
 }
 
 function readLockoutRule(): LockoutRule {

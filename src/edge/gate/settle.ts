@@ -63,7 +63,11 @@ function describe(ticket: Ticket, line: LineFragment, metered: Metered | null, u
   if (ticket.model !== undefined) line.model = ticket.model
   if (metered && metered.served !== undefined) line.served = metered.served
   if (ticket.isStream) line.stream = true
-  Object.assign(line, usage)
+  if (usage.promptTokens !== undefined) line.promptTokens = usage.promptTokens
+  if (usage.cachedTokens !== undefined) line.cachedTokens = usage.cachedTokens
+  if (usage.completionTokens !== undefined) line.completionTokens = usage.completionTokens
+  if (usage.reasoningTokens !== undefined) line.reasoningTokens = usage.reasoningTokens
+  if (usage.audioSeconds !== undefined) line.audioSeconds = usage.audioSeconds
   if (metered && metered.isEstimated) line.estimated = true
   if (metered && metered.finishReason !== undefined) line.finishReason = metered.finishReason
 }

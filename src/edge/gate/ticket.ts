@@ -32,14 +32,14 @@ function admitAnew(r: GateRequest): Ticket {
   const route = variables['tollgate_route'] || ''
   const call: Call = {
     route,
-    pathRoute: route === '' ? variables['tg_at_path'] || '' : '',
     authorization: headers['Authorization'],
     xApiKey: headers['x-api-key'],
     apiKey: headers['api-key'],
-    hasBody: r.method === 'GET' && hasBody(r),
     address: r.remoteAddress,
     nowMs,
   }
+  if (route === '') call.pathRoute = variables['tg_at_path'] || ''
+  if (r.method === 'GET') call.hasBody = hasBody(r)
   const ticket = admit(call, REGISTRY)
   r.ticket = ticket
   const found = call.found

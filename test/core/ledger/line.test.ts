@@ -12,6 +12,17 @@ import { integersOf } from '../../random.ts'
 const admitted: Ticket = { outcome: 'ok', dialect: 'openai', route: 'chat', client: 'app' }
 const usual = { status: 200, isComplete: true, isMetered: true, sawLast: true }
 
+/** The same as nginx tells it. */
+function endingOf(difference: Partial<typeof usual>) {
+  const { status, isComplete, isMetered, sawLast } = { ...usual, ...difference }
+  const variables = {
+    status: `${status}`,
+    request_completion: isComplete ? 'OK' : '',
+    tg_metered: isMetered ? '1' : '',
+  }
+  return { variables, sawLast }
+}
+
 describe('endOf', () => {
   test.each([
     ['a whole answer', {}, 'ok'],
@@ -33,17 +44,17 @@ describe('endOf', () => {
       'client_aborted',
     ],
   ])('%s', (_, difference, expected) => {
-    expect(endOf(admitted, { ...usual, ...difference })).toBe(expected)
+    expect(endOf(admitted, endingOf(difference))).toBe(expected)
   })
 
   test('a refused request keeps its outcome, however it ended', () => {
     const refused: Ticket = { outcome: 'expired_key', dialect: 'openai' }
-    expect(endOf(refused, { ...usual, isComplete: false, status: 499 })).toBe('expired_key')
+    expect(endOf(refused, endingOf({ isComplete: false, status: 499 }))).toBe('expired_key')
   })
 
   test('a request that nginx refused by itself is known by its status', () => {
-    expect(endOf(null, { ...usual, status: 400 })).toBe('bad_request')
-    expect(endOf(null, { ...usual, status: 499, isComplete: false })).toBe('client_aborted')
+    expect(endOf(null, endingOf({ status: 400 }))).toBe('bad_request')
+    expect(endOf(null, endingOf({ status: 499, isComplete: false }))).toBe('client_aborted')
   })
 })
 
