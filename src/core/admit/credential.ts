@@ -22,6 +22,11 @@ export function findCredential(
  * itself answers 400 to two Authorization headers.
  */
 function parseBearer(value: string): Credential {
+  // As all SDKs write it.
+  if (value.startsWith('Bearer ')) {
+    const usual = value.slice(7)
+    if (usual !== '' && usual.trim() === usual) return { secret: usual }
+  }
   const text = value.trim()
   if (text.slice(0, 6).toLowerCase() !== 'bearer') return 'missing'
   const rest = text.slice(6)

@@ -45,6 +45,16 @@ export function needsBody(route: Route, record: KeyRecord, rules: Rules): boolea
   return rules.metering !== 'off' || isBound !== undefined || record.priority !== undefined
 }
 
+/** Whether there is nothing to read, to limit or to filter: then neither half of admission has anything to claim. */
+export function isFree(route: Route, record: KeyRecord, rules: Rules): boolean {
+  return (
+    !isLimited(record, rules) &&
+    !record.request &&
+    !record.models &&
+    !needsBody(route, record, rules)
+  )
+}
+
 /**
  * What is known before the body: requests of the minute, places, unread bytes. Call it before the body
  * is read. What was taken stands in the ticket, and is given back by refund() or claim(); null where
@@ -107,7 +117,8 @@ export function refund(ticket: Ticket, zones: Zones): void {
 }
 
 function isLimited(record: KeyRecord, rules: Rules): boolean {
-  return (record.limited || []).length > 0 || rules.maxInFlight !== undefined
+  const limited = record.limited
+  return (limited !== undefined && limited.length > 0) || rules.maxInFlight !== undefined
 }
 
 /** Reads the body and notes in the ticket what the later handlers have to know of it. */

@@ -1,11 +1,12 @@
 import { type Ticket, whyNot } from '../../core/admit/admit.ts'
+import type { Route } from '../../core/admit/route.ts'
 import type { KeyRecord } from '../../core/config/record.ts'
-import { claim, claimEarly, needsBody, refund } from '../../core/limits/claim.ts'
+import { claim, claimEarly, isFree, needsBody, refund } from '../../core/limits/claim.ts'
 import { type Early, type Figures, giveBack, tellLimits } from '../../core/limits/reserve.ts'
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { findRecord, openTill } from './registry.ts'
+import { findRecord, openTill, rulesOf } from './registry.ts'
 import type { GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
@@ -63,8 +64,10 @@ function bodyOf(r: GateRequest): Buffer {
 function chargeEarly(r: GateRequest, ticket: Ticket): void {
   const found = r.found
   if (!found || found.route.method === 'GET') return
+  const uploadBytes = uploadOf(r)
+  if (!uploadBytes && isFree(found.route, found.record, rulesOf(r))) return
   const nowMs = Date.now()
-  const early = claimEarly(ticket, found.route, found.record, uploadOf(r), openTill(r), nowMs)
+  const early = claimEarly(ticket, found.route, found.record, uploadBytes, openTill(r), nowMs)
   if (early && 'hold' in early) r.early = early as Early
   else if (early) r.variables['tg_told'] = tellLimits(early as Figures, ticket.dialect, nowMs)
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
@@ -74,27 +77,30 @@ function chargeEarly(r: GateRequest, ticket: Ticket): void {
 function charge(r: GateRequest, ticket: Ticket): void {
   const nowMs = Date.now()
   const found = r.found
-  const variables = r.variables
   ticket.atMs = nowMs
   if (found) {
-    const till = openTill(r)
     const record = renew(r, ticket, found.record, nowMs)
     // Its body is there.
-    if (ticket.hold && ticket.hold.amounts.u) giveBack(till, ticket.hold, 'u')
+    if (ticket.hold && ticket.hold.amounts.u) giveBack(openTill(r), ticket.hold, 'u')
     // In a file it would not reach vLLM, see gate.conf; the buffer there is as large as the limit. And njs before
     // 0.8.10 throws for it.
-    if (variables['request_body_file']) ticket.outcome = 'body_too_large'
-    if (ticket.outcome !== 'ok') refund(ticket, till)
-    else {
-      const body = needsBody(found.route, record, till.rules) ? bodyOf(r) : null
-      const figures = claim(ticket, found.route, record, body, r.early || null, till, nowMs, r)
-      delete r.early
-      if (figures) variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
-    }
-    if (record.priority !== undefined) variables['tg_priority'] = `${record.priority}`
+    if (r.variables['request_body_file']) ticket.outcome = 'body_too_large'
+    if (ticket.outcome !== 'ok') refund(ticket, openTill(r))
+    else if (ticket.hold || !isFree(found.route, record, rulesOf(r)))
+      chargeBody(r, ticket, record, nowMs)
+    if (record.priority !== undefined) r.variables['tg_priority'] = `${record.priority}`
   }
   if (ticket.outcome === 'invalid_body' && r.headersIn['Content-Encoding']) ticket.isEncoded = true
   ticket.spentMs = (ticket.spentMs || 0) + Date.now() - nowMs
+}
+
+function chargeBody(r: GateRequest, ticket: Ticket, record: KeyRecord, nowMs: number): void {
+  const till = openTill(r)
+  const route = (r.found as { route: Route }).route
+  const body = needsBody(route, record, till.rules) ? bodyOf(r) : null
+  const figures = claim(ticket, route, record, body, r.early || null, till, nowMs, r)
+  delete r.early
+  if (figures) r.variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
 }
 
 /**

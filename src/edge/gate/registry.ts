@@ -38,8 +38,7 @@ export const REGISTRY: Registry = {
 
 /** What claim() asks for, by the rules that the request began with. It holds until the next request asks. */
 export function openTill(r: GateRequest): Till {
-  r.rules = r.rules || readRules()
-  const rules = r.rules
+  const rules = rulesOf(r)
   const upstream = rules.maxInFlight === undefined ? '' : r.variables['tollgate_upstream'] || ''
   if (till) {
     till.rules = rules
@@ -60,6 +59,12 @@ export function openTill(r: GateRequest): Till {
 }
 
 let till: Till | null = null
+
+/** The rules that a request began with. */
+export function rulesOf(r: GateRequest): Rules {
+  r.rules = r.rules || readRules()
+  return r.rules
+}
 
 let zones: Zones | null = null
 
