@@ -3,6 +3,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageDir } from '../src/cli/install/layout.ts'
 import { type Context, openContext } from './context.ts'
+import { guard } from './guard.ts'
 import { describeMachine } from './machine.ts'
 import { listNotes, say, tell } from './notes.ts'
 import { type Options, type Part, readOptions, USAGE } from './options.ts'
@@ -24,7 +25,9 @@ import type { Results } from './results.ts'
 
 const options = readOptions(process.argv.slice(2), join(packageDir(), 'bench'))
 if (options === null) console.log(USAGE)
-else await run(options)
+else if (options.guard !== null) {
+  if (!(await guard(options.guard === 'record'))) process.exitCode = 1
+} else await run(options)
 
 async function run(options: Options): Promise<void> {
   const beganMs = performance.now()

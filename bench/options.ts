@@ -36,6 +36,8 @@ export type Options = {
   soakMinutes: number
   /** The folder that results are written to. */
   out: string
+  /** The weight of a request alone, see guard.ts: compared with what is written down, or written down anew. */
+  guard: 'compare' | 'record' | null
 }
 
 /** The text for --help. */
@@ -45,7 +47,9 @@ export const USAGE = `npm run bench -- [--quick] [--soak] [--only PART,...]
   --only PART,...   these parts alone; the others keep the figures of the last results.json:
                     ${PARTS.join(', ')}
   --without-wrk     requests are made by a client on Node, as where wrk cannot be had
-  --out DIR         where RESULTS.md, results.json and charts/ go, else bench/`
+  --out DIR         where RESULTS.md, results.json and charts/ go, else bench/
+  --guard           the instructions of a request alone, which fail above those of weights.json by 5 %;
+                    with --record they are written there`
 
 const SOAK_MINUTES = 30
 
@@ -59,6 +63,8 @@ export function readOptions(args: string[], folder: string): Options | null {
       only: { type: 'string' },
       'without-wrk': { type: 'boolean', default: false },
       out: { type: 'string', default: folder },
+      guard: { type: 'boolean', default: false },
+      record: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   })
@@ -74,6 +80,7 @@ export function readOptions(args: string[], folder: string): Options | null {
     isWithoutWrk: values['without-wrk'],
     soakMinutes: readMinutes(values.soak ?? `${SOAK_MINUTES}`),
     out: values.out,
+    guard: values.guard ? (values.record ? 'record' : 'compare') : null,
   }
 }
 

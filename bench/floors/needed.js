@@ -144,8 +144,4 @@ function release(r, ticket, used, endMs) {
   ngx.shared['tollgate_running'].delete(r.variables['request_id'])
 }
 
-function nothing() {
-  return ''
-}
-
-export default { verdict, admission, target, body, head: nothing, meter, settled }
+export default { verdict, admission, target, body, meter, settled }

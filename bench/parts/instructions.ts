@@ -28,7 +28,7 @@ type Counts = { subject: string; perRequest: number; perEvent: number }
  * runs on the machine changes them, but they say nothing of the kernel, nor of what misses a cache.
  */
 export async function measureInstructions(context: Context): Promise<InstructionRow[]> {
-  if (findOnPath('valgrind') === null || findOnPath('vgdb') === null) {
+  if (!canCount()) {
     say('Left out: instructions by request, for which valgrind has to be installed')
     return []
   }
@@ -59,18 +59,41 @@ async function countAll(context: Context, left: Subject[], role: Role): Promise<
   return found
 }
 
-async function countOne(context: Context, subject: Subject, role: Role): Promise<Counts> {
-  const server = await startServer(subject, {
+/** Instructions of a request alone. */
+export async function countRequest(subject: Subject, upstreamPort: number): Promise<number> {
+  const server = await startCounted(subject, upstreamPort, 'subject')
+  try {
+    return await countWarm(server)
+  } finally {
+    await server.stop()
+  }
+}
+
+/** Whether instructions can be counted on this machine. */
+export function canCount(): boolean {
+  return findOnPath('valgrind') !== null && findOnPath('vgdb') !== null
+}
+
+async function startCounted(subject: Subject, upstreamPort: number, role: Role): Promise<Server> {
+  return startServer(subject, {
     role,
-    upstreamPort: context.upstream.port,
+    upstreamPort,
     waitSeconds: 90,
     prepare: prepareAlone,
     wrap: (command) => ['valgrind', '-q', '--tool=callgrind', outOption(command), ...command],
   })
+}
+
+async function countWarm(server: Server): Promise<number> {
+  await ask(server, WARM_REQUESTS)
+  await takeDump(server)
+  return (await countLeast(server, REQUESTS)) / REQUESTS
+}
+
+async function countOne(context: Context, subject: Subject, role: Role): Promise<Counts> {
+  const server = await startCounted(subject, context.upstream.port, role)
   try {
-    await ask(server, WARM_REQUESTS)
-    await takeDump(server)
-    const perRequest = (await countLeast(server, REQUESTS)) / REQUESTS
+    const perRequest = await countWarm(server)
     const [short, long] = [
       await countLeast(server, 1, TOKENS[0]),
       await countLeast(server, 1, TOKENS[1]),

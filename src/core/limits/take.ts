@@ -47,7 +47,6 @@ export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: A
   const nowMs = demand.nowMs
   let zone: keyof Zones = 'slots'
   let held = 0
-  let isMarked = false
   let at = 0
   try {
     for (; at < checks.length; at++) {
@@ -62,8 +61,8 @@ export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: A
         held = shift(zones, zone, check.move, delta) - delta
         zone = 'slots'
         // Tells that there is something to clean up when this worker dies.
-        if (!isMarked) zones.slots.incr(demand.pid, 0, 1)
-        isMarked = true
+        if (!demand.isMarked) zones.slots.incr(demand.pid, 0, 1)
+        demand.isMarked = true
         zones.slots.incr(demand.pid + check.move, delta, 0)
       }
       levels.push(levelOf(zones, check, held, nowMs))

@@ -42,8 +42,9 @@ export type Demand = {
   nowMs: number
   /** Where days and months of budgets begin, minutes east of UTC; left out: UTC. */
   zoneMinutes?: number | undefined
-  /** The worker, base 36. */
+  /** The worker, base 36; and whether the slots say that there is something to clean up when it dies. */
   pid: string
+  isMarked?: boolean
 }
 
 /**

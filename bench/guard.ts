@@ -1,0 +1,78 @@
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { packageDir } from '../src/cli/install/layout.ts'
+import { say, tell } from './notes.ts'
+import { canCount, countRequest } from './parts/instructions.ts'
+import { type Kind, listSubjects, type Subject } from './subjects.ts'
+import { startUpstream } from './upstream.ts'
+
+/** What a request took when it was last written down, by subject, and on which nginx: instructions. */
+type Weights = { [subject: string]: { nginx: string; instructions: number } }
+
+const FILE = join(packageDir(), 'bench', 'weights.json')
+
+const KINDS: Kind[] = ['identity', 'body', 'all']
+
+type Judged = { subject: Subject; instructions: number; isHeavy: boolean }
+
+/** A request may become so much heavier before somebody has to say why. Counts repeat to 1 or 2 %. */
+const MOST = 1.05
+
+/**
+ * Counts the instructions of a request, and compares them with those that are written down. With `isRecorded` they
+ * are written anew. Returns whether the gate is no heavier than it was.
+ */
+export async function guard(isRecorded: boolean): Promise<boolean> {
+  if (!canCount()) {
+    say('Left out: the weight of a request, for which valgrind has to be installed')
+    return true
+  }
+  const subjects = (await listSubjects()).filter(({ kind }) => KINDS.includes(kind))
+  const upstream = await startUpstream()
+  try {
+    const weights = JSON.parse(await readFile(FILE, 'utf8').catch(() => '{}')) as Weights
+    const judged: Judged[] = []
+    for (const subject of subjects) {
+      judged.push(await judge(subject, upstream.port, isRecorded ? {} : weights))
+    }
+    if (isRecorded) {
+      const found = judged.map(({ subject, instructions }) => {
+        const nginx = versionOf(subject)
+        return [subject.id, { nginx, instructions: Math.round(instructions) }]
+      })
+      await writeFile(FILE, `${JSON.stringify(Object.fromEntries(found), null, 2)}\n`)
+    }
+    return judged.every(({ isHeavy }) => !isHeavy)
+  } finally {
+    await upstream.stop()
+  }
+}
+
+async function judge(subject: Subject, upstreamPort: number, weights: Weights): Promise<Judged> {
+  const known = weights[subject.id]
+  const isKnown = known !== undefined && known.nginx === versionOf(subject)
+  const most = isKnown ? known.instructions * MOST : Number.POSITIVE_INFINITY
+  let instructions = await countRequest(subject, upstreamPort)
+  // Housekeeping may have come in between.
+  if (instructions > most)
+    instructions = Math.min(instructions, await countRequest(subject, upstreamPort))
+  const isHeavy = instructions > most
+  const line = `${subject.id}: ${inThousands(instructions)} instructions a request`
+  if (!isKnown) say(`${line}; nothing is written down for this nginx`)
+  else if (!isHeavy) tell(`  ${line}, ${inThousands(known.instructions)} are written down`)
+  else {
+    console.error(
+      `${line}, and at most ${inThousands(most)} are allowed: make it lighter, or say in the commit why it has to ` +
+        'be heavier, and write that down with `npm run bench -- --guard --record`',
+    )
+  }
+  return { subject, instructions, isHeavy }
+}
+
+function versionOf({ nginx }: Subject): string {
+  return `${nginx.nginxVersion}, njs ${nginx.njsVersion}, ${nginx.engine}`
+}
+
+function inThousands(count: number): string {
+  return `${Math.round(count / 1000)}k`
+}
