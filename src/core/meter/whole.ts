@@ -65,7 +65,8 @@ function describe(said: Fields, choiceReason: unknown): Metered {
   const metered: Metered = { usage: usageIn(said), isEstimated: false }
   const reason = said['stop_reason'] || said['status'] || choiceReason
   if (typeof said['model'] === 'string' && said['model']) metered.served = said['model']
-  if (typeof reason === 'string' && reason !== 'in_progress') metered.finishReason = reason
+  if (typeof reason === 'string' && reason && reason !== 'in_progress')
+    metered.finishReason = reason
   return metered
 }
 
@@ -105,7 +106,7 @@ export function readEnds(route: string, bytes: Buffer): Metered | null {
   if (at < 0 || choice.indexOf('{', at) >= 0 || choice.indexOf('}', at) >= 0) return null
   const reason = textBehind(choice.slice(at), ',"finish_reason":"')
   if (reason === null) return null
-  metered.finishReason = reason
+  if (reason !== 'in_progress') metered.finishReason = reason
   return metered
 }
 
