@@ -53,11 +53,10 @@ const SHOWN_MS = 1000
  */
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
   const isLast = flags.last
-  if (r.whole === undefined) begin(r)
-  const state = r.metering
+  const state = r.metering || (r.whole === undefined ? begin(r) : null)
   if (state) {
-    if (!state.isQuick || isLast || !meterQuickly(r, state, data))
-      meterEvent(r, state, data, isLast)
+    const isDone = state.isQuick && !isLast && meterQuickly(r, state, data)
+    if (!isDone) meterEvent(r, state, data, isLast)
     return
   }
   if (isLast) r.sawLast = true
@@ -72,8 +71,12 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
     feedWhole(whole, data)
   } catch (error) {
     r.whole = null
-    ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
+    tellUnmetered(error as Error)
   }
+}
+
+function tellUnmetered(error: Error): void {
+  ngx.log(ngx.ERR, `Tollgate cannot meter: ${error.message}`)
 }
 
 /** The usual event; false where it is another. */
@@ -127,7 +130,7 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
     state.meter = null
     state.isQuick = false
     if (!isSent) r.sendBuffer(data)
-    ngx.log(ngx.ERR, `Tollgate cannot meter: ${(error as Error).message}`)
+    tellUnmetered(error as Error)
   }
 }
 
@@ -172,18 +175,24 @@ function isUnread(r: GateRequest, state: MeterState): boolean {
   return state.passedBytes - sentBytes(r) > UNREAD_BYTES_MAX
 }
 
-/** Finds out what kind of answer it is. It must not throw. */
-function begin(r: GateRequest): void {
+/** Finds out what kind of answer it is: of a stream what is kept, else null. What it cannot begin passes unread. */
+function begin(r: GateRequest): MeterState | null {
   r.whole = null
   const ticket = r.ticket
-  if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300) return
-  if (ticket.models) r.whole = { list: [] }
-  else if (ticket.route) {
-    if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
-      beginStream(r, ticket, ticket.route)
-    } else r.whole = startWhole(ticket.route)
+  if (!ticket || ticket.outcome !== 'ok' || ticket.atMs === undefined || r.status >= 300)
+    return null
+  try {
+    if (ticket.models) r.whole = { list: [] }
+    else if (ticket.route) {
+      if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
+        beginStream(r, ticket, ticket.route)
+      } else r.whole = startWhole(ticket.route)
+    }
+  } catch (error) {
+    tellUnmetered(error as Error)
   }
   if (r.ending) r.ending.metered = r.metering || r.whole
+  return r.metering || null
 }
 
 function beginStream(r: GateRequest, ticket: Ticket, route: string): void {
