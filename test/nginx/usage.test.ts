@@ -83,7 +83,16 @@ describe.each(setups)('$name: usage over time', (setup) => {
 
   async function waitFor(gate: Gate, count: number): Promise<void> {
     await until('the configuration', () => isLoaded(gate))
-    await until(`${count} requests in usage`, async () => (await requests(gate)) === count, SECONDS)
+    let found = 0
+    const isThere = async () => {
+      found = await requests(gate)
+      return found === count
+    }
+    await until(`${count} requests in usage`, isThere, SECONDS).catch(async (error: Error) => {
+      // Too many were counted twice, too few are waited for: by what, the state says.
+      const { ledger } = await gate.state()
+      throw new Error(`${error.message}: there are ${found}, ${JSON.stringify(ledger)}`)
+    })
   }
 
   const balance = async (gate: Gate) =>
