@@ -3,8 +3,8 @@ import { findReason, numberAt, promptOfChoice } from './events.ts'
 import type { Meter } from './types.ts'
 import { addChoice, type Fields, fieldsOf, readTimings, readUsage, type Usage } from './usage.ts'
 
-/** Of events: JSON up to this many bytes is parsed as a whole. */
-const PARSE_BYTES_MAX = 32 * 1024
+/** JSON up to this many bytes is parsed as a whole: of an event, or an answer. */
+export const PARSE_BYTES_MAX = 32 * 1024
 
 /** Of what is read at the end: usage, names. Real ones have some hundred bytes. */
 const VALUE_BYTES_MAX = 16 * 1024

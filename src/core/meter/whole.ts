@@ -1,10 +1,15 @@
 import { feedScan, type Scan } from '../body/scan.ts'
 import { findReason } from './events.ts'
-import { type Metered, objectOf, parse, reasonIn, startAnswerScan, usageIn } from './total.ts'
+import {
+  type Metered,
+  objectOf,
+  PARSE_BYTES_MAX,
+  parse,
+  reasonIn,
+  startAnswerScan,
+  usageIn,
+} from './total.ts'
 import { type Fields, fieldsOf, readUsage } from './usage.ts'
-
-/** An answer up to this many bytes is parsed at its end. */
-export const PARSE_BYTES_MAX = 32 * 1024
 
 /** As much of its beginning is looked at for the name of the model. */
 const HEAD_BYTES = 320
