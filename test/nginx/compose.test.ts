@@ -18,6 +18,8 @@ const project = found as Project
 /** Containers start one after the other, on two cores. */
 const START_S = 60
 const LONG_MS = 180_000
+/** A stream of the mock takes half a second. */
+const STUCK_S = 15
 /** Prometheus scrapes every 15 s. */
 const SCRAPE_S = 60
 
@@ -28,10 +30,11 @@ const TOKEN = /tga_\w+/g
 let demoKey: string
 let adminToken: string
 
-function chat(key: string, mock = 'tokens:7'): Promise<Response> {
+function chat(key: string, mock = 'tokens:7', seconds = LONG_MS / 1000): Promise<Response> {
   const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' }
   const body = JSON.stringify(chatOf(mock, { stream: true }))
-  return fetch(`${project.gateUrl}${CHAT}`, { method: 'POST', headers, body })
+  const signal = AbortSignal.timeout(seconds * 1000)
+  return fetch(`${project.gateUrl}${CHAT}`, { method: 'POST', headers, body, signal })
 }
 
 function admin(path: string, init: { method?: string; body?: object } = {}): Promise<Response> {
@@ -44,18 +47,43 @@ function admin(path: string, init: { method?: string; body?: object } = {}): Pro
   return fetch(`${project.adminUrl}${path}`, { method: init.method ?? 'GET', headers, body })
 }
 
-/** Asks again while the port is closed, the mock is not there, or the gate has not loaded the key. */
+/**
+ * Asks again while the port is closed, the mock is not there, or the gate has not loaded the key. A connection that
+ * gets stuck while all of it starts is given up, and what stood where is told.
+ */
 async function untilServed(key: string): Promise<void> {
   await until(
     'an answer of the mock',
     async () => {
-      const response = await chat(key).catch(() => null)
-      await response?.text()
-      return response?.status === 200
+      try {
+        const response = await chat(key, 'tokens:7', STUCK_S)
+        await response.text()
+        return response.status === 200
+      } catch (error) {
+        if ((error as Error).name === 'TimeoutError') await tellStuck()
+        return false
+      }
     },
     START_S,
     200,
   )
+}
+
+/** Which connections there are in the gate and in the mock, and what the mock was asked. */
+async function tellStuck(): Promise<void> {
+  const log =
+    "fetch('http://127.0.0.1:8000/__mock/log').then((said) => said.text()).then(console.log)"
+  const questions = [
+    ['logs', '--tail', '50'],
+    ['exec', '-T', 'gate', 'cat', '/proc/net/tcp', '/proc/net/tcp6'],
+    ['exec', '-T', 'mock', 'cat', '/proc/net/tcp', '/proc/net/tcp6'],
+    ['exec', '-T', 'mock', 'node', '-e', log],
+  ]
+  console.error(`A request got no answer in ${STUCK_S} s`)
+  for (const words of questions) {
+    const said = await project.compose(...words).catch((error: Error) => error.message)
+    console.error(`${words.join(' ')}\n${said}`)
+  }
 }
 
 async function ask<T>(path: string): Promise<T> {
