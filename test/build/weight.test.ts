@@ -166,8 +166,8 @@ function open({ record, rules, prices }: Configuration) {
  */
 describe('what a request asks for', () => {
   test.each([
-    ['identity', 'cold', { get: 5, set: 1, delete: 1, parse: 3, stringify: 1 }],
-    ['identity', 'warm', { get: 5, set: 1, delete: 1, parse: 1, stringify: 1 }],
+    ['identity', 'cold', { get: 4, set: 1, delete: 1, parse: 2 }],
+    ['identity', 'warm', { get: 4, set: 1, delete: 1 }],
     ['body', 'cold', { get: 6, set: 2, delete: 1, parse: 3, stringify: 2 }],
     ['body', 'warm', { get: 6, set: 2, delete: 1, parse: 2, stringify: 2 }],
     ['all', 'cold', { get: 17, set: 3, incr: 18, delete: 4, parse: 4, stringify: 2 }],
@@ -176,7 +176,8 @@ describe('what a request asks for', () => {
     const ask = open(KINDS[kind] as Configuration)
     if (state === 'warm') ask()
     const { line, counts } = ask()
-    expect(line).toMatchObject({ outcome: 'ok', client: 'app', completionTokens: 64 })
+    expect(line).toMatchObject({ outcome: 'ok', client: 'app' })
+    expect(line.completionTokens).toBe(kind === 'identity' ? undefined : 64)
     if (kind === 'all') expect(line.cost).toBeGreaterThan(0)
     expect(counts).toEqual(expected)
   })

@@ -299,10 +299,10 @@ describe.each(await findEngines())('$name', (setup) => {
 describe.each(await findEngines())('$name', (setup) => {
   test.each([
     ['final', { include_usage: true }],
-    ['off', undefined],
+    ['unasked', undefined],
   ])('metering %s asks the server for no more', async (metering, options) => {
     const gate = await startGate(setup, {
-      policy: { version: 1, metering: metering as 'final' | 'off' },
+      policy: { version: 1, metering: metering as 'final' | 'unasked' },
     })
     try {
       const answer = await get(gate, CHAT, { body: bodyFor(CHAT, '', { stream: true }) })

@@ -383,7 +383,7 @@ function readStream(reading: Reading): void {
   facts.wantsUsage = readFlag(reading, inner, 'include_usage')
   const wantsRunning = readFlag(reading, inner, 'continuous_usage_stats') && facts.wantsUsage
   const metering = reading.rules.metering
-  if (metering === 'off') return
+  if (metering === 'off' || metering === 'unasked') return
   const missing: string[] = []
   const ask = (name: string) => {
     const flag = inner['.' + name]

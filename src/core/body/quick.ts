@@ -149,8 +149,9 @@ export function readQuickly(
   }
   const edits: Edit[] = []
   facts.wantsUsage = facts.isStream && usageAt > 1
-  if (facts.isStream && isText && rules.metering !== 'off') {
-    const isFinal = rules.metering === 'final'
+  const metering = rules.metering
+  if (facts.isStream && isText && metering !== 'off' && metering !== 'unasked') {
+    const isFinal = metering === 'final'
     if (usageAt > 1) {
       facts.taken = isFinal ? 'nothing' : 'running'
       if (!isFinal)

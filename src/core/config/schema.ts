@@ -305,9 +305,10 @@ export function policySchema(): Schema {
       },
       metering: {
         type: 'string',
-        enum: ['exact', 'final', 'off'],
+        enum: ['exact', 'final', 'unasked', 'off'],
         description:
-          'What is asked of the server for streams: running and final counts, the final ones, nothing',
+          'What is asked of the server for streams: running and final counts, the final ones, nothing. With off no ' +
+          'answer is read either, but for limits of tokens and cost',
       },
       prices: {
         type: 'object',

@@ -106,9 +106,10 @@ export type Lockout = { badKeysPerMinute?: number; seconds?: number }
 /**
  * Where token counts come from: the engine's running and final counts, asked for in the body
  * (`exact`); the final one alone, for servers that refuse `continuous_usage_stats` (`final`); only
- * what the server tells unasked, with nothing put into the body (`off`).
+ * what the server tells unasked, with nothing put into the body (`unasked`). `off`: as that where a limit or budget
+ * counts tokens or cost; of all other requests nothing is counted.
  */
-export type Metering = 'exact' | 'final' | 'off'
+export type Metering = 'exact' | 'final' | 'unasked' | 'off'
 
 /** Prices in the unit of the cost budgets, per million tokens, and per second of audio. */
 export type Price = {

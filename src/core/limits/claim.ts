@@ -42,7 +42,9 @@ const TEMPLATE_TOKENS = 256
 export function needsBody(route: Route, record: KeyRecord, rules: Rules): boolean {
   if (route.body !== 'json') return false
   const isBound = record.models || record.request || record.limited || record.salt
-  return rules.metering !== 'off' || isBound !== undefined || record.priority !== undefined
+  const metering = rules.metering
+  const isAsked = metering !== 'off' && metering !== 'unasked'
+  return isAsked || isBound !== undefined || record.priority !== undefined
 }
 
 /** Whether there is nothing to read, to limit or to filter: then neither half of admission has anything to claim. */

@@ -99,6 +99,15 @@ export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
   hold.checks = kept
 }
 
+/** Whether a limit or budget of it counts tokens or cost, and not requests and places alone. */
+export function countsTokens(hold: Hold): boolean {
+  const checks = hold.checks
+  for (let i = 0; i < checks.length; i++) {
+    if ('tiorR'.indexOf((checks[i] as Check).kind) >= 0) return true
+  }
+  return false
+}
+
 /** Whether the counters that were moved are gone, and others in their place. */
 function isOfOther(zones: Zones, hold: Hold): boolean {
   return hold.birth !== 0 && zones.counters.get(BIRTH_COUNTER) !== hold.birth

@@ -8,7 +8,7 @@ import type { Demand, Zones } from './types.ts'
 
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
 export { estimateInput, learnOutput, learnRatio } from './estimate.ts'
-export { extendHold, giveBack, type Hold, settleHold } from './hold.ts'
+export { countsTokens, extendHold, giveBack, type Hold, settleHold } from './hold.ts'
 export { type Figures, type LimitRefusal, tellLimits } from './refusal.ts'
 export type { Demand, Zones } from './types.ts'
 

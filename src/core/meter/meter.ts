@@ -1,4 +1,5 @@
 import { feedScan } from '../body/scan.ts'
+import { type Cut, endStream } from './cut.ts'
 import { takeEvent } from './events.ts'
 import { startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
@@ -73,6 +74,27 @@ export function feed(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | nu
   return [Buffer.concat(out.concat(meter.open))]
 }
 
+/**
+ * What ends a stream that is not metered, as endStream() does it, behind its last piece; null while that does not end an
+ * event.
+ */
+export function endUnmetered(route: string, data: Buffer, why: Cut): Buffer | null {
+  const end = data.length - 1
+  const before = data[end - 1] === 13 ? end - 2 : end - 1
+  if (data[end] !== 10 || data[before] !== 10 || data.indexOf('data: [DONE]') >= 0) return null
+  const meter = startMeter({
+    route,
+    taken: 'nothing',
+    choices: 1,
+    prompts: 1,
+    wantsUsage: false,
+    mayUse: null,
+  })
+  // Events of a response are numbered.
+  meter.last = data
+  return endStream(meter, why)
+}
+
 /** Line ends that may be the first half of a blank line go over to the piece that has the other. */
 function joinLineEnd(meter: Meter, data: Buffer): Buffer {
   const held = meter.open[meter.open.length - 1]
@@ -101,9 +123,7 @@ function takeWhole(meter: Meter, bytes: Buffer, out: Buffer[]): Buffer {
     const kept = takeEvent(meter, event)
     if (meter.isSpent) return Buffer.alloc(0)
     const sent = kept || [event]
-    sent.forEach((buffer) => {
-      out.push(buffer)
-    })
+    for (let i = 0; i < sent.length; i++) out.push(sent[i] as Buffer)
   }
 }
 

@@ -52,9 +52,10 @@ export function readTimings(value: unknown): Usage | null {
 export function addChoice(sum: Usage, next: Usage, isOtherPrompt: boolean): Usage {
   const names: (keyof Usage)[] = ['completionTokens', 'reasoningTokens']
   if (isOtherPrompt) names.push('promptTokens', 'cachedTokens')
-  names.forEach((name) => {
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as keyof Usage
     if (next[name] !== undefined) sum[name] = (sum[name] || 0) + countOf(next[name])
-  })
+  }
   return sum
 }
 

@@ -1,11 +1,12 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import { filterModels } from '../../core/admit/models.ts'
 import { costOf, priceOf } from '../../core/limits/cost.ts'
-import { extendHold, type Hold } from '../../core/limits/reserve.ts'
+import { countsTokens, extendHold, type Hold } from '../../core/limits/reserve.ts'
 import {
   type Cut,
   canCut,
   endStream,
+  endUnmetered,
   feed,
   feedWhole,
   finishMeter,
@@ -16,7 +17,7 @@ import {
   startWhole,
   takeQuickly,
 } from '../../core/meter/meter.ts'
-import { findRecord, openZones, readEpoch, readPrices, readRules } from './registry.ts'
+import { findRecord, openZones, readEpoch, readPrices, readRules, rulesOf } from './registry.ts'
 import type { GateRequest, MeterState } from './request.ts'
 import { isMarked, showRunning } from './running.ts'
 
@@ -89,7 +90,7 @@ function meterQuickly(r: GateRequest, state: MeterState, data: Buffer): boolean 
   state.frameBytes += frameOf(length)
   const nowMs = Date.now()
   state.lastMs = nowMs
-  if (nowMs >= state.lookMs) look(r, state)
+  if (nowMs >= state.lookMs) look(r, state, data)
   return true
 }
 
@@ -101,14 +102,17 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
     if (!isLast || (r.ticket as Ticket).outcome === 'cut_unread') hangUp(r, state)
     return
   }
+  const active = state.meter
+  if (!active) {
+    watch(r, state, data, isLast)
+    return
+  }
   let isSent = false
   try {
-    const active = state.meter
     const before = state.passedBytes
     // An empty piece is the header's, which is not to wait for the first token.
-    isSent = !active || !active.takesOut || (data.length === 0 && !isLast)
+    isSent = !active.takesOut || (data.length === 0 && !isLast)
     if (isSent) pass(r, state, data)
-    if (!active) return
     // The first call may bring nothing: it is that of the header.
     if (data.length > 0) state.lastMs = Date.now()
     if (state.firstMs === 0) state.firstMs = state.lastMs
@@ -121,10 +125,10 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
     }
     const passed = state.passedBytes - before
     if (passed > 0) state.frameBytes += frameOf(passed)
-    if (active.isSpent) cut(r, active, state, 'budget')
+    if (active.isSpent) cut(r, state, 'budget', data)
     else if (!isLast) {
       state.isQuick = isQuick(active)
-      if (state.lastMs >= state.lookMs) look(r, state)
+      if (state.lastMs >= state.lookMs) look(r, state, data)
     }
   } catch (error) {
     state.meter = null
@@ -134,14 +138,25 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
   }
 }
 
+/** Of a stream that is not metered: sends the piece on, and looks now and then. */
+function watch(r: GateRequest, state: MeterState, data: Buffer, isLast: boolean): void {
+  pass(r, state, data)
+  const length = data.length
+  if (length === 0) return
+  state.frameBytes += frameOf(length)
+  const nowMs = Date.now()
+  state.lastMs = nowMs
+  if (state.firstMs === 0) state.firstMs = nowMs
+  if (!isLast && nowMs >= state.lookMs) look(r, state, data)
+}
+
 /** What a stream is looked at for now and then: does its key still hold, is it read, how far is it. */
-function look(r: GateRequest, state: MeterState): void {
-  const active = state.meter as Meter
+function look(r: GateRequest, state: MeterState, data: Buffer): void {
   const ticket = r.ticket as Ticket
   state.lookMs = state.lastMs + LOOK_MS
   try {
     const why = reasonToCut(r, ticket, state)
-    if (why) cut(r, active, state, why)
+    if (why) cut(r, state, why, data)
     else if (isUnread(r, state)) giveUp(r, state)
     else if (state.lastMs - state.shownMs >= SHOWN_MS) {
       state.shownMs = state.lastMs
@@ -184,9 +199,11 @@ function begin(r: GateRequest): MeterState | null {
   try {
     if (ticket.models) r.whole = { list: [] }
     else if (ticket.route) {
+      const hold = ticket.hold
+      const isMetered = rulesOf(r).metering !== 'off' || (hold !== undefined && countsTokens(hold))
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
-        beginStream(r, ticket, ticket.route)
-      } else r.whole = startWhole(ticket.route)
+        r.metering = startState(isMetered ? meterOf(ticket, ticket.route) : null)
+      } else if (isMetered) r.whole = startWhole(ticket.route)
     }
   } catch (error) {
     tellUnmetered(error as Error)
@@ -195,9 +212,9 @@ function begin(r: GateRequest): MeterState | null {
   return r.metering || null
 }
 
-function beginStream(r: GateRequest, ticket: Ticket, route: string): void {
+function meterOf(ticket: Ticket, route: string): Meter {
   const hold = ticket.hold
-  const meter = startMeter({
+  return startMeter({
     route,
     taken: ticket.taken || 'nothing',
     choices: ticket.choices || 1,
@@ -205,7 +222,10 @@ function beginStream(r: GateRequest, ticket: Ticket, route: string): void {
     wantsUsage: ticket.wantsUsage === true,
     mayUse: hold && hold.isHard ? allowanceOf(ticket, hold) : null,
   })
-  r.metering = {
+}
+
+function startState(meter: Meter | null): MeterState {
+  return {
     meter,
     why: null,
     cutMs: 0,
@@ -267,11 +287,13 @@ function reasonToCut(r: GateRequest, ticket: Ticket, state: MeterState): Cut | n
  * Ends a running stream where it can be ended: the caller gets its end at once, and with the next piece
  * hangUp() ends the request.
  */
-function cut(r: GateRequest, active: Meter, state: MeterState, why: Cut): void {
-  if (why !== 'budget' && !canCut(active)) return
+function cut(r: GateRequest, state: MeterState, why: Cut, data: Buffer): void {
+  const active = state.meter
   const ticket = r.ticket as Ticket
+  if (active && why !== 'budget' && !canCut(active)) return
+  const end = active ? endStream(active, why) : endUnmetered(ticket.route as string, data, why)
+  if (!end) return
   ticket.outcome = `cut_${why}`
-  const end = endStream(active, why)
   state.cutBytes = sentBytes(r)
   r.sendBuffer(end, { last: true, flush: true })
   state.passedBytes += end.length

@@ -206,6 +206,7 @@ test('hostile shapes are left to the long way, or read alike', () => {
 const RULES: BodyRules[] = [
   {},
   { metering: 'off' },
+  { metering: 'unasked' },
   { metering: 'final' },
   { models: ['m*', 'Qwen/*'], request: { maxOutputTokens: 100, n: 2, inputs: 3 } },
 ]

@@ -2,7 +2,7 @@ import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cut, canCut, endStream } from '../../../src/core/meter/cut.ts'
-import { feed, type MeterPlan, startMeter } from '../../../src/core/meter/meter.ts'
+import { endUnmetered, feed, type MeterPlan, startMeter } from '../../../src/core/meter/meter.ts'
 import { type Mock, startMock } from '../../../src/mock/server.ts'
 
 let mock: Mock
@@ -251,4 +251,16 @@ describe('where a stream can be cut', () => {
     feed(meter, Buffer.from('data: [DONE]\n\n'), false)
     expect(canCut(meter)).toBe(false)
   })
+})
+
+describe('a stream that is not metered', () => {
+  it.each(['data: {}\n\n', 'data: {}\r\n\r\n', ': x\n\n'])('ends behind %j', (piece) => {
+    const end = endUnmetered('chat', Buffer.from(piece), 'revoked')
+    expect(`${end}`).toMatch(/^data: \{"error":.*\n\ndata: \[DONE\]\n\n$/)
+  })
+
+  it.each(['', '\n', 'data: {', 'data: {}\n', 'a\nb\n', 'data: {}\n\ndata: [DONE]\n\n'])(
+    'does not end behind %j',
+    (piece) => expect(endUnmetered('chat', Buffer.from(piece), 'revoked')).toBeNull(),
+  )
 })
