@@ -23,7 +23,7 @@ const STREAM_TOKENS = 64
 const NANOS_PER_PRICE = 1000
 
 /**
- * How much the request takes of each kind; `levels` is what is taken already, null
+ * How much the request takes of each kind, written into `amounts`; `levels` is what is taken already, null
  * where that is not asked. Of a limit of the minute it
  * takes what the model usually gives where the caller names more: what it uses beyond that is added at
  * its end, and the next one waits. Of a budget it takes the whole maximum, as far as there is room.
@@ -32,8 +32,10 @@ export function reservationOf(
   demand: Demand,
   checks: Check[],
   levels: number[] | null,
+  amounts: Amounts,
 ): Reservation {
-  const plan: Reservation = { amounts: { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 } }
+  const plan: Reservation = { amounts }
+  amounts.t = amounts.i = amounts.o = amounts.r = amounts.R = 0
   const choices = demand.choices
   const named = demand.outputTokens
   const least = named === null || named > choices ? choices : named

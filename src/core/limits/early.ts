@@ -1,21 +1,20 @@
-import type { Reservation } from './amounts.ts'
 import { type Checks, checksOf, heldCheck } from './check.ts'
 import { giveBack, type Hold } from './hold.ts'
 import { askAll, IN_FLIGHT_RETRY_MS, judge } from './judge.ts'
 import { type Figures, type LimitRefusal, tellRate } from './refusal.ts'
 import { birthOf, commit, holdOf, take, undo } from './take.ts'
-import type { Demand, Zones } from './types.ts'
+import type { Amounts, Demand, Zones } from './types.ts'
 
 /** What was taken before the body was read. It stands beside the request, and its hold in the ticket. */
 export type Early = {
   hold: Hold
   figures: Figures
-  /** What the request asks for, as far as it was known. */
-  demand: Demand
   /** All that holds for the request, those included that are asked when its body is there. */
   checks: Checks
   /** In shadow: what would have been refused. */
   shadow?: LimitRefusal
+  /** As in the demand. */
+  isMarked?: true
 }
 
 /**
@@ -37,16 +36,20 @@ export function reserveEarly(
   uploadBytes: number,
 ): Early | LimitRefusal {
   const checks = checksOf(demand)
-  const plan: Reservation = { amounts: { q: 1, a: 1, f: 1, t: 1, i: 1, o: 0, r: 1, R: 1 } }
-  const grant = take(zones, demand, checks.first, plan)
+  const amounts: Amounts = { q: 1, a: 1, f: 1, t: 1, i: 1, o: 0, r: 1, R: 1 }
+  const plan = { amounts }
+  const grant = take(zones, demand, checks.first, amounts, null, plan)
   if ('outcome' in grant) {
     const all = checks.all
-    const told = judge(zones, demand, all, plan, askAll(zones, all, demand.nowMs), false)
-    return Object.assign(told.refusal || grant, { figures: told.figures })
+    const figures: Figures = {}
+    const levels = askAll(zones, all, demand.nowMs)
+    const refusal = judge(zones, demand, all, plan, levels, false, figures)
+    return Object.assign(refusal || grant, { figures })
   }
-  const hold = holdOf(demand, grant, birthOf(zones))
-  const early: Early = { hold, figures: grant.verdict.figures, demand, checks }
-  if (grant.verdict.refusal) early.shadow = grant.verdict.refusal
+  const hold = holdOf(demand, checks.first, amounts, birthOf(zones))
+  const early: Early = { hold, figures: grant.figures, checks }
+  if (grant.refusal) early.shadow = grant.refusal
+  if (demand.isMarked) early.isMarked = true
   const refusal = uploadBytes ? takeUpload(zones, demand, hold, key, uploadBytes) : null
   if (!refusal) return early
   giveBack(zones, hold, 'qaf')
@@ -81,9 +84,8 @@ function takeUpload(
 /** What the headers say when a request is refused that is in the counters of requests already. */
 export function withoutOwn(refusal: LimitRefusal, early: Early): LimitRefusal {
   const requests = early.figures['q']
-  if (requests) requests.left++
-  if (refusal.outcome !== 'parameter_denied') {
-    refusal.figures = Object.assign(refusal.figures, early.figures)
-  }
+  if (!requests) return refusal
+  requests.left++
+  if (refusal.outcome !== 'parameter_denied') refusal.figures['q'] = requests
   return refusal
 }

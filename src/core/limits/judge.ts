@@ -18,12 +18,10 @@ export function askAll(zones: Zones, checks: Check[], nowMs: number): number[] {
   return levels
 }
 
-/** What all limits together say: the refusal that lasts longest, and what the headers tell. */
-export type Verdict = { refusal?: LimitRefusal; figures: Figures }
-
 /**
- * Compares every limit with what others have taken and this request takes. Of several that refuse it
- * tells the one that lasts longest. `isMoved`: the request is in the counters already.
+ * Compares every limit with what others have taken and this request takes, and notes in the figures what the headers
+ * tell. Of several that refuse it returns the one that lasts longest. `isMoved`: the request is in the counters
+ * already.
  */
 export function judge(
   zones: Zones,
@@ -32,10 +30,10 @@ export function judge(
   plan: Reservation,
   levels: number[],
   isMoved: boolean,
-): Verdict {
+  figures: Figures,
+): LimitRefusal | null {
   const nowMs = demand.nowMs
-  const figures: Figures = {}
-  const verdict: Verdict = { figures }
+  let refusal: LimitRefusal | null = null
   let longest = -1
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
@@ -56,12 +54,11 @@ export function judge(
     if (waitMs <= longest) continue
     longest = waitMs
     // What is only reserved by requests in flight may be free again in a moment.
-    verdict.refusal = isSpent
+    refusal = isSpent
       ? tellBudget(check, used, nowMs, figures, demand.zoneMinutes)
       : tellRate(check, waitMs, figures)
   }
-  if (plan.denied && longest < Infinity) verdict.refusal = plan.denied
-  return verdict
+  return plan.denied && longest < Infinity ? plan.denied : refusal
 }
 
 /** Before anything is taken. Most requests are within all limits, and nothing has to be told of them. */

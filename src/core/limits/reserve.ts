@@ -1,10 +1,10 @@
-import { type Check, checksOf } from './check.ts'
+import { type Check, type Checks, checksOf } from './check.ts'
 import { minuteOf } from './counters.ts'
 import { type Early, withoutOwn } from './early.ts'
 import type { Hold } from './hold.ts'
 import type { Figures, LimitRefusal } from './refusal.ts'
 import { birthOf, type Grant, holdOf, take } from './take.ts'
-import type { Demand, Zones } from './types.ts'
+import type { Amounts, Demand, Zones } from './types.ts'
 
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
 export { estimateInput, learnOutput, learnRatio } from './estimate.ts'
@@ -54,16 +54,30 @@ export function reserve(
 ): Reserved | LimitRefusal {
   // A body may have taken longer than the minute that stands in the names.
   const isOld = !early || minuteOf(demand.nowMs) !== early.hold.minute
-  const known = isOld ? checksOf(demand) : (early as Early).checks
-  const checks = early ? known.rest : known.all
+  const lists = isOld ? checksOf(demand) : (early as Early).checks
+  const checks = early ? lists.rest : lists.all
   const birth = (early && early.hold.birth) || birthOf(zones)
   if (birth === 0 && hasBudget(checks)) {
     // What was used of the budgets is not known yet.
     return { outcome: 'starting', limit: '', retryAfterMs: 1000, figures: {} }
   }
-  const grant = take(zones, demand, checks)
+  const amounts: Amounts = early
+    ? early.hold.amounts
+    : { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
+  if (early && early.isMarked) demand.isMarked = true
+  const grant = take(zones, demand, checks, amounts, early ? early.figures : null)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant
-  return admitted(demand, grant, birth, early || null)
+  if (!early) return admitted(demand, grant, holdOf(demand, checks, amounts, birth), null)
+  const hold = early.hold
+  hold.checks = joined(hold.checks, lists)
+  hold.birth = birth
+  hold.minute = minuteOf(demand.nowMs)
+  return admitted(demand, grant, hold, early)
+}
+
+/** What was taken before the body, and with it. A list is that of other requests too: nobody may change it. */
+function joined(taken: Check[], lists: Checks): Check[] {
+  return taken === lists.first ? lists.all : taken.concat(lists.rest)
 }
 
 function hasBudget(checks: Check[]): boolean {
@@ -71,14 +85,11 @@ function hasBudget(checks: Check[]): boolean {
   return false
 }
 
-function admitted(demand: Demand, grant: Grant, birth: number, early: Early | null): Reserved {
+function admitted(demand: Demand, grant: Grant, hold: Hold, early: Early | null): Reserved {
   const plan = grant.plan
-  const hold = holdOf(demand, grant, birth)
-  const result: Reserved = { hold, figures: grant.verdict.figures }
-  let shadow = grant.verdict.refusal
+  const result: Reserved = { hold, figures: grant.figures }
+  let shadow = grant.refusal
   if (early) {
-    hold.checks = early.hold.checks.concat(hold.checks)
-    Object.assign(result.figures, early.figures)
     // Of two the one that lasts longer: a spent budget.
     if (early.shadow && !(shadow && shadow.outcome === 'budget_spent')) shadow = early.shadow
   }

@@ -2,43 +2,57 @@ import { type Reservation, reservationOf } from './amounts.ts'
 import { type Check, isSame, levelOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
 import { countFull, type Hold, shift, shiftHeld, shiftSafely } from './hold.ts'
-import { askAll, isAnyOver, judge, type Verdict } from './judge.ts'
-import type { LimitRefusal } from './refusal.ts'
+import { askAll, isAnyOver, judge } from './judge.ts'
+import type { Figures, LimitRefusal } from './refusal.ts'
 import type { Amounts, Demand, Zones } from './types.ts'
 
-/** What a request has taken. */
-export type Grant = { checks: Check[]; plan: Reservation; verdict: Verdict }
+/** What a request has taken; what the headers say of it; and, in shadow, what would have been refused. */
+export type Grant = { plan: Reservation; figures: Figures; refusal?: LimitRefusal }
 
 /** When others take at the same moment what was free on asking, it is asked anew so often. */
 const TRIES = 3
 
 /**
  * Moves the counters, and looks at what it has got; or takes all of it back. Without a plan it reserves as if nothing
- * were taken; where that does not fit, it asks first, and reserves by what is free.
+ * were taken; where that does not fit, it asks first, and reserves by what is free. `amounts` is filled for that.
+ * What is known of the requests of the minute stands in `known`, which is added to; null: nothing yet.
  */
 export function take(
   zones: Zones,
   demand: Demand,
   checks: Check[],
-  early?: Reservation,
+  amounts: Amounts,
+  known: Figures | null,
+  given?: Reservation,
 ): Grant | LimitRefusal {
+  let figures = known || {}
   for (let left = TRIES; ; left--) {
     const isFirst = left === TRIES && !demand.isShadow
     const levels = isFirst ? null : askAll(zones, checks, demand.nowMs)
-    const plan = early || reservationOf(demand, checks, levels)
+    const plan = given || reservationOf(demand, checks, levels, amounts)
     if (plan.denied && !levels) continue
     if (levels && !demand.isShadow) {
       if (plan.denied || isAnyOver(zones, checks, plan, levels)) {
-        const asked = judge(zones, demand, checks, plan, levels, false)
-        if (asked.refusal) return asked.refusal
+        figures = requestsOf(known)
+        const refusal = judge(zones, demand, checks, plan, levels, false, figures)
+        if (refusal) return refusal
       }
     }
-    const taken = commit(zones, demand, checks, plan.amounts)
-    const verdict = judge(zones, demand, checks, plan, taken, true)
-    if (!verdict.refusal || demand.isShadow) return { checks, plan, verdict }
-    undo(zones, demand.pid, checks, plan.amounts, checks.length)
-    if (left < 1) return verdict.refusal
+    // What was noted in an attempt that came to nothing is not to stay.
+    if (left < TRIES) figures = requestsOf(known)
+    const taken = commit(zones, demand, checks, amounts)
+    const refusal = judge(zones, demand, checks, plan, taken, true, figures)
+    if (!refusal) return { plan, figures }
+    if (demand.isShadow) return { plan, figures, refusal }
+    undo(zones, demand.pid, checks, amounts, checks.length)
+    if (left < 1) return refusal
   }
+}
+
+/** What was known of requests alone. */
+function requestsOf(known: Figures | null): Figures {
+  const requests = known && known['q']
+  return requests ? { q: requests } : {}
 }
 
 /** Moves all counters, and returns how much of each limit others have taken. A full zone throws, with all undone. */
@@ -105,14 +119,8 @@ export function birthOf(zones: Zones): number {
 }
 
 /** The hold of what was taken, `birth` being that of the counters. */
-export function holdOf(demand: Demand, grant: Grant, birth: number): Hold {
-  const hold: Hold = {
-    pid: demand.pid,
-    birth,
-    minute: minuteOf(demand.nowMs),
-    checks: grant.checks,
-    amounts: grant.plan.amounts,
-  }
+export function holdOf(demand: Demand, checks: Check[], amounts: Amounts, birth: number): Hold {
+  const hold: Hold = { pid: demand.pid, birth, minute: minuteOf(demand.nowMs), checks, amounts }
   if (demand.zoneMinutes) hold.zoneMinutes = hold.namedZone = demand.zoneMinutes
   return hold
 }

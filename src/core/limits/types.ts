@@ -33,7 +33,7 @@ export type Demand = {
   /** Null: unknown, and so not reserved as cost. */
   price: Price | null
   /** The model, where it has no price and a budget in cost holds; empty: none was named. */
-  unpriced?: string
+  unpriced?: string | undefined
   maxInFlight?: number | undefined
   /** Which of several servers behind, for maxInFlight; usually empty. */
   upstream: string
