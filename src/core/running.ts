@@ -1,6 +1,6 @@
 import type { Ticket } from './admit/admit.ts'
 import type { Outcome } from './admit/outcome.ts'
-import type { LineFragment } from './ledger/line.ts'
+import { type LineFragment, quoteModel } from './ledger/line.ts'
 import type { LimitsTaken } from './limits/taken.ts'
 import type { Usage } from './meter/usage.ts'
 
@@ -41,7 +41,7 @@ export function runningText(remote: string, usage: Usage | null, ticket: Ticket)
   text += (ticket.key || '') + ' ' + (ticket.group || '') + ' ' + (ticket.route || '') + ' '
   text += (ticket.isStream ? '1 ' : ' ') + held + ' ' + (ticket.spentMs || 0) + ' '
   if (ticket.shadow) return text + JSON.stringify([ticket.model, ticket.shadow, ticket.limit])
-  return ticket.model === undefined ? text : text + JSON.stringify(ticket.model)
+  return ticket.model === undefined ? text : text + quoteModel(ticket.model)
 }
 
 /** Reads it again. */

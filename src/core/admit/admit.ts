@@ -25,9 +25,9 @@ export type Call = {
   address: string
   nowMs: number
   /** What admit() found, for claim(): of who was admitted under a key. */
-  found?: { route: Route; record: KeyRecord }
+  found?: { route: Route; record: KeyRecord } | undefined
   /** SHA-256 of the secret, by find(). */
-  hash?: string
+  hash?: string | undefined
 }
 
 /** What admission asks of the platform. */

@@ -37,10 +37,10 @@ export type Maximum = { name: string; start: number; end: number; tokens: number
 /** What was found in a body that is allowed, and what the gate changes in it. */
 export type BodyFacts = {
   /** Absent when the server is to take its default. */
-  model?: string
+  model?: string | undefined
   isStream: boolean
   /** The first field that holds a prompt. */
-  promptName?: string
+  promptName?: string | undefined
   /** Bytes of the prompt as they are written, without base64. */
   promptBytes: number
   /** Tokens of a prompt that is given as token ids, whose bytes are not in promptBytes. */
@@ -50,7 +50,7 @@ export type BodyFacts = {
   choices: number
   prompts: number
   /** What the caller named, after clamping: the largest, where there are several. */
-  maxOutputTokens?: number
+  maxOutputTokens?: number | undefined
   maxima: Maximum[]
   /** The caller asked for the usage at the end of the stream. */
   wantsUsage: boolean

@@ -25,10 +25,11 @@ export function skipSpaces(bytes: Buffer, at: number): number {
 export function applyEdits(body: Buffer, edits: Edit[]): Buffer {
   const parts: Buffer[] = []
   let at = 0
-  edits.forEach((edit) => {
+  for (let i = 0; i < edits.length; i++) {
+    const edit = edits[i] as Edit
     parts.push(body.subarray(at, edit.start), Buffer.from(edit.text))
     at = edit.end
-  })
+  }
   parts.push(body.subarray(at))
   return Buffer.concat(parts)
 }

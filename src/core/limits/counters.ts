@@ -57,7 +57,8 @@ export const EVERYBODY = '*'
 
 /** The minute of a time, as it stands in names. Takes ms since 1970. */
 export function minuteOf(timeMs: number): number {
-  return Math.floor(timeMs / MINUTE_MS)
+  // A call of Math takes more than all of this.
+  return (timeMs - (timeMs % MINUTE_MS)) / MINUTE_MS
 }
 
 /**

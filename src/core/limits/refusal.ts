@@ -144,7 +144,7 @@ export function noteFigure(
   zoneMinutes?: number,
 ): void {
   const kind = check.kind
-  const left = Math.max(0, check.limit - level)
+  const left = check.limit > level ? check.limit - level : 0
   const best = figures[kind]
   if (best && partOf(best.left, best.limit) <= partOf(left, check.limit)) return
   const resetMs = check.usedAt
@@ -205,9 +205,10 @@ function timeOf(figure: Figure | undefined): string {
 
 /** `1s`, `6m0s`, `5h0m30s`. */
 function durationOf(ms: number): string {
-  const seconds = Math.max(0, Math.ceil(ms / 1000))
-  const minutes = Math.floor(seconds / 60)
-  const hours = Math.floor(minutes / 60)
+  const over = ms % 1000
+  const seconds = ms > 0 ? (ms - over) / 1000 + (over ? 1 : 0) : 0
+  const minutes = (seconds - (seconds % 60)) / 60
+  const hours = (minutes - (minutes % 60)) / 60
   const end = `${seconds % 60}s`
   return hours ? `${hours}h${minutes % 60}m${end}` : minutes ? `${minutes}m${end}` : end
 }

@@ -26,7 +26,7 @@ function settleEnding(ending: Ending): void {
       refund(ticket, openZones())
       return
     }
-    settle(ticket, ending.metered, {}, Date.now())
+    settle(ticket, ending.metered, 'gate_error', Date.now())
     // The line of an error page stands in another context, and has taken it off the list.
     if (ending.name && runningZone().delete(ending.name)) countUnlogged(ticket)
   } catch (error) {

@@ -1,4 +1,4 @@
-import { endOf, fragmentOf, type LineFragment } from '../../core/ledger/line.ts'
+import { endOf, whoOf } from '../../core/ledger/line.ts'
 import { runningZone } from './registry.ts'
 import type { GateRequest } from './request.ts'
 import { settle } from './settle.ts'
@@ -12,30 +12,26 @@ export function settled(r: GateRequest): string {
   const variables = r.variables
   const outcome = endOf(ticket, r)
   variables['tollgate_outcome'] = outcome
-  const line: LineFragment = { outcome }
+  let text: string
   if (ticket) {
-    if (ticket.client) line.client = ticket.client
-    if (ticket.key) line.key = ticket.key
-    if (ticket.group) line.group = ticket.group
-    if (ticket.route) line.route = ticket.route
-    if (ticket.shadow) line.shadow = ticket.shadow
-    if (ticket.limit) line.limit = ticket.limit
-    if (ticket.spentMs !== undefined) line.admissionMs = Math.max(0, ticket.spentMs)
+    const spentMs = ticket.spentMs
+    // The clock may have been set back.
+    text = whoOf(outcome, ticket, spentMs !== undefined && spentMs < 0 ? 0 : spentMs)
     if (ticket.atMs !== undefined || ticket.hold) {
       // The time of the line: what is used counts for its day.
       const endMs = Math.round(Number(variables['msec']) * 1000)
       try {
-        settle(ticket, r.metering || r.whole || null, line, endMs)
+        text += settle(ticket, r.metering || r.whole || null, outcome, endMs)
       } catch (error) {
         // A line that lacks something is better than none, and so is one that tells of it.
         ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
       }
     }
-  }
+  } else text = whoOf(outcome, {})
   const ending = r.ending
   if (ending) {
     ending.isSettled = true
     if (ending.name) runningZone().delete(ending.name)
   }
-  return fragmentOf(line)
+  return text
 }

@@ -66,7 +66,11 @@ export function rulesOf(r: GateRequest): Rules {
   return r.rules
 }
 
+/** To open a zone takes 1,000 to 2,000 instructions, to ask it half of that: so they are kept. */
 let zones: Zones | null = null
+let clients: NgxSharedDict<string> | null = null
+let counters: NgxSharedDict<number> | null = null
+let running: NgxSharedDict<string> | null = null
 
 /** The zones in which limits and budgets are counted. */
 export function openZones(): Zones {
@@ -82,12 +86,14 @@ export function openZones(): Zones {
 
 /** The zone with one record per key, see core/config/record.ts. */
 export function clientsZone(): NgxSharedDict<string> {
-  return ngx.shared['tollgate_clients'] as NgxSharedDict<string>
+  if (!clients) clients = ngx.shared['tollgate_clients'] as NgxSharedDict<string>
+  return clients
 }
 
 /** The zone of what lasts longer than a minute, see core/limits/counters.ts. */
 export function countersZone(): NgxSharedDict<number> {
-  return numberZone('tollgate_counters')
+  if (!counters) counters = numberZone('tollgate_counters')
+  return counters
 }
 
 /** Moves on when keys or budgets may have changed. */
@@ -97,7 +103,8 @@ export function readEpoch(): number {
 
 /** The zone of the requests in flight, see core/running.ts. */
 export function runningZone(): NgxSharedDict<string> {
-  return ngx.shared['tollgate_running'] as NgxSharedDict<string>
+  if (!running) running = ngx.shared['tollgate_running'] as NgxSharedDict<string>
+  return running
 }
 
 /**

@@ -25,24 +25,29 @@ export function ticketFor(r: GateRequest): Ticket {
   return r.ticket || admitAnew(r)
 }
 
+/** The call at hand, which admit() keeps nothing of: it is filled anew for each request. */
+let kept: Call | null = null
+
 function admitAnew(r: GateRequest): Ticket {
   const headers = r.headersIn
   const variables = r.variables
   const nowMs = Date.now()
   const route = variables['tollgate_route'] || ''
-  const call: Call = {
-    route,
-    authorization: headers['Authorization'],
-    xApiKey: headers['x-api-key'],
-    apiKey: headers['api-key'],
-    address: r.remoteAddress,
-    nowMs,
-  }
-  if (route === '') call.pathRoute = variables['tg_at_path'] || ''
-  if (r.method === 'GET') call.hasBody = hasBody(r)
+  if (!kept) kept = {} as Call
+  const call = kept
+  call.route = route
+  call.pathRoute = route === '' ? variables['tg_at_path'] || '' : ''
+  call.authorization = headers['Authorization']
+  call.xApiKey = headers['x-api-key']
+  call.apiKey = headers['api-key']
+  call.hasBody = r.method === 'GET' && hasBody(r)
+  call.address = r.remoteAddress
+  call.nowMs = nowMs
+  call.found = undefined
+  call.hash = undefined
   const ticket = admit(call, REGISTRY)
   r.ticket = ticket
-  const found = call.found
+  const found = call.found as Call['found']
   if (found) {
     r.found = found
     if (call.hash) ticket.hash = call.hash

@@ -125,10 +125,20 @@ describe('fragmentOf', () => {
 
   test('begins with what is all of it where a request was not admitted', () => {
     const { outcome, client, key, group, route, shadow, limit, admissionMs } = everything
-    const refused = { outcome, client, key, group, route, shadow, limit, admissionMs }
-    expect(JSON.parse(`{${whoOf(refused as LineFragment)}}`)).toEqual(refused)
-    expect(fragmentOf(refused as LineFragment)).toBe(whoOf(refused as LineFragment))
-    expect(fragmentOf(everything).startsWith(`${whoOf(everything)},`)).toBe(true)
+    const refused = {
+      outcome,
+      client,
+      key,
+      group,
+      route,
+      shadow,
+      limit,
+      admissionMs,
+    } as LineFragment
+    const who = whoOf(outcome, refused, admissionMs)
+    expect(JSON.parse(`{${who}}`)).toEqual(refused)
+    expect(fragmentOf(refused)).toBe(who)
+    expect(fragmentOf(everything).startsWith(`${who},`)).toBe(true)
   })
 
   test('is never empty: without an outcome the gate has failed', () => {
