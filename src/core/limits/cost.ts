@@ -37,20 +37,29 @@ export function priceOf(
   asked: string,
   prices: { [pattern: string]: Price },
 ): Price | null {
-  const patterns = Object.keys(prices)
-  let best = served === '' ? '' : longestFor(served, patterns)
-  if ((best === '' || best === '*') && asked !== served) best = longestFor(asked, patterns)
-  if (best === '' && served === '') best = longestFor('', patterns)
+  let best = served === '' ? '' : longestFor(served, prices)
+  if ((best === '' || best === '*') && asked !== served) best = longestFor(asked, prices)
+  if (best === '' && served === '') best = longestFor('', prices)
   return best === '' ? null : (prices[best] as Price)
 }
 
+/** What was asked last: a request asks at both of its ends. Nobody changes prices, they come anew as a whole. */
+let lastPrices: { [pattern: string]: Price } | null = null
+let lastModel = ''
+let lastBest = ''
+
 /** The longest name or pattern that fits a model; empty when none does. */
-function longestFor(model: string, patterns: string[]): string {
+function longestFor(model: string, prices: { [pattern: string]: Price }): string {
+  if (prices === lastPrices && model === lastModel) return lastBest
+  const patterns = Object.keys(prices)
   let best = ''
   for (let i = 0; i < patterns.length; i++) {
     const pattern = patterns[i] as string
     if (pattern.length > best.length && matchesPattern(pattern, model)) best = pattern
   }
+  lastPrices = prices
+  lastModel = model
+  lastBest = best
   return best
 }
 

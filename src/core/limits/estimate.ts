@@ -49,10 +49,9 @@ export function learnRatio(
 ): void {
   if (!(textBytes > 0)) return
   const name = bucketOf('p', model)
-  const seen = Math.max(promptTokens - TEMPLATE_TOKENS, 0) / textBytes
-  const sample = Math.min(Math.max(seen, RATIO_MIN), RATIO_MAX)
+  const sample = within((promptTokens - TEMPLATE_TOKENS) / textBytes, RATIO_MIN, RATIO_MAX)
   const before = counters.get(name) || RATIO_DEFAULT
-  const weight = Math.min(textBytes, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
+  const weight = within(textBytes, 0, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
   move(counters, name, before, sample, weight)
 }
 
@@ -73,9 +72,14 @@ export function learnOutput(
   isCut: boolean,
 ): void {
   const name = bucketOf('l', model)
-  const sample = Math.min(Math.max(tokens, OUTPUT_MIN), OUTPUT_MAX)
+  const sample = within(tokens, OUTPUT_MIN, OUTPUT_MAX)
   const before = counters.get(name) || OUTPUT_TOKENS_DEFAULT
   if (!isCut || sample > before) move(counters, name, before, sample, 0.1)
+}
+
+/** The nearest value within bounds. */
+function within(value: number, least: number, most: number): number {
+  return value < least ? least : value > most ? most : value
 }
 
 /** Moves an average by a part of the way to a sample. */

@@ -32,19 +32,28 @@ export type Hold = {
 const NOTHING: Check[] = []
 
 /**
- * Moves one counter. Whoever takes the in-flight count of a client from 0 to 1, or back, moves the
+ * Moves one counter, of a kind. Whoever takes the in-flight count of a client from 0 to 1, or back, moves the
  * number of active clients with it. A slot's entry at 0 is deleted: only its own worker touches it, or,
  * when that is dead, the one that cleans up after it.
  */
-export function shift(zones: Zones, zone: keyof Zones, name: string, delta: number): number {
-  const isOfClient = zone === 'counters' && name.charAt(0) === 'a'
-  // Made first, so that it cannot be the one for which there is no room.
-  if (isOfClient) zones.counters.incr(activeName(name), 0, 0)
+export function shift(
+  zones: Zones,
+  zone: keyof Zones,
+  kind: string,
+  name: string,
+  delta: number,
+): number {
+  if (kind === 'a' && zone === 'counters') return shiftOfClient(zones.counters, name, delta)
   const value = zones[zone].incr(name, delta, 0)
-  if (zone === 'slots' && value <= 0) zones.slots.delete(name)
-  if (isOfClient && value === Math.max(delta, 0)) {
-    zones.counters.incr(activeName(name), delta > 0 ? 1 : -1, 0)
-  }
+  if (value <= 0 && zone === 'slots') zones.slots.delete(name)
+  return value
+}
+
+function shiftOfClient(counters: Zones['counters'], name: string, delta: number): number {
+  // Made first, so that it cannot be the one for which there is no room.
+  counters.incr(activeName(name), 0, 0)
+  const value = counters.incr(name, delta, 0)
+  if (value === (delta > 0 ? delta : 0)) counters.incr(activeName(name), delta > 0 ? 1 : -1, 0)
   return value
 }
 
@@ -54,9 +63,15 @@ export function activeName(name: string): string {
 }
 
 /** As shift(), where nothing may throw: what does not fit into a full zone is lost, and counted as such. */
-export function shiftSafely(zones: Zones, zone: keyof Zones, name: string, delta: number): void {
+export function shiftSafely(
+  zones: Zones,
+  zone: keyof Zones,
+  kind: string,
+  name: string,
+  delta: number,
+): void {
   try {
-    shift(zones, zone, name, delta)
+    shift(zones, zone, kind, name, delta)
   } catch (_) {
     countFull(zones)
   }
@@ -72,9 +87,10 @@ export function countFull(zones: Zones): void {
 }
 
 /** Moves what is in flight or reserved, for all and for the worker. Never throws. */
-export function shiftHeld(zones: Zones, pid: string, move: string, delta: number): void {
-  shiftSafely(zones, 'counters', move, delta)
-  shiftSafely(zones, 'slots', pid + move, delta)
+export function shiftHeld(zones: Zones, pid: string, check: Check, delta: number): void {
+  const move = check.move
+  shiftSafely(zones, 'counters', check.kind, move, delta)
+  shiftSafely(zones, 'slots', check.kind, pid + move, delta)
 }
 
 /**
@@ -93,8 +109,8 @@ export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
     }
     const held = hold.amounts[check.kind]
     if (!held || isSame(checks, i)) continue
-    if (check.before) shiftSafely(zones, 'windows', check.at, -held)
-    else if (!isGone) shiftHeld(zones, hold.pid, check.move, -held)
+    if (check.before) shiftSafely(zones, 'windows', check.kind, check.at, -held)
+    else if (!isGone) shiftHeld(zones, hold.pid, check, -held)
   }
   hold.checks = kept
 }
@@ -137,14 +153,14 @@ export function settleHold(
     const check = checks[i] as Check
     if (!check.usedAt) continue
     const delta = check.kind === 'R' ? used.cost : tokens
-    if (delta) shiftSafely(zones, 'counters', usedName(check, hold, endMs), delta)
+    if (delta) shiftSafely(zones, 'counters', 'd', usedName(check, hold, endMs), delta)
   }
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
     const kind = check.kind
     const held = amounts[kind] || 0
     if (!check.before) {
-      if (held && !isGone && !isSame(checks, i)) shiftHeld(zones, hold.pid, check.move, -held)
+      if (held && !isGone && !isSame(checks, i)) shiftHeld(zones, hold.pid, check, -held)
       continue
     }
     if (kind === 'q') continue
@@ -154,7 +170,7 @@ export function settleHold(
     if (!delta || (delta < 0 && minuteOf(endMs) > hold.minute + 1)) continue
     const isLater = delta > 0 && minuteOf(endMs) !== hold.minute
     const name = isLater ? check.move + minuteOf(endMs).toString(36) : check.at
-    shiftSafely(zones, 'windows', name, delta)
+    shiftSafely(zones, 'windows', kind, name, delta)
   }
   return isPaced
 }
@@ -198,13 +214,13 @@ export function extendHold(
       if (delta <= 0) continue
       const isNew = !isSame(checks, i)
       if (isNew) {
-        value = shift(zones, 'counters', check.move, delta)
+        value = shift(zones, 'counters', check.kind, check.move, delta)
         counted = check
       }
       const used = zones.counters.get(usedName(check, hold, nowMs)) || 0
       if (check.isHard && value + used > check.limit) isLeft = false
       if (!isNew) continue
-      shift(zones, 'slots', hold.pid + check.move, delta)
+      shift(zones, 'slots', check.kind, hold.pid + check.move, delta)
       counted = null
       moved.push(check)
     }
@@ -213,10 +229,11 @@ export function extendHold(
     isLeft = false
   }
   if (!isLeft) {
-    if (counted) shiftSafely(zones, 'counters', counted.move, -more[counted.kind as 'r' | 'R'])
+    const kind = counted ? (counted.kind as 'r' | 'R') : 'r'
+    if (counted) shiftSafely(zones, 'counters', kind, counted.move, -more[kind])
     for (let i = 0; i < moved.length; i++) {
       const check = moved[i] as Check
-      shiftHeld(zones, hold.pid, check.move, -more[check.kind as 'r' | 'R'])
+      shiftHeld(zones, hold.pid, check, -more[check.kind as 'r' | 'R'])
     }
     return false
   }

@@ -72,7 +72,7 @@ export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: A
         held = zones.windows.incr(check.at, delta, 0) - delta
       } else if (!isSame(checks, at)) {
         zone = 'counters'
-        held = shift(zones, zone, check.move, delta) - delta
+        held = shift(zones, zone, check.kind, check.move, delta) - delta
         zone = 'slots'
         // Tells that there is something to clean up when this worker dies.
         if (!demand.isMarked) zones.slots.incr(demand.pid, 0, 1)
@@ -85,7 +85,7 @@ export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: A
     // Of the last one the worker's part was not counted, where that was the zone.
     const check = checks[at] as Check
     const delta = amounts[check.kind] as number
-    if (zone === 'slots') shiftSafely(zones, 'counters', check.move, -delta)
+    if (zone === 'slots') shiftSafely(zones, 'counters', check.kind, check.move, -delta)
     undo(zones, demand.pid, checks, amounts, at)
     countFull(zones)
     throw new Error(
@@ -108,8 +108,8 @@ export function undo(
     const check = checks[i] as Check
     const delta = amounts[check.kind] as number
     if (!delta) continue
-    if (check.before) shiftSafely(zones, 'windows', check.at, -delta)
-    else if (!isSame(checks, i)) shiftHeld(zones, pid, check.move, -delta)
+    if (check.before) shiftSafely(zones, 'windows', check.kind, check.at, -delta)
+    else if (!isSame(checks, i)) shiftHeld(zones, pid, check, -delta)
   }
 }
 

@@ -40,7 +40,7 @@ function release(zones: Zones, pid: string, names: string[]): void {
     const count = slots.pop(slot) || 0
     // In a new zone of counters nothing is left of it.
     if (!zones.counters.get(name)) return
-    shiftSafely(zones, 'counters', name, -count)
+    shiftSafely(zones, 'counters', name.charAt(0), name, -count)
   })
   if (held.length > SLICE) return
   slots.delete(pid)
