@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { CHAT, chatOf, clientOf, documentOf } from './clients.ts'
 import { scrape, total } from './exposition.ts'
 import { type Gate, type GateOptions, type Line, sleep, startGate, until } from './harness.ts'
+import { KILLED_MS, whileKilled } from './locked.ts'
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
 import { findPrometheus, type Prometheus, runTool } from './prometheus.ts'
@@ -235,31 +236,37 @@ describe.each(setups)('$name: metrics', (setup) => {
     expect(total(samples, 'gen_ai_server_request_duration_seconds_count')).toBe(3)
   })
 
-  test('never count twice when a worker is killed while it adds up', async () => {
-    const gate = await start()
-    gate.expectErrors(/exited on signal 9/)
-    let written = 0
-    let counted = 0
-    for (let round = 0; round < 5; round++) {
-      await append(gate, Array.from({ length: 3000 }, () => lineOf({})).join(''))
-      written += 3000
-      await sleep(250 + round * 83)
-      for (const pid of workersOf(gate)) process.kill(pid, 'SIGKILL')
-      await until('a worker', () => gate.admin('/me').then(Boolean, () => false))
-      const now = total((await scrape(gate)).samples, REQUESTS)
-      expect(now).toBeGreaterThanOrEqual(counted)
-      expect(now).toBeLessThanOrEqual(written)
-      counted = now
-    }
-    await until('the rest', async () => {
-      const { ledger } = await gate.state()
-      return ledger?.lines === written && ledger.behindBytes === 0
-    })
-    const { samples } = await scrape(gate)
-    // At worst a portion of some hundred lines is lost each time.
-    expect(total(samples, REQUESTS)).toBeLessThanOrEqual(written)
-    expect(total(samples, REQUESTS)).toBeGreaterThan(written - 5 * 1000)
-  })
+  test(
+    'never count twice when a worker is killed while it adds up',
+    async () => {
+      const kill = async (gate: Gate) => {
+        gate.expectErrors(/exited on signal 9/)
+        let written = 0
+        let counted = 0
+        for (let round = 0; round < 5; round++) {
+          await append(gate, Array.from({ length: 3000 }, () => lineOf({})).join(''))
+          written += 3000
+          await sleep(250 + round * 83)
+          for (const pid of workersOf(gate)) process.kill(pid, 'SIGKILL')
+          await until('a worker', () => gate.admin('/me').then(Boolean, () => false))
+          const now = total((await scrape(gate)).samples, REQUESTS)
+          expect(now).toBeGreaterThanOrEqual(counted)
+          expect(now).toBeLessThanOrEqual(written)
+          counted = now
+        }
+        await until('the rest', async () => {
+          const { ledger } = await gate.state()
+          return ledger?.lines === written && ledger.behindBytes === 0
+        })
+        const { samples } = await scrape(gate)
+        // At worst a portion of some hundred lines is lost each time.
+        expect(total(samples, REQUESTS)).toBeLessThanOrEqual(written)
+        expect(total(samples, REQUESTS)).toBeGreaterThan(written - 5 * 1000)
+      }
+      await whileKilled(() => start(), kill)
+    },
+    KILLED_MS,
+  )
 
   test('have bounds: what is beyond them is counted under another name', async () => {
     const gate = await start()

@@ -4,6 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import { tollgate } from '../cli/command.ts'
 import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
+import { KILLED_MS, whileKilled } from './locked.ts'
 import { watchLogs } from './logs.ts'
 import { isAlive, workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
@@ -194,21 +195,27 @@ describe.each(setups)('$name: usage over time', (setup) => {
     expect([0, 1]).toContain(code)
   })
 
-  test('a worker that is killed while it adds up or closes: nothing is counted twice', async () => {
-    const gate = await start()
-    gate.expectErrors(/exited on signal 9/)
-    const lines: UsageLine[] = []
-    for (let round = 0; round < 5; round++) {
-      const more = linesUntil(Date.now() - 3 * HOUR_MS, 3000, 60_000)
-      await append(gate, more)
-      lines.push(...more)
-      await sleep(300 + round * 97)
-      for (const pid of workersOf(gate)) process.kill(pid, 'SIGKILL')
-    }
-    await until('a worker', () => gate.admin('/me').then(Boolean, () => false))
-    await waitFor(gate, lines.length)
-    await expectUsage(gate, lines, 'client,hour', '&since=7d')
-  })
+  test(
+    'a worker that is killed while it adds up or closes: nothing is counted twice',
+    async () => {
+      const kill = async (gate: Gate) => {
+        gate.expectErrors(/exited on signal 9/)
+        const lines: UsageLine[] = []
+        for (let round = 0; round < 5; round++) {
+          const more = linesUntil(Date.now() - 3 * HOUR_MS, 3000, 60_000)
+          await append(gate, more)
+          lines.push(...more)
+          await sleep(300 + round * 97)
+          for (const pid of workersOf(gate)) process.kill(pid, 'SIGKILL')
+        }
+        await until('a worker', () => gate.admin('/me').then(Boolean, () => false))
+        await waitFor(gate, lines.length)
+        await expectUsage(gate, lines, 'client,hour', '&since=7d')
+      }
+      await whileKilled(() => start(), kill)
+    },
+    KILLED_MS,
+  )
 
   test('goes on over a rotation', async () => {
     const gate = await start()
