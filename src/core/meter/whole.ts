@@ -9,13 +9,25 @@ import {
   startAnswerScan,
   usageIn,
 } from './total.ts'
-import { type Fields, fieldsOf, readUsage } from './usage.ts'
+import { type Fields, fieldsOf, readUsage, type Usage } from './usage.ts'
 
-/** As much of its beginning is looked at for the name of the model. */
-const HEAD_BYTES = 320
+/** The name of a model, with what stands around it. */
+const NAME_BYTES_MAX = 320
 
-/** The end of a choice, behind its reason; that is an arbitrary number above what vLLM has there. */
+/** The end of a choice, from its reason on: as vLLM has it, and an arbitrary number above that. */
+const REASON_BYTES = 96
 const CHOICE_END_BYTES = 200
+
+/** More digits than any count has. */
+const DIGITS_MAX = 16
+
+/** What stands behind the counts of a usage that tells no more, in versions of vLLM. */
+const USUAL_ENDS = [
+  '}',
+  ',"prompt_tokens_details":null}',
+  ',"completion_tokens_details":null}',
+  ',"prompt_tokens_details":null,"completion_tokens_details":null}',
+]
 
 /** The meter of an answer that is no stream. Small ones are kept, and read at the end; others are scanned as they pass. */
 export type Whole = {
@@ -94,32 +106,60 @@ export function readEnds(route: string, bytes: Buffer): Metered | null {
   while (open > 3 && bytes[open - 3] === 115) open = bytes.lastIndexOf(123, open - 1)
   if (open < 9) return null
   const text = bytes.toString('utf8', open - 8, end)
-  const usage = text.startsWith('"usage":{') ? readUsage(parse(text.slice(8))) : null
+  const usage =
+    usualUsage(text) || (text.startsWith('"usage":{') ? readUsage(parse(text.slice(8))) : null)
   if (!usage) return null
-  const metered: Metered = { usage, isEstimated: false }
+  // The model is the last of the plain fields before the first object.
   const inner = bytes.indexOf(123, 1)
-  const head = bytes.toString('utf8', 0, Math.min(inner, HEAD_BYTES))
-  const served = textBehind(head, ',"model":"')
-  if (served === null) return null
-  metered.served = served
+  const list = isChosen ? '","choices":[' : '","data":['
+  const opening = bytes.lastIndexOf(34, inner - list.length - 1)
+  if (opening < 9 || inner - opening > NAME_BYTES_MAX) return null
+  const model = bytes.toString('utf8', opening - 9, inner)
+  if (!model.startsWith(',"model":"') || !model.endsWith(list)) return null
+  const served = model.slice(10, -list.length)
+  if (served === '' || served.indexOf('\\') >= 0) return null
+  const metered: Metered = { usage, isEstimated: false, served }
   if (!isChosen) return metered
   // `}]` closes the last choice and all of them.
   const close = bytes.lastIndexOf(93, open)
   if (bytes[close - 1] !== 125) return null
-  const choice = bytes.toString('utf8', Math.max(inner, close - CHOICE_END_BYTES), close - 1)
-  const at = choice.lastIndexOf(',"finish_reason":"')
-  if (at < 0 || choice.indexOf('{', at) >= 0 || choice.indexOf('}', at) >= 0) return null
-  const reason = textBehind(choice.slice(at), ',"finish_reason":"')
+  const reason = reasonBefore(bytes, inner, close - 1)
   if (reason === null) return null
   if (reason !== 'in_progress') metered.finishReason = reason
   return metered
 }
 
-/** The string whose beginning is there; null where there is none, or one that has to be parsed. */
-function textBehind(text: string, beginning: string): string | null {
-  const from = text.indexOf(beginning) + beginning.length
-  const to = text.indexOf('"', from)
-  if (from < beginning.length || to <= from) return null
-  const value = text.slice(from, to)
-  return value.indexOf('\\') < 0 ? value : null
+/** A usage as vLLM writes it where there is nothing more to tell; null of any other, which is to be parsed. */
+function usualUsage(text: string): Usage | null {
+  const beginning = '"usage":{"prompt_tokens":'
+  if (!text.startsWith(beginning)) return null
+  const from = beginning.length
+  const prompt = parseInt(text.slice(from, from + DIGITS_MAX), 10)
+  const name = ',"completion_tokens":'
+  const at = text.indexOf(name, from) + name.length
+  const completion = parseInt(text.slice(at, at + DIGITS_MAX), 10)
+  const known = beginning + prompt + ',"total_tokens":' + (prompt + completion) + name + completion
+  if (!text.startsWith(known) || USUAL_ENDS.indexOf(text.slice(known.length)) < 0) return null
+  return { promptTokens: prompt, completionTokens: completion }
+}
+
+/** Why the last choice ended, whose brace stands at `end`; null where that has to be looked for in the whole. */
+function reasonBefore(bytes: Buffer, inner: number, end: number): string | null {
+  const name = ',"finish_reason":"'
+  for (let length = REASON_BYTES; ; length = CHOICE_END_BYTES) {
+    const from = end - length
+    const choice = bytes.toString('utf8', from > inner ? from : inner, end)
+    const at = choice.lastIndexOf(name)
+    if (at < 0) {
+      if (length === CHOICE_END_BYTES) return null
+      continue
+    }
+    const start = at + name.length
+    const stop = choice.indexOf('"', start)
+    const reason = choice.slice(start, stop)
+    const isPlain = stop > start && reason.indexOf('\\') < 0
+    return isPlain && choice.indexOf('{', start) < 0 && choice.indexOf('}', start) < 0
+      ? reason
+      : null
+  }
 }

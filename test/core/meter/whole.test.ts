@@ -60,6 +60,18 @@ function answerOf(pick: (below: number) => number, odds: number): object {
 
 function usageOf(pick: (below: number) => number, isOdd: () => boolean): unknown {
   if (isOdd()) return [null, 'x', [], {}][pick(4)]
+  // As vLLM writes it where there is nothing more to tell, or nearly so.
+  if (pick(2)) {
+    const [prompt, completion] = [pick(2000), pick(2000)]
+    return {
+      prompt_tokens: prompt,
+      total_tokens: prompt + completion + (isOdd() ? 1 : 0),
+      completion_tokens: isOdd() ? completion / 7 : completion,
+      ...(pick(2) ? { prompt_tokens_details: null } : {}),
+      ...(pick(2) ? { completion_tokens_details: isOdd() ? 3 : null } : {}),
+      ...(isOdd() ? { reasoning_tokens: 5 } : {}),
+    }
+  }
   return {
     prompt_tokens: isOdd() ? -1 : pick(1000),
     total_tokens: 7,
