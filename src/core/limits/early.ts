@@ -68,7 +68,7 @@ function takeUpload(
   hold.amounts.u = bytes
   let level: number
   try {
-    level = commit(zones, demand, [check], hold.amounts)[0] as number
+    level = commit(zones, demand, [check], hold.amounts, {}).levels[0] as number
   } catch (error) {
     giveBack(zones, hold, 'qaf')
     throw error

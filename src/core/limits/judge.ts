@@ -1,7 +1,14 @@
 import type { Reservation } from './amounts.ts'
 import { type Check, isOfAll, levelOf, usedOf, waitOf } from './check.ts'
 import { activeName } from './hold.ts'
-import { type Figures, type LimitRefusal, noteFigure, tellBudget, tellRate } from './refusal.ts'
+import {
+  type Figures,
+  isTold,
+  type LimitRefusal,
+  noteFigure,
+  tellBudget,
+  tellRate,
+} from './refusal.ts'
 import type { Demand, Zones } from './types.ts'
 
 /** In flight, nothing tells when a place becomes free. */
@@ -39,8 +46,7 @@ export function judge(
     const check = checks[i] as Check
     const level = levels[i] as number
     const amount = plan.amounts[check.kind] as number
-    // No header tells of places and of cost; of the tokens of a budget only where no rate limits them.
-    if (check.before || (check.kind === 'r' && !figures['t'])) {
+    if (isTold(check, figures)) {
       noteFigure(figures, check, isMoved ? level + amount : level, nowMs, demand.zoneMinutes)
     }
     if (level + amount <= check.limit) continue

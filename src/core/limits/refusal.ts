@@ -135,6 +135,11 @@ function isDaily(check: Check): boolean {
   return check.usedAt.charAt(0).toLowerCase() === 'd'
 }
 
+/** No header tells of places and of cost; of the tokens of a budget only where no rate limits them. */
+export function isTold(check: Check, figures: Figures): boolean {
+  return check.before !== '' || (check.kind === 'r' && !figures['t'])
+}
+
 /** Keeps the tighter of two limits of a kind: the one of which the smaller part is left. */
 export function noteFigure(
   figures: Figures,

@@ -3,7 +3,7 @@ import { type Check, isSame, levelOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
 import { countFull, type Hold, shift, shiftHeld, shiftSafely } from './hold.ts'
 import { askAll, isAnyOver, judge } from './judge.ts'
-import type { Figures, LimitRefusal } from './refusal.ts'
+import { type Figures, isTold, type LimitRefusal, noteFigure } from './refusal.ts'
 import type { Amounts, Demand, Zones } from './types.ts'
 
 /** What a request has taken; what the headers say of it; and, in shadow, what would have been refused. */
@@ -40,8 +40,11 @@ export function take(
     }
     // What was noted in an attempt that came to nothing is not to stay.
     if (left < TRIES) figures = requestsOf(known)
-    const taken = commit(zones, demand, checks, amounts)
-    const refusal = judge(zones, demand, checks, plan, taken, true, figures)
+    const taken = commit(zones, demand, checks, amounts, figures)
+    // Most requests are within all limits.
+    if (!taken.isOver && !plan.denied) return { plan, figures }
+    figures = requestsOf(known)
+    const refusal = judge(zones, demand, checks, plan, taken.levels, true, figures)
     if (!refusal) return { plan, figures }
     if (demand.isShadow) return { plan, figures, refusal }
     undo(zones, demand.pid, checks, amounts, checks.length)
@@ -55,9 +58,19 @@ function requestsOf(known: Figures | null): Figures {
   return requests ? { q: requests } : {}
 }
 
-/** Moves all counters, and returns how much of each limit others have taken. A full zone throws, with all undone. */
-export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: Amounts): number[] {
+/** How much of each limit others have taken, and whether one of them is above its limit now. */
+export type Taken = { levels: number[]; isOver: boolean }
+
+/** Moves all counters, and notes what the headers tell. A full zone throws, with all undone. */
+export function commit(
+  zones: Zones,
+  demand: Demand,
+  checks: Check[],
+  amounts: Amounts,
+  figures: Figures,
+): Taken {
   const levels: number[] = []
+  let isOver = false
   const nowMs = demand.nowMs
   let zone: keyof Zones = 'slots'
   let held = 0
@@ -65,21 +78,28 @@ export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: A
   try {
     for (; at < checks.length; at++) {
       const check = checks[at] as Check
-      const delta = amounts[check.kind] as number
+      const kind = check.kind
+      const before = check.before
+      const delta = amounts[kind] as number
       if (!delta) held = 0
-      else if (check.before) {
+      else if (before) {
         zone = 'windows'
         held = zones.windows.incr(check.at, delta, 0) - delta
       } else if (!isSame(checks, at)) {
+        const move = check.move
         zone = 'counters'
-        held = shift(zones, zone, check.kind, check.move, delta) - delta
+        held = shift(zones, zone, kind, move, delta) - delta
         zone = 'slots'
         // Tells that there is something to clean up when this worker dies.
         if (!demand.isMarked) zones.slots.incr(demand.pid, 0, 1)
         demand.isMarked = true
-        zones.slots.incr(demand.pid + check.move, delta, 0)
+        zones.slots.incr(demand.pid + move, delta, 0)
       }
-      levels.push(levelOf(zones, check, held, nowMs))
+      const level = levelOf(zones, check, held, nowMs)
+      const total = level + delta
+      levels[at] = level
+      if (total > check.limit) isOver = true
+      if (isTold(check, figures)) noteFigure(figures, check, total, nowMs, demand.zoneMinutes)
     }
   } catch (error) {
     // Of the last one the worker's part was not counted, where that was the zone.
@@ -93,7 +113,7 @@ export function commit(zones: Zones, demand: Demand, checks: Check[], amounts: A
         `js_shared_dict_zone (${(error as Error).message})`,
     )
   }
-  return levels
+  return { levels, isOver }
 }
 
 /** Takes back what the first so many checks have moved. */
