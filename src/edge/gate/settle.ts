@@ -7,7 +7,7 @@ import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
 import { estimateInput, learnOutput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
 import { finishMeter, finishWhole, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
-import { openZones, readPrices, readRules } from './registry.ts'
+import { countersZone, openZones, readPrices, readRules } from './registry.ts'
 import type { Metering, MeterState } from './request.ts'
 
 /**
@@ -15,13 +15,14 @@ import type { Metering, MeterState } from './request.ts'
  * belongs into the line of the ledger is returned. `endMs` is the time of the line.
  */
 export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs: number): string {
-  const zones = openZones()
+  const hold = ticket.hold
   // It ended before it was admitted: its caller has left, or nginx has refused the body.
   if (ticket.atMs === undefined) {
-    refund(ticket, zones)
+    if (hold) refund(ticket, openZones())
     return ''
   }
-  const hold = ticket.hold
+  // Nothing was held, metered or read.
+  if (!hold && !state && ticket.model === undefined && !ticket.isStream) return ''
   const metered = state ? meteredOf(state) : null
   const usage: Usage = (metered && metered.usage) || {}
   const isEstimated = metered !== null && metered.isEstimated
@@ -29,7 +30,7 @@ export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs:
   // audio names is not known, and not the one of all others.
   const hasDefault = hold && !(ticket.route || '').startsWith('trans')
   const model = ticket.model || (hasDefault && readRules().defaultModel) || ''
-  if (isEstimated) estimate(ticket, model, usage, zones.counters)
+  if (isEstimated) estimate(ticket, model, usage, countersZone())
   const served = metered ? metered.served : undefined
   const reason = metered ? metered.finishReason : undefined
   // Undefined where the model has no price, and where nothing is known.
@@ -49,14 +50,14 @@ export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs:
   if (hold) {
     const output = usage.completionTokens || 0
     const used = { input: usage.promptTokens || 0, output, cost: cost || 0 }
-    const isPaced = settleHold(zones, hold, used, endMs)
+    const isPaced = settleHold(openZones(), hold, used, endMs)
     if (isPaced && outcome === 'ok' && output > 0 && !isEstimated) {
       const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
-      learnOutput(zones.counters, model, output / (ticket.choices || 1), isCut)
+      learnOutput(countersZone(), model, output / (ticket.choices || 1), isCut)
     }
   }
   if (ticket.textBytes && usage.promptTokens && !isEstimated) {
-    learnRatio(zones.counters, model, usage.promptTokens, ticket.textBytes)
+    learnRatio(countersZone(), model, usage.promptTokens, ticket.textBytes)
   }
   return line
 }
