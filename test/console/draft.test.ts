@@ -3,10 +3,13 @@ import type { Client } from '../../src/console/api/types.ts'
 import {
   changedPaths,
   draftOf,
+  KINDS,
   patchOf,
   rebase,
   wrongPaths,
 } from '../../src/console/pages/grant/draft.ts'
+import { names } from '../../src/console/text/names.ts'
+import { BUDGETS, LIMITS } from '../../src/core/limits/table.ts'
 
 const client: Client = {
   name: 'app',
@@ -74,4 +77,18 @@ test('rebase() keeps what was typed, and takes all else as it is now', () => {
   const moved = rebase(base, draft, now)
   expect(moved).toMatchObject({ 'budgets.costPerMonth': '200', note: 'changed by another' })
   expect(changedPaths(now, moved)).toEqual(['budgets.costPerMonth'])
+})
+
+test.each([
+  ['limits', LIMITS],
+  ['budgets', BUDGETS],
+] as const)('the forms have every row of %s, with a name in both languages', (part, rows) => {
+  const known = rows.map(({ name }) => name as string)
+  const paths = Object.keys(KINDS).filter((path) => path.startsWith(`${part}.`))
+  const hard = part === 'budgets' ? ['budgets.hard'] : []
+  expect(paths).toEqual([...known.map((name) => `${part}.${name}`), ...hard])
+  for (const words of [names.en, names.zh]) {
+    expect(Object.keys(words[part])).toEqual(known)
+    for (const name of known) expect(words.short).toHaveProperty(name)
+  }
 })

@@ -1,11 +1,11 @@
 import type {
-  Budgets,
   Grant,
   Limits,
   Problem,
   Client as StoredClient,
   Key as StoredKey,
 } from '../../core/config/shapes.ts'
+import type { BudgetName } from '../../core/limits/table.ts'
 
 /** What the admin API answers, as docs/openapi.json says it. */
 export type Role = 'read' | 'write'
@@ -30,7 +30,6 @@ export type Plan = Grant & { name: string; clients: number }
 /** What of a client may be written. */
 export type ClientFields = Omit<StoredClient, 'keys'>
 
-export type BudgetName = Exclude<keyof Budgets, 'hard'>
 export type LimitName = keyof Limits
 
 export type Standing = {

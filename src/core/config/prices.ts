@@ -1,4 +1,5 @@
 import { priceOf } from '../limits/cost.ts'
+import { BUDGETS } from '../limits/table.ts'
 import { hasOwn } from './interpret.ts'
 import { formatPath } from './path.ts'
 import { effectiveGrant, planOf } from './resolve.ts'
@@ -49,10 +50,8 @@ function isCostly(client: Client, grant: Grant, policy: Policy): boolean {
 }
 
 function hasCost(budgets: Budgets | undefined): boolean {
-  return (
-    budgets !== undefined &&
-    (budgets.costPerDay !== undefined || budgets.costPerMonth !== undefined)
-  )
+  if (budgets === undefined) return false
+  return BUDGETS.some((row) => row.unit === 'cost' && budgets[row.name] !== undefined)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { NANOS } from '../limits/cost.ts'
+import { BUDGETS } from '../limits/table.ts'
 import { parseTime, parseZone } from '../time.ts'
 import { hasOwn } from './interpret.ts'
 import { defaultScopes, type KeyRecord, type Limited, type Rules } from './record.ts'
@@ -152,7 +153,9 @@ function pick(client: boolean | undefined, plan: boolean | undefined): boolean {
 
 function inNanos(budgets: Budgets): Budgets {
   const exact = Object.assign({}, budgets)
-  if (exact.costPerDay !== undefined) exact.costPerDay = Math.round(exact.costPerDay * NANOS)
-  if (exact.costPerMonth !== undefined) exact.costPerMonth = Math.round(exact.costPerMonth * NANOS)
+  BUDGETS.forEach((row) => {
+    const limit = exact[row.name]
+    if (row.unit === 'cost' && limit !== undefined) exact[row.name] = Math.round(limit * NANOS)
+  })
   return exact
 }

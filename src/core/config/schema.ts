@@ -1,4 +1,5 @@
 import { isPublicAllowed, listRoutes } from '../admit/routes.ts'
+import { BUDGETS, LIMITS } from '../limits/table.ts'
 
 /**
  * The JSON Schemas of policy.json and clients.json, in the subset of draft 2020-12 that validate.ts
@@ -134,31 +135,23 @@ function grantProperties(): { [name: string]: Schema } {
 }
 
 function limitsSchema(): Schema {
-  return {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      requestsPerMinute: count('Requests in a sliding minute'),
-      tokensPerMinute: count('Prompt and completion tokens together, in a sliding minute'),
-      inputTokensPerMinute: count('Prompt tokens in a sliding minute'),
-      outputTokensPerMinute: count('Completion tokens in a sliding minute'),
-      concurrency: count('Requests in flight'),
-    },
-  }
+  const properties: { [name: string]: Schema } = {}
+  LIMITS.forEach((row) => {
+    properties[row.name] = count(row.description)
+  })
+  return { type: 'object', additionalProperties: false, properties }
 }
 
 function budgetsSchema(): Schema {
-  return {
-    type: 'object',
-    additionalProperties: false,
-    properties: {
-      tokensPerDay: count('Tokens in a calendar day of timeZone'),
-      tokensPerMonth: count('Tokens in a calendar month of timeZone'),
-      costPerDay: amount('Cost in a calendar day of timeZone, in the unit of the prices'),
-      costPerMonth: amount('Cost in a calendar month of timeZone, in the unit of the prices'),
-      hard: { type: 'boolean', description: 'Cut running streams when the budget is spent' },
-    },
+  const properties: { [name: string]: Schema } = {}
+  BUDGETS.forEach((row) => {
+    properties[row.name] = row.unit === 'cost' ? amount(row.description) : count(row.description)
+  })
+  properties['hard'] = {
+    type: 'boolean',
+    description: 'Cut running streams when the budget is spent',
   }
+  return { type: 'object', additionalProperties: false, properties }
 }
 
 function groupSchema(): Schema {

@@ -1,18 +1,17 @@
 import type { Limited } from '../config/record.ts'
 import { limitedOf, planOf } from '../config/resolve.ts'
-import type { Budgets, Client, Key, Limits, Policy } from '../config/shapes.ts'
+import type { Client, Key, Limits, Policy } from '../config/shapes.ts'
 import type { Balance } from '../ledger/fold.ts'
 import { dayOf, formatTime, monthOf, startOfDay, startOfMonth } from '../time.ts'
 import { NANOS } from './cost.ts'
 import { subjectName } from './counters.ts'
-import type { LimitsTaken } from './taken.ts'
+import { BUDGETS, type BudgetName, type BudgetRow } from './table.ts'
+import { type LimitsTaken, takenFor } from './taken.ts'
 
 /*
  * What of its limits and budgets a client has used, and what is left: as `tollgate balance --json` prints
  * it, and as the admin API answers it.
  */
-
-export type BudgetName = Exclude<keyof Budgets, 'hard'>
 
 /** One budget as it stands. Cost is in the unit of the prices; null is without a limit. */
 export type Standing = {
@@ -113,20 +112,19 @@ function describeSubject(
   zoneMinutes: number,
 ): Subject {
   const budgets = one.budgets || {}
-  const names: BudgetName[] = ['tokensPerDay', 'tokensPerMonth', 'costPerDay', 'costPerMonth']
   // Without any budget both counts of tokens are shown all the same, for the client itself.
-  const shown = names.filter(
-    (budget) =>
-      budgets[budget] !== undefined ||
-      (one.of === 'client' && hasUse(budget, used, nowMs, zoneMinutes)),
+  const shown = BUDGETS.filter(
+    (row) =>
+      budgets[row.name] !== undefined ||
+      (one.of === 'client' && hasUse(row, used, nowMs, zoneMinutes)),
   )
   return {
     of: one.of,
     name: one.id.slice(one.of.length + 1),
     rates: describeRates(one.limits || {}, taken),
     isHard: budgets.hard === true,
-    standings: shown.map((budget) =>
-      describeStanding(budget, budgets[budget], used, taken, nowMs, zoneMinutes),
+    standings: shown.map((row) =>
+      describeStanding(row, budgets[row.name], used, taken, nowMs, zoneMinutes),
     ),
   }
 }
@@ -134,33 +132,34 @@ function describeSubject(
 function describeRates(limits: Limits, taken: LimitsTaken | undefined): Rate[] {
   return (Object.keys(limits) as (keyof Limits)[]).map((limit) => {
     const value = limits[limit] || 0
-    const now = taken ? taken[limit === 'concurrency' ? 'inFlight' : limit] : null
+    const now = taken ? takenFor(taken, limit) : null
     return { limit, value, taken: now, left: now === null ? null : Math.max(0, value - now) }
   })
 }
 
 function hasUse(
-  budget: BudgetName,
+  row: BudgetRow,
   used: Balance | undefined,
   nowMs: number,
   zoneMinutes: number,
 ): boolean {
-  return budget.startsWith('tokens') || usedOfBudget(budget, used, nowMs, zoneMinutes) > 0
+  return row.unit === 'tokens' || usedOfBudget(row, used, nowMs, zoneMinutes) > 0
 }
 
 function describeStanding(
-  budget: BudgetName,
+  row: BudgetRow,
   limit: number | undefined,
   balance: Balance | undefined,
   taken: LimitsTaken | undefined,
   nowMs: number,
   zoneMinutes: number,
 ): Standing {
-  const used = usedOfBudget(budget, balance, nowMs, zoneMinutes)
-  const isCost = budget.startsWith('cost')
+  const used = usedOfBudget(row, balance, nowMs, zoneMinutes)
+  const isCost = row.unit === 'cost'
   const unit = isCost ? NANOS : 1
   const held = taken ? (isCost ? taken.heldCost : taken.heldTokens) : null
-  const standing = { budget, used: used / unit, renews: renewalOf(budget, nowMs, zoneMinutes) }
+  const renews = renewalOf(row, nowMs, zoneMinutes)
+  const standing = { budget: row.name, used: used / unit, renews }
   if (limit === undefined) {
     return Object.assign(standing, { limit: null, reserved: null, left: null })
   }
@@ -173,23 +172,24 @@ function describeStanding(
 
 /** Tokens, or cost in nano-units, of the running day or month. */
 function usedOfBudget(
-  budget: BudgetName,
+  row: BudgetRow,
   balance: Balance | undefined,
   nowMs: number,
   zoneMinutes: number,
 ): number {
   if (!balance) return 0
-  const isDay = budget.endsWith('Day')
-  const sums = isDay
-    ? balance.days[dayOf(nowMs, zoneMinutes)]
-    : balance.months[monthOf(nowMs, zoneMinutes)]
-  return sums ? sums[budget.startsWith('tokens') ? 0 : 1] : 0
+  const sums =
+    row.per === 'day'
+      ? balance.days[dayOf(nowMs, zoneMinutes)]
+      : balance.months[monthOf(nowMs, zoneMinutes)]
+  return sums ? sums[row.unit === 'tokens' ? 0 : 1] : 0
 }
 
 /** The first moment of the next day or month. */
-function renewalOf(budget: BudgetName, nowMs: number, zoneMinutes: number): string {
-  const next = budget.endsWith('Day')
-    ? startOfDay(dayOf(nowMs, zoneMinutes) + 1, zoneMinutes)
-    : startOfMonth(monthOf(nowMs, zoneMinutes) + 1, zoneMinutes)
+function renewalOf(row: BudgetRow, nowMs: number, zoneMinutes: number): string {
+  const next =
+    row.per === 'day'
+      ? startOfDay(dayOf(nowMs, zoneMinutes) + 1, zoneMinutes)
+      : startOfMonth(monthOf(nowMs, zoneMinutes) + 1, zoneMinutes)
   return formatTime(next, zoneMinutes)
 }

@@ -1,5 +1,6 @@
 import { NANOS } from './cost.ts'
 import type { Cause } from './refusal.ts'
+import { LIMITS } from './table.ts'
 
 const MINUTE_MS = 60000
 
@@ -55,17 +56,16 @@ export function formatRenewal(ms: number, isDay: boolean, offsetMinutes?: number
 
 /** `60 requests a minute for this client`, by the limit's own name. */
 function nameRate(of: string, cause: Cause): string {
-  const kind = cause.kind
-  const requests = cause.limit === 1 ? 'request' : 'requests'
-  const unit =
-    kind === 'q'
-      ? `${requests} a minute`
-      : kind === 'f'
-        ? `${requests} at once`
-        : kind === 'u'
-          ? 'unread bytes'
-          : `${kind === 'i' ? 'input ' : kind === 'o' ? 'output ' : ''}tokens a minute`
+  const unit = unitOf(cause)
   return `${formatNumber(cause.limit)} ${unit} for ${of ? `this ${of}` : 'all clients together'}`
+}
+
+/** `tokens a minute`, `request at once`. */
+function unitOf(cause: Cause): string {
+  const row = LIMITS.filter((one) => one.kind === cause.kind)[0]
+  if (!row) return 'unread bytes'
+  const unit = cause.limit === 1 && row.unit === 'requests' ? 'request' : row.unit
+  return `${unit} ${row.per === 'minute' ? 'a minute' : 'at once'}`
 }
 
 /** `Your daily budget of 5,000 tokens`, `Your group's monthly cost budget of 12.5`. */

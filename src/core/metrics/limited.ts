@@ -1,9 +1,10 @@
 import type { Limited } from '../config/record.ts'
 import { limitedOf } from '../config/resolve.ts'
-import type { Budgets, Client, Limits, Policy } from '../config/shapes.ts'
+import type { Client, Limits, Policy } from '../config/shapes.ts'
 import { NANOS } from '../limits/cost.ts'
 import { type CounterKind, subjectName } from '../limits/counters.ts'
-import type { LimitsTaken } from '../limits/taken.ts'
+import { BUDGETS } from '../limits/table.ts'
+import { type LimitsTaken, takenFor } from '../limits/taken.ts'
 import { dayOf, monthOf } from '../time.ts'
 import { addSample, type Samples } from './text.ts'
 
@@ -30,19 +31,6 @@ export type Levels = {
   used(kind: CounterKind, window: number): number
 }
 
-/** Where each budget is counted, and in what. */
-const BUDGETS: {
-  budget: keyof Budgets
-  kind: CounterKind
-  unit: 'tokens' | 'cost'
-  period: 'day' | 'month'
-}[] = [
-  { budget: 'tokensPerDay', kind: 'd', unit: 'tokens', period: 'day' },
-  { budget: 'tokensPerMonth', kind: 'm', unit: 'tokens', period: 'month' },
-  { budget: 'costPerDay', kind: 'D', unit: 'cost', period: 'day' },
-  { budget: 'costPerMonth', kind: 'M', unit: 'cost', period: 'month' },
-]
-
 /** Adds the gauges of one subject. */
 export function addLimited(
   samples: Samples,
@@ -56,12 +44,12 @@ export function addLimited(
   addLimits(samples, labels, subject.limits || {}, levels.taken)
   const budgets = subject.budgets || {}
   BUDGETS.forEach((one) => {
-    const limit = budgets[one.budget]
+    const limit = budgets[one.name]
     if (typeof limit !== 'number') return
     const isCost = one.unit === 'cost'
     const scale = isCost ? NANOS : 1
-    const window = one.period === 'day' ? dayOf(nowMs, zoneMinutes) : monthOf(nowMs, zoneMinutes)
-    const of = Object.assign(Object.assign({}, labels), { period: one.period })
+    const window = one.per === 'day' ? dayOf(nowMs, zoneMinutes) : monthOf(nowMs, zoneMinutes)
+    const of = Object.assign(Object.assign({}, labels), { period: one.per })
     const held = isCost ? levels.taken.heldCost : levels.taken.heldTokens
     const add = (what: string, value: number) =>
       addSample(samples, `tollgate_budget_${what}_${one.unit}`, of, value / scale)
@@ -83,7 +71,6 @@ function addLimits(
     if (value === undefined) return
     const of = Object.assign(Object.assign({}, labels), { limit })
     addSample(samples, 'tollgate_limit', of, value)
-    const now = limit === 'concurrency' ? taken.inFlight : taken[limit]
-    addSample(samples, 'tollgate_limit_used', of, now)
+    addSample(samples, 'tollgate_limit_used', of, takenFor(taken, limit))
   })
 }

@@ -1,10 +1,21 @@
 import { SCOPES } from '../../../core/config/schema.ts'
-import type { Scope } from '../../../core/config/shapes.ts'
+import type { Limits, Scope } from '../../../core/config/shapes.ts'
+import { BUDGETS, type BudgetName, LIMITS } from '../../../core/limits/table.ts'
 import { readAmount } from '../../amount.ts'
 import type { MergePatch } from '../../api/calls.ts'
 
 /** What kind of value stands at a path of a client, a plan or a key. */
 export type Kind = 'text' | 'count' | 'amount' | 'integer' | 'list' | 'scopes' | 'flag' | 'choice'
+
+const ofLimits = Object.fromEntries(
+  LIMITS.map(({ name }) => [`limits.${name}`, 'count'] as const),
+) as { [path in `limits.${keyof Limits}`]: 'count' }
+const ofBudgets = Object.fromEntries(
+  BUDGETS.map(({ name, unit }) => [
+    `budgets.${name}`,
+    unit === 'cost' ? ('amount' as const) : ('count' as const),
+  ]),
+) as { [path in `budgets.${BudgetName}`]: 'count' | 'amount' }
 
 /** Every field that the forms have, by its path; plans and keys have a part of them. */
 export const KINDS = {
@@ -14,15 +25,8 @@ export const KINDS = {
   models: 'list',
   addresses: 'list',
   scopes: 'scopes',
-  'limits.requestsPerMinute': 'count',
-  'limits.tokensPerMinute': 'count',
-  'limits.inputTokensPerMinute': 'count',
-  'limits.outputTokensPerMinute': 'count',
-  'limits.concurrency': 'count',
-  'budgets.tokensPerDay': 'count',
-  'budgets.tokensPerMonth': 'count',
-  'budgets.costPerDay': 'amount',
-  'budgets.costPerMonth': 'amount',
+  ...ofLimits,
+  ...ofBudgets,
   'budgets.hard': 'flag',
   'request.maxOutputTokens': 'count',
   'request.maxInputTokens': 'count',

@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact'
 import type { Scope } from '../../../core/config/shapes.ts'
+import { BUDGETS, LIMITS } from '../../../core/limits/table.ts'
 import { text } from '../../text/text.ts'
 import { SelectField } from '../../ui/field.tsx'
 import { valueAt } from './draft.ts'
@@ -13,14 +14,12 @@ type Props = {
   children: ComponentChildren
 }
 
-const BUDGETS = ['costPerMonth', 'tokensPerMonth', 'costPerDay', 'tokensPerDay'] as const
-const LIMITS = [
-  'requestsPerMinute',
-  'tokensPerMinute',
-  'inputTokensPerMinute',
-  'outputTokensPerMinute',
-  'concurrency',
-] as const
+/** What is changed most often first. */
+const budgets = (['month', 'day'] as const).flatMap((period) =>
+  BUDGETS.filter(({ per }) => per === period)
+    .map(({ name }) => name)
+    .reverse(),
+)
 /** With what holds where nothing is said: core/body/body.ts. */
 const CEILINGS = [
   ['n', 16],
@@ -94,7 +93,7 @@ export function BudgetInputs({ form, hint }: { form: Form; hint: string }) {
   const names = text().names.budgets
   return (
     <Group title={words.budgets} hint={hint}>
-      {BUDGETS.map((name) => (
+      {budgets.map((name) => (
         <NumberInput key={name} form={form} path={`budgets.${name}`} label={names[name]} />
       ))}
       <FlagInput form={form} path="budgets.hard" label={words.hard} hint={words.hardHint} />
@@ -106,7 +105,7 @@ export function LimitInputs({ form, hint }: { form: Form; hint: string }) {
   const names = text().names.limits
   return (
     <Group title={text().client.limits} hint={hint}>
-      {LIMITS.map((name) => (
+      {LIMITS.map(({ name }) => (
         <NumberInput key={name} form={form} path={`limits.${name}`} label={names[name]} />
       ))}
     </Group>
