@@ -18,6 +18,12 @@ const streams = [
     /\n\ndata: \{"error":.*"code":"revoked_key".*\n\ndata: \[DONE\]\n\n$/,
   ],
   [
+    'bytes',
+    CHAT,
+    chatOf('prompt:3,tokens:1000,itl:20,split:1,gap:1', { stream: true }),
+    /\n\ndata: \{"error":.*"code":"revoked_key".*\n\ndata: \[DONE\]\n\n$/,
+  ],
+  [
     'completions',
     '/v1/completions',
     { model: MODEL, prompt: 'a', stream: true, mock: SLOW },

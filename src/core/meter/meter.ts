@@ -1,5 +1,4 @@
 import { feedScan } from '../body/scan.ts'
-import { type Cut, endStream } from './cut.ts'
 import { takeEvent } from './events.ts'
 import { startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
@@ -41,6 +40,21 @@ export function startMeter(plan: MeterPlan): Meter {
 }
 
 /**
+ * The meter of a stream that is to be ended and was not metered: fed from now on, it tells where an event ends, see
+ * canCut(), and how the stream does. What it counts is not all.
+ */
+export function startEnd(route: string): Meter {
+  return startMeter({
+    route,
+    taken: 'nothing',
+    choices: 1,
+    prompts: 1,
+    wantsUsage: false,
+    mayUse: null,
+  })
+}
+
+/**
  * Takes the next piece of the stream. Null: it is sent as it is. Else what is sent instead, in order,
  * maybe nothing, in a list that holds until the next call; with the last piece it is one buffer, so
  * that the mark of the end stands on it.
@@ -72,27 +86,6 @@ export function feed(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | nu
   if (meter.waiting) out.push(meter.waiting)
   meter.waiting = null
   return [Buffer.concat(out.concat(meter.open))]
-}
-
-/**
- * What ends a stream that is not metered, as endStream() does it, behind its last piece; null while that does not end an
- * event.
- */
-export function endUnmetered(route: string, data: Buffer, why: Cut): Buffer | null {
-  const end = data.length - 1
-  const before = data[end - 1] === 13 ? end - 2 : end - 1
-  if (data[end] !== 10 || data[before] !== 10 || data.indexOf('data: [DONE]') >= 0) return null
-  const meter = startMeter({
-    route,
-    taken: 'nothing',
-    choices: 1,
-    prompts: 1,
-    wantsUsage: false,
-    mayUse: null,
-  })
-  // Events of a response are numbered.
-  meter.last = data
-  return endStream(meter, why)
 }
 
 /** Line ends that may be the first half of a blank line go over to the piece that has the other. */

@@ -138,6 +138,7 @@ function usualUsage(text: string): Usage | null {
   const name = ',"completion_tokens":'
   const at = text.indexOf(name, from) + name.length
   const completion = parseInt(text.slice(at, at + DIGITS_MAX), 10)
+  if (!(prompt >= 0 && completion >= 0)) return null
   const known = beginning + prompt + ',"total_tokens":' + (prompt + completion) + name + completion
   if (!text.startsWith(known) || USUAL_ENDS.indexOf(text.slice(known.length)) < 0) return null
   return { promptTokens: prompt, completionTokens: completion }

@@ -6,13 +6,13 @@ import {
   type Cut,
   canCut,
   endStream,
-  endUnmetered,
   feed,
   feedWhole,
   finishMeter,
   isQuick,
   type Meter,
   type MeterPlan,
+  startEnd,
   startMeter,
   startWhole,
   takeQuickly,
@@ -125,7 +125,7 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
     }
     const passed = state.passedBytes - before
     if (passed > 0) state.frameBytes += frameOf(passed)
-    if (active.isSpent) cut(r, state, 'budget', data)
+    if (active.isSpent) cut(r, active, state, 'budget')
     else if (!isLast) {
       state.isQuick = isQuick(active)
       if (state.lastMs >= state.lookMs) look(r, state, data)
@@ -156,7 +156,7 @@ function look(r: GateRequest, state: MeterState, data: Buffer): void {
   state.lookMs = state.lastMs + LOOK_MS
   try {
     const why = reasonToCut(r, ticket, state)
-    if (why) cut(r, state, why, data)
+    if (why) cut(r, state.meter || followEnd(ticket, state, data), state, why)
     else if (isUnread(r, state)) giveUp(r, state)
     else if (state.lastMs - state.shownMs >= SHOWN_MS) {
       state.shownMs = state.lastMs
@@ -199,8 +199,7 @@ function begin(r: GateRequest): MeterState | null {
   try {
     if (ticket.models) r.whole = { list: [] }
     else if (ticket.route) {
-      const hold = ticket.hold
-      const isMetered = rulesOf(r).metering !== 'off' || (hold !== undefined && countsTokens(hold))
+      const isMetered = rulesOf(r).metering !== 'off' || needsCounts(r, ticket)
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
         r.metering = startState(isMetered ? meterOf(ticket, ticket.route) : null)
       } else if (isMetered) r.whole = startWhole(ticket.route)
@@ -210,6 +209,13 @@ function begin(r: GateRequest): MeterState | null {
   }
   if (r.ending) r.ending.metered = r.metering || r.whole
   return r.metering || null
+}
+
+/** Whether tokens of a request count for anything: for a limit, a budget, or what is learned for a ceiling of prompts. */
+function needsCounts(r: GateRequest, ticket: Ticket): boolean {
+  const request = r.found && r.found.record.request
+  if (request && request.maxInputTokens !== undefined) return true
+  return ticket.hold !== undefined && countsTokens(ticket.hold)
 }
 
 function meterOf(ticket: Ticket, route: string): Meter {
@@ -287,19 +293,24 @@ function reasonToCut(r: GateRequest, ticket: Ticket, state: MeterState): Cut | n
  * Ends a running stream where it can be ended: the caller gets its end at once, and with the next piece
  * hangUp() ends the request.
  */
-function cut(r: GateRequest, state: MeterState, why: Cut, data: Buffer): void {
-  const active = state.meter
+function cut(r: GateRequest, active: Meter, state: MeterState, why: Cut): void {
+  if (why !== 'budget' && !canCut(active)) return
   const ticket = r.ticket as Ticket
-  if (active && why !== 'budget' && !canCut(active)) return
-  const end = active ? endStream(active, why) : endUnmetered(ticket.route as string, data, why)
-  if (!end) return
   ticket.outcome = `cut_${why}`
+  const end = endStream(active, why)
   state.cutBytes = sentBytes(r)
   r.sendBuffer(end, { last: true, flush: true })
   state.passedBytes += end.length
   // Not r.done(): after it nginx would pass on what still comes.
   state.cutMs = state.lastMs
   state.isQuick = false
+}
+
+/** Of a stream that is not metered, from when it is to be ended: where its events end. */
+function followEnd(ticket: Ticket, state: MeterState, data: Buffer): Meter {
+  if (!state.end) state.end = startEnd(ticket.route as string)
+  feed(state.end, data, false)
+  return state.end
 }
 
 /** Ends a stream that nobody reads, with the next piece: an end of it would not be read either. */

@@ -43,6 +43,8 @@ export type Metering = MeterState | Whole | { list: Buffer[] } | null
 export type MeterState = {
   /** null: the pieces pass unread. */
   meter: Meter | null
+  /** Of one that passes unread, and is to be ended: see startEnd(). */
+  end?: Meter
   /** The next event may be one for takeQuickly(). */
   isQuick: boolean
   /** Why the stream is to be ended, found when the epoch last moved. */

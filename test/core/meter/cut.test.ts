@@ -2,7 +2,7 @@ import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cut, canCut, endStream } from '../../../src/core/meter/cut.ts'
-import { endUnmetered, feed, type MeterPlan, startMeter } from '../../../src/core/meter/meter.ts'
+import { feed, type MeterPlan, startEnd, startMeter } from '../../../src/core/meter/meter.ts'
 import { type Mock, startMock } from '../../../src/mock/server.ts'
 
 let mock: Mock
@@ -253,14 +253,40 @@ describe('where a stream can be cut', () => {
   })
 })
 
-describe('a stream that is not metered', () => {
-  it.each(['data: {}\n\n', 'data: {}\r\n\r\n', ': x\n\n'])('ends behind %j', (piece) => {
-    const end = endUnmetered('chat', Buffer.from(piece), 'revoked')
-    expect(`${end}`).toMatch(/^data: \{"error":.*\n\ndata: \[DONE\]\n\n$/)
+describe('a stream that was not metered', () => {
+  /** Behind which of these pieces it can be ended. */
+  const endsBehind = (pieces: string[], route = 'chat') => {
+    const meter = startEnd(route)
+    return pieces.map((piece) => {
+      feed(meter, Buffer.from(piece), false)
+      return canCut(meter)
+    })
+  }
+
+  it.each<[string, string[], boolean[]]>([
+    ['whole events', ['data: {}\n\n', 'data: {}\r\n\r\n'], [true, true]],
+    ['half an event', ['data: {', '}\n\n'], [false, true]],
+    ['a blank line in two', ['data: {}\n', '\n', 'data: {}\n', '\n'], [false, true, false, true]],
+    ['the end of a blank line', ['\n', 'data: {}\n', '\n'], [false, false, true]],
+    ['single bytes', [...'data: {}\n\n'], [...Array(9).fill(false), true]],
+    ['its own end', ['data: {}\n\n', 'data: [DONE]\n\n'], [true, false]],
+    ['its own end in two', ['data: [DO', 'NE]\n\n'], [false, false]],
+    ['its own end without a space', ['data:[DONE]\n\n'], [false]],
+  ])('ends behind events alone: %s', (_, pieces, expected) => {
+    expect(endsBehind(pieces)).toEqual(expected)
   })
 
-  it.each(['', '\n', 'data: {', 'data: {}\n', 'a\nb\n', 'data: {}\n\ndata: [DONE]\n\n'])(
-    'does not end behind %j',
-    (piece) => expect(endUnmetered('chat', Buffer.from(piece), 'revoked')).toBeNull(),
-  )
+  it('does not end behind the end of a message', () => {
+    const stop = 'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+    const ping = 'event: ping\ndata: {"type":"ping"}\n\n'
+    expect(endsBehind([ping, stop], 'messages')).toEqual([true, false])
+  })
+
+  it('numbers the error behind the last of two events of a response', () => {
+    const eventOf = (n: number) =>
+      `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","sequence_number":${n}}\n\n`
+    const meter = startEnd('responses')
+    feed(meter, Buffer.from(eventOf(3) + eventOf(4)), false)
+    expect(`${endStream(meter, 'revoked')}`).toContain('"sequence_number":5')
+  })
 })

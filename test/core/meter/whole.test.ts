@@ -62,7 +62,7 @@ function usageOf(pick: (below: number) => number, isOdd: () => boolean): unknown
   if (isOdd()) return [null, 'x', [], {}][pick(4)]
   // As vLLM writes it where there is nothing more to tell, or nearly so.
   if (pick(2)) {
-    const [prompt, completion] = [pick(2000), pick(2000)]
+    const [prompt, completion] = [pick(2000), pick(2000) * (isOdd() ? -1 : 1)]
     return {
       prompt_tokens: prompt,
       total_tokens: prompt + completion + (isOdd() ? 1 : 0),
