@@ -93,7 +93,8 @@ function describe(said: Fields, choiceReason: unknown): Metered {
  * and the usage, and behind that no object any more. All of that is looked at, and null of any other answer.
  *
  * Quotes within a string of JSON are escaped, so that `"usage":{` is a field and no text; and where one brace
- * alone closes behind it, that is the answer's own.
+ * alone closes behind it, that is the answer's own. A list of objects between the choices and the usage would be taken for
+ * the choices, and so its reason for theirs; no server has one there.
  */
 export function readEnds(route: string, bytes: Buffer): Metered | null {
   const isChosen = route === 'chat' || route === 'completions'
