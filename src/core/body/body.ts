@@ -112,6 +112,11 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   return reading.refusal || facts
 }
 
+/** Whether the gate asks the server for counts. */
+export function isAsked(metering: Metering | undefined): boolean {
+  return metering !== 'off' && metering !== 'unasked'
+}
+
 /** What is known of a body of which nothing was read yet. */
 export function newFacts(promptBytes: number): BodyFacts {
   return {
@@ -383,7 +388,7 @@ function readStream(reading: Reading): void {
   facts.wantsUsage = readFlag(reading, inner, 'include_usage')
   const wantsRunning = readFlag(reading, inner, 'continuous_usage_stats') && facts.wantsUsage
   const metering = reading.rules.metering
-  if (metering === 'off' || metering === 'unasked') return
+  if (!isAsked(metering)) return
   const missing: string[] = []
   const ask = (name: string) => {
     const flag = inner['.' + name]

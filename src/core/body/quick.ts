@@ -1,6 +1,6 @@
 import type { Route } from '../admit/route.ts'
 import { matchesPattern } from '../limits/cost.ts'
-import { type BodyFacts, type BodyRules, newFacts } from './body.ts'
+import { type BodyFacts, type BodyRules, isAsked, newFacts } from './body.ts'
 import type { Edit } from './splice.ts'
 
 /**
@@ -149,9 +149,8 @@ export function readQuickly(
   }
   const edits: Edit[] = []
   facts.wantsUsage = facts.isStream && usageAt > 1
-  const metering = rules.metering
-  if (facts.isStream && isText && metering !== 'off' && metering !== 'unasked') {
-    const isFinal = metering === 'final'
+  if (facts.isStream && isText && isAsked(rules.metering)) {
+    const isFinal = rules.metering === 'final'
     if (usageAt > 1) {
       facts.taken = isFinal ? 'nothing' : 'running'
       if (!isFinal)

@@ -137,10 +137,6 @@ export function whoOf(outcome: Outcome | undefined, line: Who, admissionMs?: num
 /** Who asked, where, and which limit it was: a line has it, and a ticket. */
 type Who = Pick<LedgerLine, 'client' | 'key' | 'group' | 'route' | 'shadow' | 'limit'>
 
-function isAmount(value: number | undefined): boolean {
-  return value !== undefined && value >= 0 && value < AMOUNT_MAX
-}
-
 /** The last model, and how it stands in JSON: quoting takes 5,000 instructions, and a request asks three times. */
 let lastModel = ''
 let lastQuoted = '""'
@@ -185,10 +181,11 @@ export function usedOf(
   if (reasoning >= 0 && reasoning < AMOUNT_MAX) text += ',"reasoningTokens":' + reasoning
   const audio = usage.audioSeconds as number
   if (audio >= 0 && audio < AMOUNT_MAX) text += ',"audioSeconds":' + audio
-  if (isAmount(cost)) text += ',"cost":' + cost
-  if (isAmount(reserved)) text += ',"reservedTokens":' + reserved
-  if (isAmount(ttftMs)) text += ',"ttftMs":' + ttftMs
-  if (isAmount(speed)) text += ',"tokensPerSecond":' + speed
+  if (cost !== undefined && cost >= 0 && cost < AMOUNT_MAX) text += ',"cost":' + cost
+  if (reserved !== undefined && reserved >= 0 && reserved < AMOUNT_MAX)
+    text += ',"reservedTokens":' + reserved
+  if (ttftMs !== undefined && ttftMs >= 0 && ttftMs < AMOUNT_MAX) text += ',"ttftMs":' + ttftMs
+  if (speed !== undefined && speed >= 0 && speed < AMOUNT_MAX) text += ',"tokensPerSecond":' + speed
   if (reason === 'stop') text += ',"finishReason":"stop"'
   else if (reason !== undefined) text += ',"finishReason":' + JSON.stringify(reason)
   return text

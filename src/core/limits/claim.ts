@@ -1,6 +1,6 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
-import { type BodyFacts, type BodyRules, limitOutput, readBody } from '../body/body.ts'
+import { type BodyFacts, type BodyRules, isAsked, limitOutput, readBody } from '../body/body.ts'
 import { QUICK_BYTES_MAX, readQuickly } from '../body/quick.ts'
 import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
@@ -42,9 +42,7 @@ const TEMPLATE_TOKENS = 256
 export function needsBody(route: Route, record: KeyRecord, rules: Rules): boolean {
   if (route.body !== 'json') return false
   const isBound = record.models || record.request || record.limited || record.salt
-  const metering = rules.metering
-  const isAsked = metering !== 'off' && metering !== 'unasked'
-  return isAsked || isBound !== undefined || record.priority !== undefined
+  return isAsked(rules.metering) || isBound !== undefined || record.priority !== undefined
 }
 
 /** Whether there is nothing to read, to limit or to filter: then neither half of admission has anything to claim. */
@@ -165,16 +163,8 @@ function isHard(record: KeyRecord): boolean {
   return false
 }
 
-/** The rules of the last body: where record and rules stay in their context, so do they. */
-let bodyRules: BodyRules = {}
-let lastRules: Rules | null = null
-let lastRecord: KeyRecord | null = null
-
 function bodyRulesOf(rules: Rules, record: KeyRecord): BodyRules {
-  if (rules === lastRules && record === lastRecord) return bodyRules
-  lastRules = rules
-  lastRecord = record
-  bodyRules = {
+  return {
     metering: rules.metering,
     defaultModel: rules.defaultModel,
     models: record.models,
@@ -182,7 +172,6 @@ function bodyRulesOf(rules: Rules, record: KeyRecord): BodyRules {
     priority: record.priority,
     salt: record.salt,
   }
-  return bodyRules
 }
 
 /**

@@ -24,7 +24,7 @@ export type BudgetRow = Counted<BudgetName, CounterKind, 'tokens' | 'cost', 'day
 
 /**
  * Every limit there is. Schemas, words, standings, metrics and the console are made of these rows; listChecks() in
- * check.ts is straight code, since a table costs every request, and a test holds it to them.
+ * check.ts and fieldOf() in refusal.ts are straight code, since a table costs every request, and a test holds them to it.
  */
 export const LIMITS: readonly LimitRow[] = [
   {

@@ -25,7 +25,6 @@ export function take(
   known: Figures | null,
   given?: Reservation,
 ): Grant | LimitRefusal {
-  let figures = known || {}
   for (let left = TRIES; ; left--) {
     const isFirst = left === TRIES && !demand.isShadow
     const levels = isFirst ? null : askAll(zones, checks, demand.nowMs)
@@ -33,17 +32,16 @@ export function take(
     if (plan.denied && !levels) continue
     if (levels && !demand.isShadow) {
       if (plan.denied || isAnyOver(zones, checks, plan, levels)) {
-        figures = requestsOf(known)
-        const refusal = judge(zones, demand, checks, plan, levels, false, figures)
+        const refusal = judge(zones, demand, checks, plan, levels, false, requestsOf(known))
         if (refusal) return refusal
       }
     }
     // What was noted in an attempt that came to nothing is not to stay.
-    if (left < TRIES) figures = requestsOf(known)
-    const taken = commit(zones, demand, checks, amounts, figures)
+    const noted = left === TRIES ? known || {} : requestsOf(known)
+    const taken = commit(zones, demand, checks, amounts, noted)
     // Most requests are within all limits.
-    if (!taken.isOver && !plan.denied) return { plan, figures }
-    figures = requestsOf(known)
+    if (!taken.isOver && !plan.denied) return { plan, figures: noted }
+    const figures = requestsOf(known)
     const refusal = judge(zones, demand, checks, plan, taken.levels, true, figures)
     if (!refusal) return { plan, figures }
     if (demand.isShadow) return { plan, figures, refusal }

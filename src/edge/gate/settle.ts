@@ -35,6 +35,7 @@ export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs:
   const reason = metered ? metered.finishReason : undefined
   // Undefined where the model has no price, and where nothing is known.
   const cost = costIn(served || '', model, usage)
+  const stream = streamOf(ticket, state)
   const line = usedOf(
     usage,
     ticket.model,
@@ -43,8 +44,8 @@ export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs:
     isEstimated,
     cost === undefined ? cost : cost / NANOS,
     (hold && hold.amounts.t) || undefined,
-    ttftOf(ticket, state),
-    speedOf(ticket, state, usage),
+    stream ? Math.max(0, stream.firstMs - ticket.atMs) : undefined,
+    stream ? speedOf(stream, usage) : undefined,
     reason,
   )
   if (hold) {
@@ -84,21 +85,14 @@ function costIn(served: string, asked: string, usage: Usage): number | undefined
   return price ? costOf(usage, price) : undefined
 }
 
-/** Of a stream that is metered: how long its first piece took. */
-function ttftOf(ticket: Ticket, state: Metering): number | undefined {
-  const stream = streamOf(ticket, state)
-  return stream ? Math.max(0, stream.firstMs - (ticket.atMs as number)) : undefined
-}
-
-/** Of such a stream: tokens a second. The first token came with the first piece, so its time is not among these. */
-function speedOf(ticket: Ticket, state: Metering, usage: Usage): number | undefined {
-  const stream = streamOf(ticket, state)
-  if (!stream) return undefined
+/** Tokens a second. The first token came with the first piece, so its time is not among these. */
+function speedOf(stream: MeterState, usage: Usage): number | undefined {
   const seconds = (stream.lastMs - stream.firstMs) / 1000
   const tokens = (usage.completionTokens || 0) - 1
   return tokens > 0 && seconds > 0 ? Math.round((tokens / seconds) * 10) / 10 : undefined
 }
 
+/** What is kept of a stream that was metered. */
 function streamOf(ticket: Ticket, state: Metering): MeterState | null {
   if (!ticket.isStream || !ticket.atMs || !state || !('meter' in state)) return null
   return state.meter && state.firstMs ? state : null
