@@ -6,7 +6,7 @@ import type { Clients } from '../../src/core/config/shapes.ts'
 import { edit } from './edit.ts'
 import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { isAlive, workersOf } from './processes.ts'
+import { isAlive, killAll, killWorkers, workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { eventsOf, get, nowMs, oneConnection, send } from './wire.ts'
 
@@ -96,7 +96,7 @@ describe.each(await findEngines())('$name', (setup) => {
       gate.expectErrors(/exited on signal 9/)
       const statuses = new Set<number>()
       for (let round = 0; round < 3; round++) {
-        for (const pid of workersOf(gate)) process.kill(pid, 'SIGKILL')
+        killWorkers(gate)
         const untilMs = nowMs() + 150
         while (nowMs() < untilMs) {
           // The connection may be one that dies with its worker.
@@ -113,9 +113,7 @@ describe.each(await findEngines())('$name', (setup) => {
     const gate = await start({ workers: 2 })
     expect(await statusOf(gate)).toBe(200)
     await gate.ledger(1)
-    const pids = [gate.pid, ...workersOf(gate)]
-    for (const pid of pids) process.kill(pid, 'SIGKILL')
-    await until('their end', () => !pids.some(isAlive))
+    await killAll(gate)
     await gate.restart()
     expect((await afterStart(() => get(gate, '/v1/models'))).status).toBe(200)
     const outcomes = (await gate.ledger(2)).map((line) => line['outcome'])

@@ -8,7 +8,7 @@ import { CHAT, chatOf, clientOf, documentOf, MODEL, sumOf, tokensOf } from './cl
 import { type Gate, type Line, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, usedBy, zone } from './probe.ts'
-import { isAlive, workersOf } from './processes.ts'
+import { killAll } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
@@ -68,12 +68,6 @@ async function allLines(gate: Gate): Promise<Line[]> {
   const texts = await Promise.all(files.map((name) => readFile(join(gate.stateDir, name), 'utf8')))
   const lines = texts.join('').split('\n').filter(Boolean)
   return lines.map((line) => JSON.parse(line))
-}
-
-async function killAll(gate: Gate): Promise<void> {
-  const pids = [gate.pid, ...workersOf(gate)]
-  for (const pid of pids) process.kill(pid, 'SIGKILL')
-  await until('their end', () => !pids.some(isAlive))
 }
 
 /** Tokens, cost in nano-units and requests of each client, by the ledger. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { sleep } from '../waiting.ts'
 import type { Gate } from './harness.ts'
-import { workersOf } from './processes.ts'
+import { killAll, workersOf } from './processes.ts'
 
 /** For a test that may begin anew. */
 export const KILLED_MS = 150_000
@@ -24,6 +24,7 @@ export async function whileKilled(
 ): Promise<void> {
   for (let left = TRIES; ; left--) {
     const gate = await start()
+    gate.expectErrors(/exited on signal 9/)
     const watch = watchWorkers(gate)
     const ending = run(gate).then(
       () => true,
@@ -36,7 +37,7 @@ export async function whileKilled(
     ending.catch(() => null)
     const isWell = await Promise.race([ending, watch.locked.then(() => false)]).finally(watch.stop)
     if (isWell) return
-    for (const pid of [gate.pid, ...workersOf(gate)]) process.kill(pid, 'SIGKILL')
+    await killAll(gate)
     process.stderr.write('A worker was killed while it had the lock of a zone: njs keeps that\n')
     if (left === 1) throw new Error(`Workers that were killed have locked a zone ${TRIES} times`)
   }

@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { until } from '../waiting.ts'
 import type { Gate } from './harness.ts'
 
 /** The workers of a gate that take requests, in the order of their start; those that shut down are left out. */
@@ -21,6 +22,18 @@ export function isAlive(pid: number): boolean {
   } catch {
     return false
   }
+}
+
+/** Ends the workers of a gate as kill -9 does it; its master starts others. */
+export function killWorkers(gate: Gate): void {
+  for (const pid of workersOf(gate)) process.kill(pid, 'SIGKILL')
+}
+
+/** Ends a whole gate so. */
+export async function killAll(gate: Gate): Promise<void> {
+  const pids = [gate.pid, ...workersOf(gate)]
+  for (const pid of pids) process.kill(pid, 'SIGKILL')
+  await until('their end', () => !pids.some(isAlive))
 }
 
 /** Memory of a process that is not shared with others, in bytes. */

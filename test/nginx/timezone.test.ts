@@ -20,7 +20,7 @@ import { tollgate } from '../cli/command.ts'
 import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, zone as zoneOfGate } from './probe.ts'
-import { isAlive, workersOf } from './processes.ts'
+import { killAll } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
 
@@ -164,12 +164,6 @@ describe.skipIf(isNearMidnight).each(setups)('$name: the time zone', (setup) => 
       key: secret,
       body: { model: MODEL, messages: [{ role: 'user', content: 'one' }], mock },
     })
-
-  async function killAll(gate: Gate): Promise<void> {
-    const pids = [gate.pid, ...workersOf(gate)]
-    for (const pid of pids) process.kill(pid, 'SIGKILL')
-    await until('their end', () => !pids.some(isAlive))
-  }
 
   const renewalOfDay = (zone: number) =>
     formatTime(startOfDay(dayOf(Date.now(), zone) + 1, zone), zone)
