@@ -26,7 +26,7 @@ function readFloor(name: string): Promise<string> {
 /** As large as the gate, of just such functions, and does nothing: they are its own, without their door. */
 async function pad(floor: string): Promise<string> {
   const gate = await readFile(join(packageDir(), 'dist', 'tollgate.js'), 'utf8')
-  const door = gate.lastIndexOf('export{')
+  const door = gate.lastIndexOf('export default')
   if (door < 0) throw new Error('Cannot find the door of dist/tollgate.js')
   return `${gate.slice(0, door)}\n${floor}`
 }
