@@ -9,10 +9,10 @@ export type Size = { bytes: number; functions: number }
 
 /**
  * The gate's bundle is in the memory of every open request on QuickJS: 2.5 KB per KB, and half a KB for
- * each of its functions (bench/NOTES.md). The bound lets today's gate through and hardly more; it goes
- * down to the target as the gate does.
+ * each of its functions that was made (bench/NOTES.md). The bound lets today's gate through and hardly more; it goes
+ * down to the target when the long way leaves the bundle, of which the quick one needs a fifth.
  */
-export const GATE_BOUND: Size = { bytes: 64 * 1024, functions: 220 }
+export const GATE_BOUND: Size = { bytes: 76 * 1024, functions: 272 }
 export const GATE_TARGET: Size = { bytes: 18 * 1024, functions: 60 }
 
 /** The rooms that may be in the bundle: what a request meets, in this order. */
@@ -25,6 +25,13 @@ export const GATE_FILES: Record<string, string> = {
   'src/core/ledger/line.ts': 'the line that a request leaves behind',
   'src/core/running.ts': 'how a request that runs stands in the zone',
   'src/core/time.ts': 'when a budget renews, for the refusal',
+}
+
+/** What of these is made at its first use, since a request on the quick way (src/edge/gate/quick.ts) needs none of it: see defer(). */
+export function isSeldom(module: string, name: string): boolean {
+  const quick = ['src/edge/gate/quick.ts', 'src/edge/gate/registry.ts']
+  if (module.startsWith('src/edge/gate/') && !quick.includes(module)) return true
+  return ['find', 'giveUp', 'giveBack', 'quickFacts', 'isEachOnce', 'applyEdits'].includes(name)
 }
 
 /** What njs itself gives to it. Not `fs`: a request that reads a file holds up its whole worker. */

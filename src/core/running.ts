@@ -37,11 +37,27 @@ export function runningText(remote: string, usage: Usage | null, ticket: Ticket)
   const hold = ticket.hold
   const counts = usage ? usage.promptTokens + ' ' + usage.completionTokens : ' '
   const held = hold ? hold.amounts.r + ' ' + hold.amounts.R + ' ' + hold.amounts.t : '  '
-  let text = remote + ' ' + counts + ' ' + (ticket.atMs || '') + ' ' + (ticket.client || '') + ' '
-  text += (ticket.key || '') + ' ' + (ticket.group || '') + ' ' + (ticket.route || '') + ' '
-  text += (ticket.isStream ? '1 ' : ' ') + held + ' ' + (ticket.spentMs || 0) + ' '
-  if (ticket.shadow) return text + JSON.stringify([ticket.model, ticket.shadow, ticket.limit])
-  return ticket.model === undefined ? text : text + quoteModel(ticket.model)
+  let who = (ticket.client || '') + ' ' + (ticket.key || '') + ' '
+  who += (ticket.group || '') + ' ' + (ticket.route || '')
+  const text = runningLine(remote, counts, ticket.atMs || 0, who, ticket.isStream === true, held)
+  const spent = (ticket.spentMs || 0) + ' '
+  if (ticket.shadow)
+    return text + spent + JSON.stringify([ticket.model, ticket.shadow, ticket.limit])
+  return text + spent + (ticket.model === undefined ? '' : quoteModel(ticket.model))
+}
+
+/** The fields before the last two. */
+export function runningLine(
+  remote: string,
+  counts: string,
+  atMs: number,
+  who: string,
+  isStream: boolean,
+  held: string,
+): string {
+  return (
+    remote + ' ' + counts + ' ' + (atMs || '') + ' ' + who + (isStream ? ' 1 ' : '  ') + held + ' '
+  )
 }
 
 /** Reads it again. */

@@ -1,7 +1,7 @@
-import type { Route } from '../admit/route.ts'
+import type { Metering, RequestCeilings } from '../config/shapes.ts'
 import { matchesPattern } from '../limits/cost.ts'
-import { type BodyFacts, type BodyRules, isAsked, newFacts } from './body.ts'
-import type { Edit } from './splice.ts'
+import { type BodyFacts, isAsked, newFacts, type Taken } from './body.ts'
+import { applyEdits, type Edit } from './splice.ts'
 
 /**
  * The short way of a body: up to this many bytes. Above it a reader that skips strings is as quick, and what
@@ -13,188 +13,274 @@ export const QUICK_BYTES_MAX = 8192
 const CHOICES_MAX = 16
 const PROMPTS_MAX = 2048
 
+/** A larger maximum is left to the long way. */
+const MAXIMUM_MAX = 1e9
+
 /** Numbers that change nothing for the gate; and texts that may come into the prompt: no lists, whose depth nobody counts here. */
 const NUMBERS =
   ' temperature top_p top_k min_p seed presence_penalty frequency_penalty repetition_penalty '
 const TEXTS = ' tool_choice parallel_tool_calls reasoning_effort system '
 
+/** What readQuickly() found: of a body that is allowed, what the gate goes by. Nobody else may change it. */
+export let model = ''
+export let isStream = false
+export let promptName: string | undefined
+export let promptBytes = 0
+export let choices = 1
+export let prompts = 1
+/** 0: none is named, and none holds. */
+export let maxOutputTokens = 0
+export let wantsUsage = false
+export let taken: Taken = 'nothing'
+/** What the gate puts behind the first brace; and, where `usageAt` is not 0, behind that of the stream's options. */
+let insert = ''
+let usageAt = 0
+
+/** The last model of plain characters. */
+let plainModel = ''
+
 /**
  * Reads a body as nearly all of them are, by one JSON.parse, in a tenth of what readBody() takes. It says what that
- * would say, but for the bytes of a prompt, which it counts by what is left of the body. Null: the body has
- * anything in it that is not usual, or that has to be refused or changed; readBody() decides over it. What is returned
- * holds until the next body, and has no maxima and inserts: they are for limitOutput(), which wants the long way.
+ * would say, but for the bytes of a prompt, which it counts by what is left of the body. `kind` is the name of the route;
+ * whose records have a salt or a priority may not come here. False: the body has
+ * anything in it that is not usual, or that has to be refused or changed; readBody() decides over it. What was found
+ * stands in variables of this module until the next body: an object of it would take more than half of the reading.
  *
- * A name that the gate goes by and that stands twice is in doubt: parsers differ over which holds; others may. Names are
- * searched for with their quotes, which inside a string have a backslash; a name with an escape in it is in
- * doubt as well.
+ * A name that the gate goes by and that stands twice is in doubt: parsers differ over which holds; others may. Usually
+ * there is nothing to look for: the body is as long as what was read of it is in its shortest form, so that no name stands
+ * twice, no number is written otherwise, and nothing is escaped.
  */
 export function readQuickly(
-  route: Route,
+  kind: string,
   text: string,
   bytes: number,
-  rules: BodyRules,
-): BodyFacts | null {
-  if (bytes > QUICK_BYTES_MAX || text.charCodeAt(0) !== 123 || text.indexOf('\\u00') >= 0)
-    return null
-  const kind = route.name
+  metering: Metering | undefined,
+  models: string[] | undefined,
+  request: RequestCeilings | undefined,
+): boolean {
+  if (bytes > QUICK_BYTES_MAX || text.charCodeAt(0) !== 123) return false
   const isChat = kind === 'chat'
   const isText = isChat || kind === 'completions'
-  if (!isText && kind !== 'embeddings' && kind !== 'messages') return null
-  if (rules.salt !== undefined || rules.priority !== undefined) return null
+  if (!isText && kind !== 'embeddings' && kind !== 'messages') return false
   let said: { [name: string]: unknown }
   try {
     said = JSON.parse(text)
   } catch (_) {
-    return null
+    return false
   }
-  const facts = factsOf(bytes - 1)
-  const ceilings = rules.request || {}
-  const names = Object.keys(said)
+  model = insert = ''
+  isStream = wantsUsage = false
+  promptName = undefined
+  choices = prompts = 1
+  taken = 'nothing'
+  let left = bytes - 1
   let most = -1
-  let usageAt = 0
+  usageAt = 0
+  // Bytes of the prompt in its shortest form; -1: that cannot be told.
+  let size = 0
+  const isAscii = text.length === bytes
+  const names = Object.keys(said)
   for (let i = 0; i < names.length; i++) {
     const name = names[i] as string
     const value = said[name]
     // Its quotes, the colon and the comma.
     let other = name.length + 4
-    // Whether it may stand there once only.
-    let isKnown = true
     let number = -1
     switch (name) {
       case 'model':
         // Other characters may be halves, or more bytes than were sent.
-        if (typeof value !== 'string' || !/^[!-~]{1,64}$/.test(value)) return null
-        facts.model = value
+        if (typeof value !== 'string') return false
+        if (value !== plainModel && !MODEL.test(value)) return false
+        model = plainModel = value
         other += value.length + 2
         break
       case 'messages':
-        if ((!isChat && kind !== 'messages') || !areTexts(value)) return null
-        facts.promptName = facts.promptName || name
+        if (!isChat && kind !== 'messages') return false
+        promptName = promptName || name
+        size += sizeOfTexts(value)
+        if (textsFault) return false
         break
       case 'prompt':
       case 'input':
-        if (kind !== (name === 'prompt' ? 'completions' : 'embeddings')) return null
-        facts.promptName = facts.promptName || name
-        if (typeof value === 'string') break
-        if (!Array.isArray(value) || value.length === 0) return null
-        facts.prompts = value.length
-        if (facts.prompts > (ceilings.inputs === undefined ? PROMPTS_MAX : ceilings.inputs))
-          return null
-        for (let k = 0; k < value.length; k++) if (typeof value[k] !== 'string') return null
+        if (kind !== (name === 'prompt' ? 'completions' : 'embeddings')) return false
+        promptName = promptName || name
+        if (typeof value === 'string') {
+          size += value.length + 2
+          break
+        }
+        if (!Array.isArray(value) || value.length === 0) return false
+        prompts = value.length
+        if (prompts > ceilingOf(request && request.inputs, PROMPTS_MAX)) return false
+        size++
+        for (let k = 0; k < value.length; k++) {
+          const one = value[k]
+          if (typeof one !== 'string') return false
+          size += one.length + 3
+        }
         break
       case 'stream':
-        if (typeof value !== 'boolean') return null
-        facts.isStream = value && route.scope === 'inference'
+        if (typeof value !== 'boolean') return false
+        isStream = value && kind !== 'embeddings'
         other += value ? 4 : 5
         break
       case 'max_completion_tokens':
       case 'max_tokens':
-        if (kind === 'embeddings' || (name !== 'max_tokens' && !isChat)) return null
+        if (kind === 'embeddings' || (name !== 'max_tokens' && !isChat)) return false
         number = value as number
-        if (typeof number !== 'number' || number < 1 || number % 1 !== 0) return null
-        if (ceilings.maxOutputTokens !== undefined && number > ceilings.maxOutputTokens) return null
+        if (typeof number !== 'number' || number < 1 || number % 1 !== 0) return false
+        // Larger ones may not be written as they are.
+        if (number > MAXIMUM_MAX) return false
+        if (request && number > (request.maxOutputTokens as number)) return false
         if (number > most) most = number
         break
       case 'n':
-      case 'best_of': {
+      case 'best_of':
         number = value as number
-        if (typeof number !== 'number' || number < 1 || number % 1 !== 0) return null
-        const ceiling = name === 'n' ? ceilings.n : ceilings.bestOf
-        if (number > (ceiling === undefined ? CHOICES_MAX : ceiling)) return null
-        if (number > facts.choices) facts.choices = number
+        if (typeof number !== 'number' || number < 1 || number % 1 !== 0) return false
+        if (number > ceilingOf(request && (name === 'n' ? request.n : request.bestOf), CHOICES_MAX))
+          return false
+        if (number > choices) choices = number
         break
-      }
       case 'stream_options':
         // As SDKs ask for it. What the gate adds stands behind the brace, in a text whose places are bytes.
-        if (!isText || text.length !== bytes || !asksForUsage(value)) return null
-        if (text.split('"include_usage"').length !== 2) return null
+        if (!isText || !isAscii || !asksForUsage(value)) return false
         usageAt = 1
         other += 22
         break
       default:
-        isKnown = false
-        // A number counts as one byte, however long it is written.
         if (NUMBERS.indexOf(` ${name} `) >= 0) {
-          if (value !== null && typeof value !== 'number') return null
-          other += 1
+          if (value !== null && typeof value !== 'number') return false
+          const written = String(value)
+          // 1000 may be written as 1e3, and 0.00001 as 1e-5: then it counts as one byte, however long it is.
+          const isSure = written.length < 5 && !written.endsWith('000')
+          other += isSure ? written.length : 1
+          if (!isSure) size = -Infinity
         } else if (name === 'user' || name === 'stop') {
-          if (typeof value !== 'string') return null
+          if (typeof value !== 'string') return false
           other += value.length + 2
-        } else if (TEXTS.indexOf(` ${name} `) >= 0 && typeof value !== 'object') other = 0
-        else return null
+        } else if (TEXTS.indexOf(` ${name} `) >= 0 && typeof value !== 'object') {
+          other = 0
+          size = -Infinity
+        } else return false
     }
-    if (number >= 0) other += String(number).length
-    facts.promptBytes -= other
-    if (!isKnown) continue
-    const parts = text.split(`"${name}"`)
-    if (parts.length !== 2) return null
-    // 5.0 and 1e3 are numbers to some.
-    const rest = parts[1] as string
-    if (number >= 0 && !beginsWith(rest, String(number))) return null
-    if (usageAt === 1 && name === 'stream_options') {
-      const brace = rest.indexOf('{')
-      if (brace < 1 || brace > 2) return null
-      usageAt = (parts[0] as string).length + name.length + 3 + brace
+    if (number >= 0) {
+      const written = String(number)
+      other += written.length
+      if (written.endsWith('000')) size = -Infinity
     }
+    left -= other
   }
-  if (facts.model === undefined || !isAllowed(facts.model, rules.models)) return null
-  if (facts.promptBytes < 1) facts.promptBytes = 1
-  let insert = ''
-  if (most > 0) facts.maxOutputTokens = most
-  else if (ceilings.maxOutputTokens !== undefined && kind !== 'embeddings') {
+  // In characters, as the lengths of texts are.
+  const isShortest = size === left + text.length - bytes
+  if ((!isShortest || usageAt > 0) && !isEachOnce(text, names, said)) return false
+  if (model === '' || !isAllowed(model, models)) return false
+  promptBytes = left < 1 ? 1 : left
+  maxOutputTokens = most > 0 ? most : 0
+  if (most <= 0 && request && request.maxOutputTokens !== undefined && kind !== 'embeddings') {
     // As limitOutput() does.
-    most = ceilings.maxOutputTokens
-    facts.maxOutputTokens = most
-    insert = `"max_tokens":${most},`
+    maxOutputTokens = request.maxOutputTokens
+    insert = '"max_tokens":' + maxOutputTokens + ','
   }
-  const edits: Edit[] = []
-  facts.wantsUsage = facts.isStream && usageAt > 1
-  if (facts.isStream && isText && isAsked(rules.metering)) {
-    const isFinal = rules.metering === 'final'
-    if (usageAt > 1) {
-      facts.taken = isFinal ? 'nothing' : 'running'
-      if (!isFinal)
-        edits.push({ start: usageAt, end: usageAt, text: '"continuous_usage_stats":true,' })
-    } else {
-      const wanted = isFinal
-        ? '{"include_usage":true}'
-        : '{"include_usage":true,"continuous_usage_stats":true}'
-      facts.taken = 'all'
-      insert += `"stream_options":${wanted},`
-    }
-  }
-  if (insert !== '') edits.unshift({ start: 1, end: 1, text: insert })
-  facts.edits = edits
-  return facts
-}
-
-/** What was found last. It is filled anew for each body, since an object of so many fields takes 14,000 instructions. */
-let kept: BodyFacts | null = null
-
-function factsOf(promptBytes: number): BodyFacts {
-  if (!kept) kept = newFacts(0)
-  kept.model = undefined
-  kept.isStream = false
-  kept.promptName = undefined
-  kept.promptBytes = promptBytes
-  kept.choices = 1
-  kept.prompts = 1
-  kept.maxOutputTokens = undefined
-  kept.taken = 'nothing'
-  return kept
-}
-
-/** Whether messages are nothing but texts: each has a role and a content. */
-function areTexts(messages: unknown): boolean {
-  if (!Array.isArray(messages) || messages.length === 0) return false
-  for (let i = 0; i < messages.length; i++) {
-    const message = messages[i]
-    if (message === null || typeof message !== 'object' || Object.keys(message).length !== 2)
-      return false
-    if (typeof message.role !== 'string' || typeof message.content !== 'string') return false
+  if (!isStream) return true
+  wantsUsage = usageAt > 1
+  if (!isText || !isAsked(metering)) return true
+  const isFinal = metering === 'final'
+  if (wantsUsage) taken = isFinal ? 'nothing' : 'running'
+  else {
+    taken = 'all'
+    insert +=
+      '"stream_options":{"include_usage":true' +
+      (isFinal ? '' : ',"continuous_usage_stats":true') +
+      '},'
   }
   return true
 }
+
+/** Whether the gate puts anything into it. */
+export function isChanged(): boolean {
+  return insert !== '' || taken === 'running'
+}
+
+/** The body with that: the caller's own bytes around what is put in. */
+export function changeQuickly(body: Buffer): Buffer {
+  if (taken === 'running') return applyEdits(body, editsOf())
+  return Buffer.concat([Buffer.from('{' + insert), body.subarray(1)])
+}
+
+/** What was found, for the long way. Its maxima and inserts are for limitOutput(), which never sees it. */
+export function quickFacts(): BodyFacts {
+  const facts = newFacts(promptBytes)
+  facts.model = model
+  facts.isStream = isStream
+  facts.promptName = promptName
+  facts.choices = choices
+  facts.prompts = prompts
+  facts.maxOutputTokens = maxOutputTokens || undefined
+  facts.wantsUsage = wantsUsage
+  facts.taken = taken
+  facts.edits = editsOf()
+  return facts
+}
+
+function editsOf(): Edit[] {
+  const edits: Edit[] = []
+  if (insert !== '') edits.push({ start: 1, end: 1, text: insert })
+  if (taken === 'running')
+    edits.push({ start: usageAt, end: usageAt, text: '"continuous_usage_stats":true,' })
+  return edits
+}
+
+function ceilingOf(said: number | undefined, usual: number): number {
+  return said === undefined ? usual : said
+}
+
+let textsFault = false
+
+/** Characters of messages that are nothing but texts, in their shortest form: each has a role and a content. */
+function sizeOfTexts(messages: unknown): number {
+  textsFault = true
+  if (!Array.isArray(messages) || messages.length === 0) return 0
+  let size = 1
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i]
+    if (message === null || typeof message !== 'object' || Object.keys(message).length !== 2)
+      return 0
+    const role = message.role
+    const content = message.content
+    if (typeof role !== 'string' || typeof content !== 'string') return 0
+    // {"role":"","content":""},
+    size += role.length + content.length + 25
+  }
+  textsFault = false
+  return size
+}
+
+/**
+ * Whether each name that the gate goes by stands there once. Names are searched for with their quotes, which inside a
+ * string have a backslash; a name with an escape in it is in doubt as well.
+ */
+function isEachOnce(text: string, names: string[], said: { [name: string]: unknown }): boolean {
+  if (text.indexOf('\\u00') >= 0) return false
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string
+    if (` user stop${NUMBERS}${TEXTS}`.indexOf(` ${name} `) >= 0) continue
+    const quoted = '"' + name + '"'
+    const at = text.indexOf(quoted)
+    if (at < 0 || text.indexOf(quoted, at + 3) >= 0) return false
+    const end = at + quoted.length
+    const value = said[name]
+    // 5.0 and 1e3 are numbers to some.
+    if (typeof value === 'number' && !beginsWith(text.slice(end, end + 24), String(value)))
+      return false
+    if (name !== 'stream_options') continue
+    if (text.split('"include_usage"').length !== 2) return false
+    usageAt = text.indexOf('{', end) + 1
+    if (usageAt < end + 2 || usageAt > end + 3) return false
+  }
+  return true
+}
+
+const MODEL = /^[!-~]{1,64}$/
 
 /** `{"include_usage":true}`, and nothing else. */
 function asksForUsage(options: unknown): boolean {

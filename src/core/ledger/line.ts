@@ -116,21 +116,29 @@ export function fragmentOf(line: LineFragment): string {
  * their list: these hold nothing that JSON would escape.
  */
 export function whoOf(outcome: Outcome | undefined, line: Who, admissionMs?: number): string {
-  let text = '"outcome":"' + (outcome || 'gate_error') + '"'
-  const client = line.client
-  if (client) text += ',"client":"' + client + '"'
-  const key = line.key
-  if (key) text += ',"key":"' + key + '"'
-  const group = line.group
-  if (group) text += ',"group":"' + group + '"'
-  const route = line.route
-  if (route) text += ',"route":"' + route + '"'
+  let text = whoIs(outcome || 'gate_error', line.client, line.key, line.group, line.route)
   const shadow = line.shadow
   if (shadow) text += ',"shadow":"' + shadow + '"'
   const limit = line.limit
   if (limit) text += ',"limit":' + JSON.stringify(limit)
   const admission = admissionMs as number
   if (admission >= 0 && admission < AMOUNT_MAX) text += ',"admissionMs":' + admission
+  return text
+}
+
+/** What it begins with. */
+export function whoIs(
+  outcome: Outcome,
+  client: string | undefined,
+  key: string | undefined,
+  group: string | undefined,
+  route: string | undefined,
+): string {
+  let text = '"outcome":"' + outcome + '"'
+  if (client) text += ',"client":"' + client + '"'
+  if (key) text += ',"key":"' + key + '"'
+  if (group) text += ',"group":"' + group + '"'
+  if (route) text += ',"route":"' + route + '"'
   return text
 }
 

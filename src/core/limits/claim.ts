@@ -1,11 +1,14 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
 import { type BodyFacts, type BodyRules, isAsked, limitOutput, readBody } from '../body/body.ts'
-import { QUICK_BYTES_MAX, readQuickly } from '../body/quick.ts'
+import { QUICK_BYTES_MAX, quickFacts, readQuickly } from '../body/quick.ts'
 import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
+import { checksOf } from './check.ts'
 import { priceOf } from './cost.ts'
-import { OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
+import { modelBucket, OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
+import type { Hold } from './hold.ts'
+import type { Taken } from './quick.ts'
 import {
   type Demand,
   type Early,
@@ -17,6 +20,7 @@ import {
   reserveEarly,
   type Zones,
 } from './reserve.ts'
+import { holdOf } from './take.ts'
 
 /** What a claim asks of the platform. */
 export type Till = Zones & {
@@ -133,16 +137,25 @@ function examine(
   const known = bodyRulesOf(rules, record)
   const bytes = body.length
   // What hard budgets lower is the long way's.
-  const isSmall = sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isHard(record)
+  const isSteered = record.salt !== undefined || record.priority !== undefined
+  const isSmall = sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isSteered && !isHard(record)
   const text = isSmall ? sent.requestText : undefined
-  const facts =
-    (text !== undefined && readQuickly(route, text, bytes, known)) || readBody(route, body, known)
+  const isQuick =
+    text !== undefined &&
+    readQuickly(route.name, text, bytes, rules.metering, record.models, record.request)
+  const facts = isQuick ? quickFacts() : readBody(route, body, known)
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message
     if (facts.param !== null) ticket.param = facts.param
     return null
   }
+  noteFacts(ticket, facts)
+  return facts
+}
+
+/** Notes what later handlers have to know of a body, but for its edits. */
+export function noteFacts(ticket: Ticket, facts: BodyFacts): void {
   if (facts.model !== undefined) ticket.model = facts.model
   if (facts.isStream) ticket.isStream = true
   const choices = facts.choices * facts.prompts
@@ -151,7 +164,13 @@ function examine(
   if (facts.taken !== 'nothing') ticket.taken = facts.taken
   if (facts.wantsUsage) ticket.wantsUsage = true
   if (facts.media === 0 && facts.promptBytes > 0) ticket.textBytes = facts.promptBytes
-  return facts
+}
+
+/** The hold of what the quick way has taken, see quick.ts. */
+export function holdOfTaken(route: Route, record: KeyRecord, till: Till, taken: Taken): Hold {
+  const demand = demandOf(route, record, true, till, taken.minuteMs)
+  const lists = checksOf(demand)
+  return holdOf(demand, taken.isWhole ? lists.all : lists.first, taken.amounts, taken.birth)
 }
 
 function isHard(record: KeyRecord): boolean {
@@ -227,7 +246,8 @@ function fullDemand(
   const demand = demandOf(route, record, facts !== null, till, nowMs)
   const bytes = facts ? facts.promptBytes : 0
   const ids = facts ? facts.promptTokens : 0
-  const input = estimateInput(till.counters, model, bytes, facts ? facts.media : 0) + ids
+  const input =
+    estimateInput(till.counters, modelBucket(model), bytes, facts ? facts.media : 0) + ids
   demand.inputTokens = input
   demand.inputTokensMax = Math.max(input, bytes + ids + TEMPLATE_TOKENS)
   if (facts) {
@@ -240,7 +260,7 @@ function fullDemand(
   }
   const hasOutput = demand.outputTokens !== 0
   if (hasOutput && holds(record, 'limits', 'tokensPerMinute', 'outputTokensPerMinute')) {
-    demand.usualOutputTokens = usualOutput(till.counters, model)
+    demand.usualOutputTokens = usualOutput(till.counters, modelBucket(model))
   }
   if (holds(record, 'budgets', 'costPerDay', 'costPerMonth')) {
     // What is served only the answer tells, and what a form of audio asks for nobody.

@@ -22,6 +22,20 @@ export function costOf(usage: Usage, price: Price): number {
   return Math.round((tokens / MILLION + seconds) * NANOS)
 }
 
+/** The same by the price of a model, see priceOf(); undefined where it has none, and where nothing is known. */
+export function costIn(
+  served: string,
+  asked: string,
+  usage: Usage,
+  prices: { [pattern: string]: Price },
+): number | undefined {
+  if (usage.completionTokens === undefined && usage.promptTokens === undefined) {
+    if (usage.audioSeconds === undefined) return undefined
+  }
+  const price = priceOf(served, asked, prices)
+  return price ? costOf(usage, price) : undefined
+}
+
 /** The cost of a prompt of which nothing was cached, and of an answer, in nano-units. */
 export function costOfTokens(prompt: number, completion: number, price: Price): number {
   return Math.round(((prompt * price.input + completion * price.output) / MILLION) * NANOS)

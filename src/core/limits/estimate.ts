@@ -25,14 +25,17 @@ export const OUTPUT_TOKENS_DEFAULT = 1024
 const BUCKETS = 256
 const NAME_CHARS = 64
 
-/** The tokens of a prompt, by what earlier prompts of the model had. Takes bytes of text, and pieces of media. */
+/**
+ * The tokens of a prompt, by what earlier prompts of the model had. Takes bytes of text, and pieces of media. Here and below
+ * a model is told by modelBucket().
+ */
 export function estimateInput(
   counters: Counters,
-  model: string,
+  bucket: string,
   textBytes: number,
   media: number,
 ): number {
-  const ratio = counters.get(bucketOf('p', model)) || RATIO_DEFAULT
+  const ratio = counters.get('p' + bucket) || RATIO_DEFAULT
   return Math.ceil(ratio * textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
 }
 
@@ -43,12 +46,12 @@ export function estimateInput(
  */
 export function learnRatio(
   counters: Counters,
-  model: string,
+  bucket: string,
   promptTokens: number,
   textBytes: number,
 ): void {
   if (!(textBytes > 0)) return
-  const name = bucketOf('p', model)
+  const name = 'p' + bucket
   const sample = within((promptTokens - TEMPLATE_TOKENS) / textBytes, RATIO_MIN, RATIO_MAX)
   const before = counters.get(name) || RATIO_DEFAULT
   const weight = within(textBytes, 0, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
@@ -56,8 +59,8 @@ export function learnRatio(
 }
 
 /** The tokens that an answer of the model usually has, per choice; undefined before the first one. */
-export function usualOutput(counters: Counters, model: string): number | undefined {
-  const usual = counters.get(bucketOf('l', model))
+export function usualOutput(counters: Counters, bucket: string): number | undefined {
+  const usual = counters.get('l' + bucket)
   return usual === undefined ? undefined : Math.ceil(usual)
 }
 
@@ -67,11 +70,11 @@ export function usualOutput(counters: Counters, model: string): number | undefin
  */
 export function learnOutput(
   counters: Counters,
-  model: string,
+  bucket: string,
   tokens: number,
   isCut: boolean,
 ): void {
-  const name = bucketOf('l', model)
+  const name = 'l' + bucket
   const sample = within(tokens, OUTPUT_MIN, OUTPUT_MAX)
   const before = counters.get(name) || OUTPUT_TOKENS_DEFAULT
   if (!isCut || sample > before) move(counters, name, before, sample, 0.1)
@@ -97,16 +100,17 @@ function move(
   }
 }
 
-/** The last model and its bucket: a request asks four times. */
+/** The last model and its bucket: a request asks at both of its ends. */
 let lastModel = ''
 let lastBucket = '0'
 
-function bucketOf(kind: 'p' | 'l', model: string): string {
-  if (model === lastModel) return kind + lastBucket
+/** The bucket of a model's name, as it stands in the names of counters. */
+export function modelBucket(model: string): string {
+  if (model === lastModel) return lastBucket
   let hash = 0
-  const length = Math.min(model.length, NAME_CHARS)
-  for (let i = 0; i < length; i++) hash = (hash * 31 + model.charCodeAt(i)) % 65521
+  const length = model.length < NAME_CHARS ? model.length : NAME_CHARS
+  for (let i = 0; i < length; i++) hash = (hash * 31 + model.charCodeAt(i)) | 0
   lastModel = model
-  lastBucket = String(hash % BUCKETS)
-  return kind + lastBucket
+  lastBucket = String(hash & (BUCKETS - 1))
+  return lastBucket
 }

@@ -72,7 +72,7 @@ export function tellBudget(
 ): LimitRefusal {
   const cause = causeOf('spent', check)
   cause.amount = check.limit - used
-  cause.renewsMs = renewalOf(check, nowMs, zoneMinutes)
+  cause.renewsMs = renewalOf(isDaily(check), nowMs, zoneMinutes)
   if (zoneMinutes) cause.zoneMinutes = zoneMinutes
   return { outcome: 'budget_spent', limit: nameOf(check), cause, figures }
 }
@@ -153,7 +153,7 @@ export function noteFigure(
   const best = figures[kind]
   if (best && partOf(best.left, best.limit) <= partOf(left, check.limit)) return
   const resetMs = check.usedAt
-    ? renewalOf(check, nowMs, zoneMinutes)
+    ? renewalOf(isDaily(check), nowMs, zoneMinutes)
     : (minuteOf(nowMs) + 2) * MINUTE_MS
   const figure: Figure = { limit: check.limit, left, resetMs }
   if (check.usedAt && zoneMinutes) figure.zoneMinutes = zoneMinutes
@@ -165,8 +165,8 @@ function partOf(left: number, limit: number): number {
 }
 
 /** When the day or month of a budget is over. */
-function renewalOf(check: Check, nowMs: number, zoneMinutes?: number): number {
-  const next = isDaily(check)
+export function renewalOf(isDaily: boolean, nowMs: number, zoneMinutes?: number): number {
+  const next = isDaily
     ? (dayOf(nowMs, zoneMinutes) + 1) * DAY_MS
     : Date.UTC(1970, monthOf(nowMs, zoneMinutes) + 1, 1)
   return next - (zoneMinutes || 0) * MINUTE_MS
@@ -209,7 +209,7 @@ function timeOf(figure: Figure | undefined): string {
 }
 
 /** `1s`, `6m0s`, `5h0m30s`. */
-function durationOf(ms: number): string {
+export function durationOf(ms: number): string {
   const over = ms % 1000
   const seconds = ms > 0 ? (ms - over) / 1000 + (over ? 1 : 0) : 0
   const minutes = (seconds - (seconds % 60)) / 60

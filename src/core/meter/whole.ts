@@ -18,17 +18,6 @@ const NAME_BYTES_MAX = 320
 const REASON_BYTES = 96
 const CHOICE_END_BYTES = 200
 
-/** More digits than any count has. */
-const DIGITS_MAX = 16
-
-/** What stands behind the counts of a usage that tells no more, in versions of vLLM. */
-const USUAL_ENDS = [
-  '}',
-  ',"prompt_tokens_details":null}',
-  ',"completion_tokens_details":null}',
-  ',"prompt_tokens_details":null,"completion_tokens_details":null}',
-]
-
 /** The meter of an answer that is no stream. Small ones are kept, and read at the end; others are scanned as they pass. */
 export type Whole = {
   /** The name of the route. */
@@ -87,81 +76,146 @@ function describe(said: Fields, choiceReason: unknown): Metered {
   return metered
 }
 
+/** What readUsual() found. Nobody else may change it. */
+export let promptTokens = 0
+export let completionTokens = 0
+export let served = ''
+/** Empty where the answer has none. */
+export let reason = ''
+/** Where the usage opens. */
+let usageAt = 0
+
 /**
  * What vLLM's usual answer says at its two ends, without a look at what is between, since JSON.parse of it all is most
  * of what metering costs. It begins with plain fields, one of them the model; then come the choices; then plain fields
- * and the usage, and behind that no object any more. All of that is looked at, and null of any other answer.
+ * and the usage, and behind that no object any more. All of that is looked at, and false is of any other answer.
+ * `asked` is the model that was asked for, which is mostly the one that answers.
  *
  * Quotes within a string of JSON are escaped, so that `"usage":{` is a field and no text; and where one brace
  * alone closes behind it, that is the answer's own. A list of objects between the choices and the usage would be taken for
  * the choices, and so its reason for theirs; no server has one there.
  */
-export function readEnds(route: string, bytes: Buffer): Metered | null {
-  const isChosen = route === 'chat' || route === 'completions'
-  if (!isChosen && route !== 'embeddings') return null
+export function readUsual(route: string, bytes: Buffer, asked: string): boolean {
+  usageAt = bytes.lastIndexOf(123)
+  return usageAt > 8 && readCounts(bytes) && readNames(route, bytes, asked)
+}
+
+/**
+ * The counts of a usage as vLLM writes it where there is nothing more to tell; false of any other, which is to be parsed. The
+ * total says that both are read right.
+ *
+ *   "usage":{"prompt_tokens":9,"total_tokens":12,"completion_tokens":3,"prompt_tokens_details":null},...}
+ */
+function readCounts(bytes: Buffer): boolean {
+  const text = bytes.toString('utf8', usageAt - 8, usageAt + USAGE_BYTES)
+  const beginning = '"usage":{"prompt_tokens":'
+  const middle = ',"total_tokens":'
+  let at = beginning.length
+  promptTokens = parseInt(text.slice(at), 10)
+  at += String(promptTokens).length + middle.length
+  const total = parseInt(text.slice(at), 10)
+  completionTokens = total - promptTokens
+  if (!(promptTokens >= 0 && completionTokens >= 0)) return false
+  const known =
+    beginning + promptTokens + middle + total + ',"completion_tokens":' + completionTokens
+  if (!text.startsWith(known)) return false
+  at = known.length
+  if (text.startsWith(',"prompt_tokens_details":null', at)) at += 29
+  if (text.startsWith(',"completion_tokens_details":null', at)) at += 33
+  // One brace alone closes behind its own.
   const last = bytes.length - 1
-  if (bytes[last] !== 125) return null
-  const end = bytes.lastIndexOf(125, last - 1) + 1
-  let open = bytes.lastIndexOf(123, end)
-  // `..._details":{`: they stand inside.
-  while (open > 3 && bytes[open - 3] === 115) open = bytes.lastIndexOf(123, open - 1)
-  if (open < 9) return null
-  const text = bytes.toString('utf8', open - 8, end)
-  const usage =
-    usualUsage(text) || (text.startsWith('"usage":{') ? readUsage(parse(text.slice(8))) : null)
-  if (!usage) return null
-  // The model is the last of the plain fields before the first object.
+  const end = usageAt - 8 + at
+  return text.charAt(at) === '}' && bytes[last] === 125 && bytes.indexOf(125, end + 1) === last
+}
+
+/** Counts of ten digits, and both details. */
+const USAGE_BYTES = 160
+
+/** The model that answered, and why the last choice ended. */
+function readNames(route: string, bytes: Buffer, asked: string): boolean {
+  const isChosen = route === 'chat' || route === 'completions'
+  if (!isChosen && route !== 'embeddings') return false
+  // The model is the last of the plain fields before the first object: `,"model":"x","choices":[{`.
   const inner = bytes.indexOf(123, 1)
   const list = isChosen ? '","choices":[' : '","data":['
-  const opening = bytes.lastIndexOf(34, inner - list.length - 1)
-  if (opening < 9 || inner - opening > NAME_BYTES_MAX) return null
-  const model = bytes.toString('utf8', opening - 9, inner)
-  if (!model.startsWith(',"model":"') || !model.endsWith(list)) return null
-  const served = model.slice(10, -list.length)
-  if (served === '' || served.indexOf('\\') >= 0) return null
-  const metered: Metered = { usage, isEstimated: false, served }
-  if (!isChosen) return metered
+  const usual = ',"model":"' + asked + list
+  const from = inner - usual.length
+  if (asked !== '' && from > 0 && bytes.toString('utf8', from, inner) === usual) served = asked
+  else if (!readServed(bytes, inner, list)) return false
+  reason = ''
+  if (!isChosen) return true
+  const before = usageAt - tail.length
+  if (tail !== '' && before > inner && bytes.toString('utf8', before, usageAt) === tail) {
+    reason = tailReason
+    return true
+  }
   // `}]` closes the last choice and all of them.
-  const close = bytes.lastIndexOf(93, open)
-  if (bytes[close - 1] !== 125) return null
-  const reason = reasonBefore(bytes, inner, close - 1)
-  if (reason === null) return null
-  if (reason !== 'in_progress') metered.finishReason = reason
-  return metered
+  const close = bytes.lastIndexOf(93, usageAt)
+  return bytes[close - 1] === 125 && readReason(bytes, inner, close - 1)
 }
 
-/** A usage as vLLM writes it where there is nothing more to tell; null of any other, which is to be parsed. */
-function usualUsage(text: string): Usage | null {
-  const beginning = '"usage":{"prompt_tokens":'
-  if (!text.startsWith(beginning)) return null
-  const from = beginning.length
-  const prompt = parseInt(text.slice(from, from + DIGITS_MAX), 10)
-  const name = ',"completion_tokens":'
-  const at = text.indexOf(name, from) + name.length
-  const completion = parseInt(text.slice(at, at + DIGITS_MAX), 10)
-  if (!(prompt >= 0 && completion >= 0)) return null
-  const known = beginning + prompt + ',"total_tokens":' + (prompt + completion) + name + completion
-  if (!text.startsWith(known) || USUAL_ENDS.indexOf(text.slice(known.length)) < 0) return null
-  return { promptTokens: prompt, completionTokens: completion }
+/** The name of another model. */
+function readServed(bytes: Buffer, inner: number, list: string): boolean {
+  const opening = bytes.lastIndexOf(34, inner - list.length - 1)
+  if (opening < 9 || inner - opening > NAME_BYTES_MAX) return false
+  const text = bytes.toString('utf8', opening - 9, inner)
+  if (!text.startsWith(',"model":"') || !text.endsWith(list)) return false
+  served = text.slice(10, -list.length)
+  return served !== '' && served.indexOf('\\') < 0
 }
 
-/** Why the last choice ended, whose brace stands at `end`; null where that has to be looked for in the whole. */
-function reasonBefore(bytes: Buffer, inner: number, end: number): string | null {
+/**
+ * What stood before the usage of the last answer, from its reason on, and that reason: where a context stays, it is the
+ * same in most answers of a server.
+ */
+let tail = ''
+let tailReason = ''
+
+/** Why the last choice ended, whose brace stands at `end`; false where that has to be looked for in the whole. */
+function readReason(bytes: Buffer, inner: number, end: number): boolean {
   const name = ',"finish_reason":"'
   for (let length = REASON_BYTES; ; length = CHOICE_END_BYTES) {
     const from = end - length
     const choice = bytes.toString('utf8', from > inner ? from : inner, end)
     const at = choice.lastIndexOf(name)
     if (at < 0) {
-      if (length === CHOICE_END_BYTES) return null
+      if (length === CHOICE_END_BYTES) return false
       continue
     }
     const start = at + name.length
     const stop = choice.indexOf('"', start)
-    const reason = choice.slice(start, stop)
-    const isPlain = stop > start && reason.indexOf('\\') < 0
-    return isPlain && choice.indexOf('{', start) < 0 && choice.indexOf('}', start) < 0
-      ? reason
-      : null
+    reason = choice.slice(start, stop)
+    const rest = choice.slice(stop)
+    if (stop <= start || reason.indexOf('\\') >= 0) return false
+    if (rest.indexOf('{') >= 0 || rest.indexOf('}') >= 0) return false
+    const plain = end - (choice.length - at)
+    tail = usageAt - plain > TAIL_BYTES_MAX ? '' : bytes.toString('utf8', plain, usageAt)
+    // Characters of several bytes.
+    if (!tail.startsWith(name)) tail = ''
+    tailReason = reason
+    return true
   }
+}
+
+/** A longer one is not kept: every context has one. */
+const TAIL_BYTES_MAX = 512
+
+/** The same of an answer whose usage may say more; null where the whole has to be read. */
+export function readEnds(route: string, bytes: Buffer): Metered | null {
+  usageAt = bytes.lastIndexOf(123)
+  let usage: Usage | null = null
+  if (usageAt > 8 && readCounts(bytes)) usage = { promptTokens, completionTokens }
+  if (!usage) {
+    // `..._details":{`: they stand inside.
+    while (usageAt > 3 && bytes[usageAt - 3] === 115) usageAt = bytes.lastIndexOf(123, usageAt - 1)
+    const last = bytes.length - 1
+    if (usageAt < 9 || bytes[last] !== 125) return null
+    const end = bytes.lastIndexOf(125, last - 1) + 1
+    const text = bytes.toString('utf8', usageAt - 8, end)
+    usage = text.startsWith('"usage":{') ? readUsage(parse(text.slice(8))) : null
+  }
+  if (!usage || !readNames(route, bytes, '')) return null
+  const metered: Metered = { usage, isEstimated: false, served }
+  if (reason !== '' && reason !== 'in_progress') metered.finishReason = reason
+  return metered
 }

@@ -6,29 +6,21 @@ import { type Early, type Figures, giveBack, tellLimits } from '../../core/limit
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { findRecord, openTill, rulesOf } from './registry.ts'
+import { findRecord } from './registry.ts'
 import type { GateRequest } from './request.ts'
 import { showRunning } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
+import { openTill, rulesOf } from './till.ts'
 
-/**
- * `$tollgate_verdict`, for the `if` of a site that passes requests itself: `ok`, or the outcome that refuses. It
- * takes from no limit. Test it for `ok` alone: nginx makes the variable of a broken handler an empty string and
- * goes on.
- */
-export function verdict(r: GateRequest): string {
+/** The verdict over a request by its line and headers, see verdict() in quick.ts. */
+export function judgeLong(r: GateRequest): string {
   const outcome = ticketFor(r).outcome
   r.variables['tollgate_outcome'] = outcome
   return outcome
 }
 
-/**
- * `$tg_admission`, in the `if` of gate.conf and nowhere else: as the verdict, and takes what is known
- * before the body, so that who is above a limit is refused before it is read.
- */
-export function admission(r: GateRequest): string {
-  // There is no answer yet. In a log it would judge what nginx has refused.
-  if (r.status) return ''
+/** As the verdict, and takes what limits know before the body: `$tg_admission`, see quick.ts. */
+export function admitLong(r: GateRequest): string {
   const ticket = ticketFor(r)
   if (ticket.outcome === 'ok') {
     watchEnding(r, ticket)
@@ -38,15 +30,22 @@ export function admission(r: GateRequest): string {
   return ticket.outcome
 }
 
-/**
- * `$tg_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
- * behind, `refused` to the one that tells why. Anything else, so an empty one too, is nginx's 500: no
- * admission, no target.
- */
-export function target(r: GateRequest): string {
+/** `$tg_target` when the body is there, see quick.ts; of a request that was not admitted, or twice, empty. */
+export function claimLong(r: GateRequest): string {
   const ticket = r.ticket
   if (!ticket || !r.ending || ticket.outcome !== 'ok' || ticket.atMs !== undefined) return ''
-  charge(r, ticket)
+  return claimFor(r, ticket)
+}
+
+/** The same of one that has nothing of limits yet. */
+export function claimAnew(r: GateRequest): string {
+  const ticket = r.ticket as Ticket
+  chargeEarly(r, ticket)
+  return claimFor(r, ticket)
+}
+
+function claimFor(r: GateRequest, ticket: Ticket): string {
+  if (ticket.outcome === 'ok') charge(r, ticket)
   if (ticket.outcome !== 'ok') {
     setReason(r, ticket)
     return 'refused'

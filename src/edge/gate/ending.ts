@@ -18,7 +18,7 @@ export function watchEnding(r: GateRequest, ticket: Ticket): void {
 }
 
 /** `r` is gone by now. */
-function settleEnding(ending: Ending): void {
+export function settleEnding(ending: Ending): void {
   if (ending.isSettled) return
   const ticket = ending.ticket
   try {

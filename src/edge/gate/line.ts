@@ -3,11 +3,8 @@ import { runningZone } from './registry.ts'
 import type { GateRequest } from './request.ts'
 import { settle } from './settle.ts'
 
-/**
- * `$tollgate_settled`: what of the ledger's line only the gate knows; nginx writes the rest, see ledger.conf. It
- * runs in the log phase, on every exit, and so it is here that a request is settled.
- */
-export function settled(r: GateRequest): string {
+/** Settles a request, and says what of the ledger's line only the gate knows, see settled() in quick.ts. */
+export function settledLong(r: GateRequest): string {
   const ticket = r.ticket || null
   const variables = r.variables
   const outcome = endOf(ticket, r)

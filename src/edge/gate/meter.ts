@@ -16,10 +16,12 @@ import {
   startMeter,
   startWhole,
   takeQuickly,
+  type Whole,
 } from '../../core/meter/meter.ts'
-import { findRecord, openZones, readEpoch, readPrices, readRules, rulesOf } from './registry.ts'
+import { findRecord, openZones, readEpoch, readPrices, readRules } from './registry.ts'
 import type { GateRequest, MeterState } from './request.ts'
 import { isMarked, showRunning } from './running.ts'
+import { rulesOf } from './till.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
 const LIST_BYTES_MAX = 1048576
@@ -48,11 +50,8 @@ const END_MS = 5000
 /** How often a stream shows how far it is. */
 const SHOWN_MS = 1000
 
-/**
- * js_body_filter with buffer_type=buffer. Sends first and reads afterwards, unless something may have
- * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
- */
-export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
+/** The body filter, see meter() in quick.ts. */
+export function meterLong(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
   const isLast = flags.last
   const state = r.metering || (r.whole === undefined ? begin(r) : null)
   if (state) {
@@ -67,13 +66,23 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
     return
   }
   r.sendBuffer(data)
-  if (!whole || data.length === 0) return
+  if (whole && !('list' in whole) && data.length > 0) read(r, whole, data)
+}
+
+function read(r: GateRequest, whole: Whole, data: Buffer): void {
   try {
     feedWhole(whole, data)
   } catch (error) {
     r.whole = null
     tellUnmetered(error as Error)
   }
+}
+
+/** Takes a first piece that has been sent on already, of an answer that is JSON. */
+export function meterSeen(r: GateRequest, data: Buffer): void {
+  begin(r)
+  const whole = r.whole
+  if (whole && !('list' in whole)) read(r, whole, data)
 }
 
 function tellUnmetered(error: Error): void {

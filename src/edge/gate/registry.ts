@@ -1,87 +1,51 @@
 import crypto from 'crypto'
-import type { Registry } from '../../core/admit/admit.ts'
-import type { LockoutRule } from '../../core/admit/lockout.ts'
-import {
-  type KeyRecord,
-  type Limited,
-  LOCKOUT_ENTRY,
-  PRICES_ENTRY,
-  ROUTES_ENTRY,
-  RULES_ENTRY,
-  type Rules,
-} from '../../core/config/record.ts'
+import { type KeyRecord, PRICES_ENTRY, RULES_ENTRY, type Rules } from '../../core/config/record.ts'
 import type { Price } from '../../core/config/shapes.ts'
-import type { Till } from '../../core/limits/claim.ts'
-import { BIRTH_COUNTER, EPOCH_COUNTER, pidName } from '../../core/limits/counters.ts'
+import { EPOCH_COUNTER, pidName } from '../../core/limits/counters.ts'
 import type { Zones } from '../../core/limits/reserve.ts'
 import type { GateRequest } from './request.ts'
 
 /** A longer record, of many addresses or models say, is parsed each time. */
 const RECORD_CHARS_MAX = 2048
 
-/**
- * The worker, base 36. A constant of the process, so that it may stand here: `process` is made anew each
- * time that it is asked for, which takes 2 us on QuickJS.
- */
-export const WORKER = pidName(process.pid)
+/** The worker, base 36. Of its process, so that it may stand here; empty until somebody asks. */
+export let worker = ''
 
-/** The zones of http.conf, as admit() asks for them. A missing zone throws, and so refuses. */
-export const REGISTRY: Registry = {
-  routes: () => clientsZone().get(ROUTES_ENTRY),
-  find(secret, call) {
-    call.hash = crypto.createHash('sha256').update(secret).digest('hex')
-    return findRecord(call.hash)
-  },
-  lockoutRule: readLockoutRule,
-  badKeys: () => numberZone('tollgate_badkeys'),
+/** Names the worker. `process` would be made anew each time that it is asked for, and takes 6,000 instructions. */
+export function workerOf(r: GateRequest): string {
+  if (worker === '') worker = pidName(Number(r.variables['pid']))
+  return worker
 }
 
-/** What claim() asks for, by the rules that the request began with. It holds until the next request asks. */
-export function openTill(r: GateRequest): Till {
-  const rules = rulesOf(r)
-  const upstream = rules.maxInFlight === undefined ? '' : r.variables['tollgate_upstream'] || ''
-  if (till) {
-    till.rules = rules
-    till.upstream = upstream
-    return till
-  }
-  const zones = openZones()
-  till = {
-    windows: zones.windows,
-    counters: zones.counters,
-    slots: zones.slots,
-    rules,
-    prices: readPrices,
-    upstream,
-    pid: WORKER,
-  }
-  return till
+/** SHA-256 of a secret, in hexadecimal. */
+export function hashOf(secret: string): string {
+  return crypto.createHash('sha256').update(secret).digest('hex')
 }
 
-let till: Till | null = null
-
-/** The rules that a request began with. */
-export function rulesOf(r: GateRequest): Rules {
-  r.rules = r.rules || readRules()
-  return r.rules
-}
-
-/** To open a zone takes 1,000 to 2,000 instructions, to ask it half of that: so they are kept. */
-let zones: Zones | null = null
-let clients: NgxSharedDict<string> | null = null
+/** To open a zone takes 1,000 to 3,000 instructions, to ask it half of that: so they are kept. */
+export let zones: Zones | null = null
+export let clients: NgxSharedDict<string> | null = null
 let counters: NgxSharedDict<number> | null = null
-let running: NgxSharedDict<string> | null = null
+export let running: NgxSharedDict<string> | null = null
 
 /** The zones in which limits and budgets are counted. */
 export function openZones(): Zones {
   if (!zones) {
+    const shared = ngx.shared
     zones = {
-      windows: numberZone('tollgate_windows'),
+      windows: shared['tollgate_windows'] as NgxSharedDict<number>,
       counters: countersZone(),
-      slots: numberZone('tollgate_slots'),
+      slots: shared['tollgate_slots'] as NgxSharedDict<number>,
     }
   }
   return zones
+}
+
+/** Opens the zones that every request asks. */
+export function openFirst(): void {
+  const shared = ngx.shared
+  clients = shared['tollgate_clients'] as NgxSharedDict<string>
+  running = shared['tollgate_running'] as NgxSharedDict<string>
 }
 
 /** The zone with one record per key, see core/config/record.ts. */
@@ -107,31 +71,48 @@ export function runningZone(): NgxSharedDict<string> {
   return running
 }
 
+export function numberZone(name: string): NgxSharedDict<number> {
+  return ngx.shared[name] as NgxSharedDict<number>
+}
+
 /**
  * What was parsed last, with its text in the zone, which it is compared with at each request: so nothing can be
  * stale. On QuickJS it stays in the context, whose requests have it for a comparison; njs's own engine begins
  * each request anew. Nobody may change it.
  */
-let rulesText = '{}'
-let rules: Rules = {}
-let pricesText = '{}'
-let prices: { [pattern: string]: Price } = {}
+let rulesText = ''
+let rules: Rules | null = null
+let pricesText = ''
+let prices: { [pattern: string]: Price } | null = null
+let lastHash = ''
+let lastText = ''
+let lastRecord: KeyRecord | null = null
 
-/** The same of the records of keys: those of the last few, since each context holds them. */
+/** The records of the last few keys, since each context holds them. Kept from a context's second record on. */
 const RECORDS_MAX = 8
-let records: { [hash: string]: { text: string; record: KeyRecord } } = Object.create(null)
+let records: { [hash: string]: { text: string; record: KeyRecord } } | null = null
 let recordsKept = 0
 
 /** The record under the SHA-256 of a secret. */
 export function findRecord(hash: string): KeyRecord | undefined {
   const text = clientsZone().get(hash)
-  if (text === undefined) return undefined
-  const kept = records[hash]
-  if (kept && kept.text === text) return kept.record
-  const record = JSON.parse(text) as KeyRecord
-  if (text.length > RECORD_CHARS_MAX) return record
-  if (recordsKept++ >= RECORDS_MAX) {
-    records = Object.create(null)
+  return text === undefined ? undefined : recordOf(hash, text)
+}
+
+/** The same, of its text in the zone. */
+export function recordOf(hash: string, text: string): KeyRecord {
+  if (hash === lastHash && text === lastText) return lastRecord as KeyRecord
+  const kept = records && records[hash]
+  const isKept = kept && kept.text === text
+  const record = isKept ? kept.record : (JSON.parse(text) as KeyRecord)
+  // njs's own engine comes here for one record alone.
+  const isAgain = lastHash !== ''
+  lastHash = hash
+  lastText = text
+  lastRecord = record
+  if (isKept || !isAgain || text.length > RECORD_CHARS_MAX) return record
+  if (!records || recordsKept++ >= RECORDS_MAX) {
+    records = Object.create(null) as NonNullable<typeof records>
     recordsKept = 1
   }
   records[hash] = { text, record }
@@ -140,39 +121,18 @@ export function findRecord(hash: string): KeyRecord | undefined {
 
 /** What the policy says of every request. */
 export function readRules(): Rules {
-  const text = clientsZone().get(RULES_ENTRY) || '{}'
-  if (text !== rulesText) {
-    rules = JSON.parse(text)
-    rulesText = text
-  }
-  return rules
+  const text = (clients || clientsZone()).get(RULES_ENTRY) || '{}'
+  if (text === rulesText) return rules as Rules
+  rules = text === '{}' ? {} : JSON.parse(text)
+  rulesText = text
+  return rules as Rules
 }
 
 /** The prices of the policy, by model. */
 export function readPrices(): { [pattern: string]: Price } {
   const text = clientsZone().get(PRICES_ENTRY) || '{}'
-  if (text !== pricesText) {
-    prices = JSON.parse(text)
-    pricesText = text
-  }
+  if (text === pricesText) return prices as { [pattern: string]: Price }
+  prices = text === '{}' ? {} : (JSON.parse(text) as { [pattern: string]: Price })
+  pricesText = text
   return prices
-}
-
-/** Whether what has been used of a key's budgets is known: not in the first moments after a start. */
-export function areBudgetsReady(record: KeyRecord): boolean {
-  const limited = record.limited
-  if (!limited) return true
-  for (let i = 0; i < limited.length; i++) {
-    const isReady = !(limited[i] as Limited).budgets || countersZone().has(BIRTH_COUNTER)
-    if (!isReady) return false
-  }
-  return true
-}
-
-function readLockoutRule(): LockoutRule {
-  return JSON.parse(clientsZone().get(LOCKOUT_ENTRY) || '{}')
-}
-
-function numberZone(name: string): NgxSharedDict<number> {
-  return ngx.shared[name] as NgxSharedDict<number>
 }

@@ -1,6 +1,6 @@
 import { countSoFar } from '../../core/meter/meter.ts'
 import { markName, runningName, runningText } from '../../core/running.ts'
-import { runningZone, WORKER } from './registry.ts'
+import { runningZone, workerOf } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
 
 /** Shows that a request runs, and how far it is. A full zone shows fewer, and stops nobody. */
@@ -25,5 +25,5 @@ export function isMarked(r: GateRequest): boolean {
 
 /** The name of a request in the zone, by which another context finds what it holds. */
 export function nameOf(r: GateRequest): string {
-  return runningName(WORKER, r.variables['request_id'] || '')
+  return runningName(workerOf(r), r.variables['request_id'] || '')
 }

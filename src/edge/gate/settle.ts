@@ -3,7 +3,8 @@ import type { Counters } from '../../core/admit/lockout.ts'
 import type { Outcome } from '../../core/admit/outcome.ts'
 import { usedOf } from '../../core/ledger/line.ts'
 import { refund } from '../../core/limits/claim.ts'
-import { costOf, NANOS, priceOf } from '../../core/limits/cost.ts'
+import { costIn, NANOS } from '../../core/limits/cost.ts'
+import { modelBucket } from '../../core/limits/estimate.ts'
 import { estimateInput, learnOutput, learnRatio, settleHold } from '../../core/limits/reserve.ts'
 import { finishMeter, finishWhole, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
@@ -34,7 +35,7 @@ export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs:
   const served = metered ? metered.served : undefined
   const reason = metered ? metered.finishReason : undefined
   // Undefined where the model has no price, and where nothing is known.
-  const cost = costIn(served || '', model, usage)
+  const cost = costIn(served || '', model, usage, readPrices())
   const stream = streamOf(ticket, state)
   const line = usedOf(
     usage,
@@ -54,11 +55,11 @@ export function settle(ticket: Ticket, state: Metering, outcome: Outcome, endMs:
     const isPaced = settleHold(openZones(), hold, used, endMs)
     if (isPaced && outcome === 'ok' && output > 0 && !isEstimated) {
       const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
-      learnOutput(countersZone(), model, output / (ticket.choices || 1), isCut)
+      learnOutput(countersZone(), modelBucket(model), output / (ticket.choices || 1), isCut)
     }
   }
   if (ticket.textBytes && usage.promptTokens && !isEstimated) {
-    learnRatio(countersZone(), model, usage.promptTokens, ticket.textBytes)
+    learnRatio(countersZone(), modelBucket(model), usage.promptTokens, ticket.textBytes)
   }
   return line
 }
@@ -72,17 +73,9 @@ function meteredOf(state: NonNullable<Metering>): Metered | null {
 function estimate(ticket: Ticket, model: string, usage: Usage, counters: Counters): void {
   if (usage.promptTokens !== undefined) return
   // What is no text was estimated at admission.
-  if (ticket.textBytes) usage.promptTokens = estimateInput(counters, model, ticket.textBytes, 0)
+  if (ticket.textBytes)
+    usage.promptTokens = estimateInput(counters, modelBucket(model), ticket.textBytes, 0)
   else if (ticket.hold && ticket.hold.amounts.i) usage.promptTokens = ticket.hold.amounts.i
-}
-
-/** In nano-units; undefined where the model has no price, and where nothing is known. */
-function costIn(served: string, asked: string, usage: Usage): number | undefined {
-  if (usage.completionTokens === undefined && usage.promptTokens === undefined) {
-    if (usage.audioSeconds === undefined) return undefined
-  }
-  const price = priceOf(served, asked, readPrices())
-  return price ? costOf(usage, price) : undefined
 }
 
 /** Tokens a second. The first token came with the first piece, so its time is not among these. */

@@ -1,8 +1,9 @@
 import { admit, type Call, type Ticket } from '../../core/admit/admit.ts'
 import { STAMP_ENTRY } from '../../core/config/record.ts'
 import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
-import { areBudgetsReady, clientsZone, countersZone, REGISTRY } from './registry.ts'
+import { clientsZone, countersZone } from './registry.ts'
 import type { GateRequest } from './request.ts'
+import { areBudgetsReady, REGISTRY } from './till.ts'
 
 /**
  * What a body counts for that comes without a length, chunked or over HTTP/2: a quarter of the largest. 16 of

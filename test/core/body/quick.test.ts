@@ -7,7 +7,7 @@ import {
   type BodyRules,
   readBody,
 } from '../../../src/core/body/body.ts'
-import { QUICK_BYTES_MAX, readQuickly } from '../../../src/core/body/quick.ts'
+import { QUICK_BYTES_MAX, quickFacts, readQuickly } from '../../../src/core/body/quick.ts'
 import { randomOf } from '../../random.ts'
 import { hostileShape } from './hostile.ts'
 
@@ -26,7 +26,9 @@ const messages = [
 ]
 
 const quick = (of: Route, text: string, rules: BodyRules = {}) =>
-  readQuickly(of, text, Buffer.byteLength(text), rules)
+  readQuickly(of.name, text, Buffer.byteLength(text), rules.metering, rules.models, rules.request)
+    ? quickFacts()
+    : null
 
 /** Names that may stand twice in a small body. */
 const UNMINDED = ['temperature', 'top_p', 'user', 'stop']
@@ -102,6 +104,31 @@ test.each<[string, string, BodyRules?]>([
     'a maximum that stands twice',
     '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":1,"max_tokens":9}',
   ],
+  [
+    'choices that stand twice, in a body that a short number makes as long as without',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"n":9,"max_tokens":1e8,"n":1}',
+  ],
+  [
+    'the same with six short numbers',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"n":9,"top_k":1e3,"seed":2e3,"min_p":3e3,' +
+      '"top_p":4e3,"temperature":5e3,"presence_penalty":6e3,"n":1}',
+  ],
+  [
+    'the same with fractions',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"n":9,"min_p":1e-6,"top_p":1e-4,"n":1}',
+  ],
+  [
+    'a maximum that is no exact number',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":9007199254740993}',
+  ],
+  [
+    'a maximum as 1e21, and a space for what is written otherwise',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"n":1E1, "max_tokens":1e21}',
+  ],
+  [
+    'a model of bytes that are no characters',
+    '{"model":"a\ufffd","messages":[{"role":"user","content":"a"}]}',
+  ],
   ['a maximum as 1e3', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":1e3}'],
   ['a maximum as 5.0', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":5.0}'],
   [
@@ -162,11 +189,6 @@ test.each<[string, string, BodyRules?]>([
   ['a byte order mark', '\ufeff{"model":"a","messages":[{"role":"user","content":"a"}]}'],
   ['no JSON', '{"model":"a","messages":[{"role":"user","content":"a"}]'],
   ['two objects', '{"model":"a","messages":[{"role":"user","content":"a"}]}{}'],
-  [
-    'a client with a salt',
-    '{"model":"a","messages":[{"role":"user","content":"a"}]}',
-    { salt: 'x' },
-  ],
   [
     'a large body',
     `{"model":"a","messages":[{"role":"user","content":"${'a'.repeat(QUICK_BYTES_MAX)}"}]}`,

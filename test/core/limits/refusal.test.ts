@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
-import { learnOutput, usualOutput } from '../../../src/core/limits/estimate.ts'
+import { learnOutput, modelBucket, usualOutput } from '../../../src/core/limits/estimate.ts'
 import {
   type Demand,
   type LimitRefusal,
@@ -146,26 +146,26 @@ describe('S: a maximum above a limit of the minute', () => {
 describe('S: learnOutput', () => {
   test('moves by a tenth from 1024, within its bounds', () => {
     const counters = zone()
-    expect(usualOutput(counters, 'm')).toBeUndefined()
-    learnOutput(counters, 'm', 24, false)
-    expect(usualOutput(counters, 'm')).toBe(924)
-    for (let i = 0; i < 200; i++) learnOutput(counters, 'm', 1, false)
-    expect(usualOutput(counters, 'm')).toBe(17)
-    for (let i = 0; i < 200; i++) learnOutput(counters, 'm', 1e9, false)
-    expect(usualOutput(counters, 'm')).toBe(16384)
+    expect(usualOutput(counters, modelBucket('m'))).toBeUndefined()
+    learnOutput(counters, modelBucket('m'), 24, false)
+    expect(usualOutput(counters, modelBucket('m'))).toBe(924)
+    for (let i = 0; i < 200; i++) learnOutput(counters, modelBucket('m'), 1, false)
+    expect(usualOutput(counters, modelBucket('m'))).toBe(17)
+    for (let i = 0; i < 200; i++) learnOutput(counters, modelBucket('m'), 1e9, false)
+    expect(usualOutput(counters, modelBucket('m'))).toBe(16384)
   })
 
   test('an answer that its maximum cut teaches nothing but that answers are longer', () => {
     const counters = zone()
-    learnOutput(counters, 'm', 5, true)
+    learnOutput(counters, modelBucket('m'), 5, true)
     expect(counters.entries).toEqual({})
-    learnOutput(counters, 'm', 2024, true)
-    expect(usualOutput(counters, 'm')).toBe(1124)
+    learnOutput(counters, modelBucket('m'), 2024, true)
+    expect(usualOutput(counters, modelBucket('m'))).toBe(1124)
   })
 
   test('has a bounded number of entries, and breaks nothing in a full zone', () => {
     const counters = zone()
-    for (let i = 0; i < 5000; i++) learnOutput(counters, `model-${i}`, 50, false)
+    for (let i = 0; i < 5000; i++) learnOutput(counters, modelBucket(`model-${i}`), 50, false)
     expect(Object.keys(counters.entries).length).toBeLessThanOrEqual(256)
     expect(Object.keys(counters.entries).every((name) => /^l\d{1,3}$/.test(name))).toBe(true)
     const full = {
@@ -174,7 +174,7 @@ describe('S: learnOutput', () => {
         throw new Error('no memory')
       },
     }
-    learnOutput(full, 'm', 50, false)
+    learnOutput(full, modelBucket('m'), 50, false)
   })
 })
 

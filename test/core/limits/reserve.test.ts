@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { BIRTH_COUNTER, FULL_COUNTER } from '../../../src/core/limits/counters.ts'
+import { modelBucket } from '../../../src/core/limits/estimate.ts'
 import {
   type Demand,
   estimateInput,
@@ -666,33 +667,33 @@ describe('a full zone', () => {
 describe('the estimate of a prompt', () => {
   test('begins at 0.3 tokens a byte, with 8 for the template and 1000 for a picture', () => {
     const counters = zone()
-    expect(estimateInput(counters, 'm', 0, 0)).toBe(8)
-    expect(estimateInput(counters, 'm', 1000, 2)).toBe(300 + 2000 + 8)
+    expect(estimateInput(counters, modelBucket('m'), 0, 0)).toBe(8)
+    expect(estimateInput(counters, modelBucket('m'), 1000, 2)).toBe(300 + 2000 + 8)
   })
 
   test('learns a tenth from each, within its bounds', () => {
     const counters = zone()
-    learnRatio(counters, 'm', 508, 1000)
-    expect(estimateInput(counters, 'm', 1000, 0)).toBe(320 + 8)
-    for (let i = 0; i < 200; i++) learnRatio(counters, 'm', 1e6, 1000)
-    expect(estimateInput(counters, 'm', 1000, 0)).toBe(2000 + 8)
-    for (let i = 0; i < 200; i++) learnRatio(counters, 'm', 0, 1000)
-    expect(estimateInput(counters, 'm', 1000, 0)).toBeLessThanOrEqual(21 + 8)
+    learnRatio(counters, modelBucket('m'), 508, 1000)
+    expect(estimateInput(counters, modelBucket('m'), 1000, 0)).toBe(320 + 8)
+    for (let i = 0; i < 200; i++) learnRatio(counters, modelBucket('m'), 1e6, 1000)
+    expect(estimateInput(counters, modelBucket('m'), 1000, 0)).toBe(2000 + 8)
+    for (let i = 0; i < 200; i++) learnRatio(counters, modelBucket('m'), 0, 1000)
+    expect(estimateInput(counters, modelBucket('m'), 1000, 0)).toBeLessThanOrEqual(21 + 8)
   })
 
   test('is hardly moved by a word, and not by nothing', () => {
     const counters = zone()
-    learnRatio(counters, 'm', 20, 0)
+    learnRatio(counters, modelBucket('m'), 20, 0)
     expect(counters.entries).toEqual({})
-    learnRatio(counters, 'm', 20, 2)
-    expect(estimateInput(counters, 'm', 1000, 0)).toBeLessThan(312)
+    learnRatio(counters, modelBucket('m'), 20, 2)
+    expect(estimateInput(counters, modelBucket('m'), 1000, 0)).toBeLessThan(312)
   })
 
   test('has a bounded number of entries, whatever names callers choose', () => {
     const counters = zone()
-    for (let i = 0; i < 5000; i++) learnRatio(counters, `model-${i}`, 50, 100)
+    for (let i = 0; i < 5000; i++) learnRatio(counters, modelBucket(`model-${i}`), 50, 100)
     expect(Object.keys(counters.entries).length).toBeLessThanOrEqual(256)
-    learnRatio(counters, 'x'.repeat(1e6), 50, 100)
+    learnRatio(counters, modelBucket('x'.repeat(1e6)), 50, 100)
     expect(Object.keys(counters.entries).every((name) => /^p\d{1,3}$/.test(name))).toBe(true)
   })
 })

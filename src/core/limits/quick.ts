@@ -1,0 +1,387 @@
+import type { Limited } from '../config/record.ts'
+import type { Price } from '../config/shapes.ts'
+import { costOfTokens } from './cost.ts'
+import { BIRTH_COUNTER, dayOf, monthOf, zoneSuffix } from './counters.ts'
+import { countFull } from './hold.ts'
+import { durationOf, renewalOf } from './refusal.ts'
+import type { Amounts, Zones } from './types.ts'
+
+/*
+ * The quick way of limits and budgets: of soft ones that all have room, which are nearly all. It moves the counters that
+ * reserve() and settleHold() would move, by as much; of anything else it takes nothing and says so, and they decide.
+ * What it has taken for the request at hand stands here until that ends: objects of it would take more
+ * instructions than the counting. A context of njs has one request at a time.
+ */
+
+const MINUTE_MS = 60000
+
+/** Kinds of counters, in the order of `amounts`: windows first, budgets last. */
+const Q = 0
+const T = 1
+const I = 2
+const O = 3
+const F = 4
+const R = 5
+const C = 6
+
+/**
+ * What a request moves, as one flat list. An entry has five places: kind; name of the counter; of a window the name of the
+ * minute before, of a budget that of what is used, else empty; limit; name of the worker's part, empty for a window.
+ * A budget that shares its counter with the entry before has no names of its own.
+ */
+const STRIDE = 5
+/**
+ * What stands before the entries: minute and time zone of the names; where those begin that need the body; and whether a
+ * limit of the minute counts the answer, a budget counts cost, and anything counts tokens.
+ */
+const HEAD = 6
+type Plan = (string | number | boolean | undefined)[]
+
+/** Where a record stays in its context, its last plan does too. */
+type Kept = Limited[] & { plan?: Plan }
+
+let plan: Plan = []
+let birth = 0
+/** What stands in the plan before this has been moved. */
+let end = 0
+/** The worker's mark stands in its zone, for as long as the worker lives. */
+let isMarked = false
+const amounts: number[] = [1, 0, 0, 0, 1, 0, 0]
+
+/** The tightest limit of requests and of tokens, for the headers; -1: there is none. */
+let requestsLimit = -1
+let requestsLeft = 0
+let tokensLimit = -1
+let tokensLeft = 0
+/** By what: a window, or the letter of what is used of a budget. */
+let tokensBy = ''
+
+/** Whether the quick way knows such limits: no budget is hard. */
+export function areSoft(limited: Limited[]): boolean {
+  for (let i = 0; i < limited.length; i++) {
+    const budgets = (limited[i] as Limited).budgets
+    if (budgets && budgets.hard) return false
+  }
+  return true
+}
+
+/**
+ * Takes what needs no body: a request of the minute, and places. `pid` is the worker, base 36. False: nothing is
+ * taken, since one of them has no room, or what was used is not known yet.
+ */
+export function takeFirst(
+  zones: Zones,
+  limited: Limited[],
+  zoneMinutes: number | undefined,
+  pid: string,
+  nowMs: number,
+): boolean {
+  const minute = (nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS
+  const kept = (limited as Kept).plan
+  if (kept && kept[0] === minute && kept[1] === zoneMinutes) plan = kept
+  else {
+    plan = planOf(limited, minute, zoneMinutes, pid, nowMs)
+    ;(limited as Kept).plan = plan
+  }
+  end = HEAD
+  requestsLimit = tokensLimit = -1
+  birth = zones.counters.get(BIRTH_COUNTER) || 0
+  return birth !== 0 && take(zones, pid, plan[2] as number, nowMs)
+}
+
+/** Whether a limit of the minute counts the answer. */
+export function isPaced(): boolean {
+  return plan[3] === true
+}
+
+/** Whether a budget counts cost. */
+export function isPriced(): boolean {
+  return plan[4] === true
+}
+
+/** Whether anything counts tokens. */
+export function isCounted(): boolean {
+  return plan[5] === true
+}
+
+/**
+ * Takes the rest, when the body is there: for a prompt of `input` tokens and answers of `output` in all, of which limits of the
+ * minute count no more than is `usual`. False: nothing is taken any more, of the first part neither.
+ */
+export function takeRest(
+  zones: Zones,
+  pid: string,
+  input: number,
+  output: number,
+  usual: number,
+  price: Price | null,
+  nowMs: number,
+): boolean {
+  const perMinute = plan[3] === true && usual < output ? usual : output
+  const cost = price ? costOfTokens(input, output, price) : 0
+  amounts[T] = input + perMinute
+  amounts[I] = input
+  amounts[O] = perMinute
+  amounts[R] = input + output
+  amounts[C] = cost > 1 ? cost : 1
+  // The names are those of a minute.
+  if ((nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS === plan[0])
+    return take(zones, pid, plan.length, nowMs)
+  return giveBack(zones)
+}
+
+/** Moves what stands in the plan up to a place. Where one has no room, or a zone is full, all is moved back. */
+function take(zones: Zones, pid: string, to: number, nowMs: number): boolean {
+  let half = ''
+  let held = 0
+  try {
+    while (end < to) {
+      const kind = plan[end] as number
+      const name = plan[end + 1] as string
+      const other = plan[end + 2] as string
+      const limit = plan[end + 3] as number
+      const amount = amounts[kind] as number
+      // What is larger than a limit would be cut down to it. The last unit of cost is left to who rounds it.
+      if (amount > limit || (kind === C && amount === limit)) return giveBack(zones)
+      let level = held
+      if (kind < F) {
+        level = zones.windows.incr(name, amount, 0)
+        const before = zones.windows.get(other)
+        if (before) level += Math.ceil((before * (MINUTE_MS - (nowMs % MINUTE_MS))) / MINUTE_MS)
+      } else {
+        if (name !== '') {
+          level = held = zones.counters.incr(name, amount, 0)
+          half = name
+          // Tells that there is something to clean up when this worker dies.
+          if (!isMarked) zones.slots.incr(pid, 0, 1)
+          isMarked = true
+          zones.slots.incr(plan[end + 4] as string, amount, 0)
+          half = ''
+        }
+        if (other !== '') level += zones.counters.get(other) || 0
+      }
+      end += STRIDE
+      if (level > limit) return giveBack(zones)
+      if (kind === Q) noteRequests(limit, limit - level)
+      else if (kind === T || kind === R) noteTokens(limit, limit - level, kind === T ? '' : other)
+    }
+    return true
+  } catch (_) {
+    // A zone is full: the other way tells which.
+    if (half !== '') zones.counters.incr(half, -(amounts[plan[end] as number] as number), 0)
+    return giveBack(zones)
+  }
+}
+
+/** Keeps the tighter limit, the one of which the smaller part is left. */
+function noteRequests(limit: number, left: number): void {
+  if (requestsLimit >= 0 && requestsLeft / requestsLimit <= left / limit) return
+  requestsLimit = limit
+  requestsLeft = left
+}
+
+/** Budgets are told only where no limit of the minute is. */
+function noteTokens(limit: number, left: number, by: string): void {
+  if (tokensLimit >= 0) {
+    if (by !== '' && tokensBy === '') return
+    const isSame = (by === '') === (tokensBy === '')
+    if (isSame && tokensLeft / tokensLimit <= left / limit) return
+  }
+  tokensLimit = limit
+  tokensLeft = left
+  tokensBy = by
+}
+
+/** What the headers say of them, as tellLimits() writes it on a route of OpenAI's. */
+export function tellTaken(nowMs: number): string {
+  if (requestsLimit < 0 && tokensLimit < 0) return ''
+  // When all that is in the window has slid away, at the end of the next minute.
+  const leftMs = MINUTE_MS - (nowMs % MINUTE_MS)
+  const seconds = (leftMs - (leftMs % 1000)) / 1000 + (leftMs % 1000 > 0 ? 1 : 0)
+  const window = seconds < 60 ? '1m' + seconds + 's' : '2m0s'
+  let text = '   '
+  if (requestsLimit >= 0) text = requestsLimit + ' ' + requestsLeft + ' ' + window + ' '
+  if (tokensLimit < 0) return text + '  '
+  text += tokensLimit + ' ' + tokensLeft + ' '
+  if (tokensBy === '') return text + window
+  const isDaily = tokensBy.charAt(0) === 'd'
+  return text + durationOf(renewalOf(isDaily, nowMs, plan[1] as number | undefined) - nowMs)
+}
+
+/** Gives back what was taken, as if it had never been there. Never throws. Returns false. */
+export function giveBack(zones: Zones): false {
+  while (end > HEAD) {
+    end -= STRIDE
+    const name = plan[end + 1] as string
+    const amount = amounts[plan[end] as number] as number
+    const slot = plan[end + 4] as string
+    if (slot !== '') release(zones, name, slot, amount)
+    else if (name !== '') add(zones, zones.windows, name, -amount)
+  }
+  return false
+}
+
+/** The tokens that limits of the minute count for it as long as it runs. */
+export function reservedTokens(): number {
+  return amounts[T] as number
+}
+
+/** What it holds, as it is shown among the requests that run: tokens and cost of budgets, tokens of the minute. */
+export function heldText(): string {
+  return amounts[R] + ' ' + amounts[C] + ' ' + amounts[T]
+}
+
+/** What was taken, for the hold of a request that goes on by the other way; and when, by the minute. */
+export type Taken = { amounts: Amounts; birth: number; minuteMs: number; isWhole: boolean }
+
+export function takenSoFar(): Taken {
+  const of = (kind: number) => amounts[kind] as number
+  return {
+    amounts: { q: of(Q), a: 1, f: of(F), t: of(T), i: of(I), o: of(O), r: of(R), R: of(C) },
+    birth,
+    minuteMs: (plan[0] as number) * MINUTE_MS,
+    isWhole: end === plan.length,
+  }
+}
+
+/**
+ * Counts what a request used, and gives back what it held, as settleHold() does; `cost` in nano-units. False: nothing was
+ * moved, since its minute is over, or the counters are others; then settleHold() has to.
+ */
+export function settleTaken(
+  zones: Zones,
+  prompt: number,
+  completion: number,
+  cost: number,
+  endMs: number,
+): boolean {
+  const counters = zones.counters
+  if ((endMs - (endMs % MINUTE_MS)) / MINUTE_MS !== plan[0]) return false
+  if (counters.get(BIRTH_COUNTER) !== birth) return false
+  const tokens = prompt + completion
+  const from = plan[2] as number
+  const slots = zones.slots
+  // What is used first: for a moment both count, which is never too little.
+  for (let at = from; at < end; at += STRIDE) {
+    const kind = plan[at] as number
+    const used = kind === C ? cost : tokens
+    if (kind < R || !used) continue
+    try {
+      counters.incr(plan[at + 2] as string, used, 0)
+    } catch (_) {
+      countFull(zones)
+    }
+  }
+  for (let at = HEAD; at < end; at += STRIDE) {
+    const kind = plan[at] as number
+    const name = plan[at + 1] as string
+    const amount = amounts[kind] as number
+    try {
+      if (kind >= F) {
+        if (name === '') continue
+        const slot = plan[at + 4] as string
+        counters.incr(name, -amount, 0)
+        if (slots.incr(slot, -amount, 0) <= 0) slots.delete(slot)
+      } else if (kind !== Q) {
+        const used = kind === T ? tokens : kind === I ? prompt : completion
+        if (used !== amount) zones.windows.incr(name, used - amount, 0)
+      }
+    } catch (_) {
+      countFull(zones)
+    }
+  }
+  end = HEAD
+  return true
+}
+
+function add(zones: Zones, zone: Zones['windows'], name: string, delta: number): void {
+  try {
+    zone.incr(name, delta, 0)
+  } catch (_) {
+    countFull(zones)
+  }
+}
+
+/** What was in flight or reserved. A worker's part at 0 is deleted: only its own worker touches it. */
+function release(zones: Zones, name: string, slot: string, amount: number): void {
+  add(zones, zones.counters, name, -amount)
+  try {
+    if (zones.slots.incr(slot, -amount, 0) <= 0) zones.slots.delete(slot)
+  } catch (_) {
+    countFull(zones)
+  }
+}
+
+/** The plan of a record with the names of a minute, in the order of checksOf(). */
+function planOf(
+  limited: Limited[],
+  minute: number,
+  zoneMinutes: number | undefined,
+  pid: string,
+  nowMs: number,
+): Plan {
+  const made: Plan = [minute, zoneMinutes, HEAD, false, false, false]
+  const now = minute.toString(36)
+  const before = (minute - 1).toString(36)
+  for (let i = 0; i < limited.length; i++) {
+    const one = limited[i] as Limited
+    const limits = one.limits
+    if (!limits) continue
+    addWindow(made, Q, 'q' + one.id, now, before, limits.requestsPerMinute)
+    if (limits.concurrency === undefined) continue
+    made.push(F, 'f' + one.id, '', limits.concurrency, pid + 'f' + one.id)
+  }
+  made[2] = made.length
+  let day = ''
+  let month = ''
+  for (let i = 0; i < limited.length; i++) {
+    const one = limited[i] as Limited
+    const id = one.id
+    const limits = one.limits
+    if (limits) {
+      const output = limits.outputTokensPerMinute
+      if (limits.tokensPerMinute !== undefined || output !== undefined) made[3] = true
+      addWindow(made, T, 't' + id, now, before, limits.tokensPerMinute)
+      addWindow(made, I, 'i' + id, now, before, limits.inputTokensPerMinute)
+      addWindow(made, O, 'o' + id, now, before, output)
+    }
+    const budgets = one.budgets
+    if (!budgets) continue
+    if (day === '') {
+      const suffix = zoneSuffix(zoneMinutes)
+      day = dayOf(nowMs, zoneMinutes).toString(36) + suffix
+      month = monthOf(nowMs, zoneMinutes).toString(36) + suffix
+    }
+    const isFirst = addBudget(made, R, 'r' + id, pid, 'd' + id + day, budgets.tokensPerDay)
+    addBudget(made, R, isFirst ? '' : 'r' + id, pid, 'm' + id + month, budgets.tokensPerMonth)
+    const isCost = addBudget(made, C, 'R' + id, pid, 'D' + id + day, budgets.costPerDay)
+    addBudget(made, C, isCost ? '' : 'R' + id, pid, 'M' + id + month, budgets.costPerMonth)
+    if (isCost || budgets.costPerMonth !== undefined) made[4] = true
+  }
+  made[5] = made.length > (made[2] as number)
+  return made
+}
+
+function addWindow(
+  made: Plan,
+  kind: number,
+  name: string,
+  now: string,
+  before: string,
+  limit: number | undefined,
+): void {
+  if (limit !== undefined) made.push(kind, name + now, name + before, limit, '')
+}
+
+function addBudget(
+  made: Plan,
+  kind: number,
+  name: string,
+  pid: string,
+  used: string,
+  limit: number | undefined,
+): boolean {
+  if (limit === undefined) return false
+  made.push(kind, name, used, limit, name === '' ? '' : pid + name)
+  return true
+}

@@ -1,0 +1,80 @@
+import type { Ticket } from '../../core/admit/admit.ts'
+import { type Route, routeOf } from '../../core/admit/route.ts'
+import type { BodyFacts } from '../../core/body/body.ts'
+import type { KeyRecord, Rules } from '../../core/config/record.ts'
+import { holdOfTaken, noteFacts } from '../../core/limits/claim.ts'
+import type { Taken } from '../../core/limits/quick.ts'
+import { feedWhole, startWhole } from '../../core/meter/meter.ts'
+import { meterSeen } from './meter.ts'
+import type { Ending, GateRequest } from './request.ts'
+import { tillOf } from './till.ts'
+
+/** What the quick way has found of a request, see quick.ts. */
+export type Found = {
+  route: string
+  record: KeyRecord
+  hash: string
+  rules: Rules
+  /** 0: its body is not there yet. */
+  atMs: number
+  spentMs: number
+  facts: BodyFacts | null
+  /** What it holds; null where nothing has to be held, or was given back. */
+  taken: Taken | null
+  /** The worker, base 36. */
+  pid: string
+  name: string
+  isMetered: boolean
+  /** The first piece of the answer, which has been sent on. */
+  answer: Buffer | null
+  sawLast: boolean
+}
+
+/** Leaves on `r` what the long way would have left there. */
+export function handOver(r: GateRequest, found: Found): Ending {
+  const ending = endingOf(found)
+  r.ticket = ending.ticket
+  r.found = { route: routeOf(found.route) as Route, record: found.record }
+  r.rules = found.rules
+  r.ending = ending
+  if (found.sawLast) r.sawLast = true
+  if (found.answer) meterSeen(r, found.answer)
+  else ending.metered = null
+  return ending
+}
+
+/** What the end of a request has to know, see settleEnding(). */
+export function endingOf(found: Found): Ending {
+  const ending: Ending = {
+    ticket: ticketOf(found),
+    name: found.name,
+    isSettled: false,
+    metered: null,
+  }
+  if (found.answer && found.isMetered) {
+    ending.metered = startWhole(found.route)
+    feedWhole(ending.metered, found.answer)
+  }
+  return ending
+}
+
+function ticketOf(found: Found): Ticket {
+  const record = found.record
+  const ticket: Ticket = {
+    outcome: 'ok',
+    dialect: 'openai',
+    route: found.route,
+    client: record.client,
+    key: record.key,
+    hash: found.hash,
+    spentMs: found.spentMs,
+  }
+  if (record.group !== undefined) ticket.group = record.group
+  if (found.atMs) ticket.atMs = found.atMs
+  if (found.facts) noteFacts(ticket, found.facts)
+  if (found.facts && found.facts.edits.length > 0) ticket.edits = found.facts.edits
+  const taken = found.taken
+  const route = routeOf(found.route) as Route
+  if (taken) ticket.hold = holdOfTaken(route, record, tillOf(found.rules, '', found.pid), taken)
+  return ticket
+}

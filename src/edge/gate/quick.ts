@@ -1,0 +1,399 @@
+import { isAsked } from '../../core/body/body.ts'
+import {
+  changeQuickly,
+  choices,
+  isChanged,
+  isStream,
+  maxOutputTokens,
+  model,
+  promptBytes,
+  prompts,
+  QUICK_BYTES_MAX,
+  quickFacts,
+  readQuickly,
+} from '../../core/body/quick.ts'
+import { type KeyRecord, ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
+import { quoteModel } from '../../core/ledger/line.ts'
+import { costOfTokens, NANOS, priceOf } from '../../core/limits/cost.ts'
+import {
+  estimateInput,
+  learnOutput,
+  learnRatio,
+  modelBucket,
+  OUTPUT_TOKENS_DEFAULT,
+  usualOutput,
+} from '../../core/limits/estimate.ts'
+import {
+  areSoft,
+  giveBack,
+  heldText,
+  isCounted,
+  isPaced,
+  isPriced,
+  reservedTokens,
+  settleTaken,
+  takeFirst,
+  takenSoFar,
+  takeRest,
+  tellTaken,
+} from '../../core/limits/quick.ts'
+import {
+  completionTokens,
+  promptTokens,
+  readUsual,
+  reason,
+  served,
+} from '../../core/meter/whole.ts'
+import { runningLine } from '../../core/running.ts'
+import { bodyLong } from './body.ts'
+import { admitLong, claimAnew, claimLong, judgeLong } from './door.ts'
+import { settleEnding } from './ending.ts'
+import { endingOf, type Found, handOver } from './handover.ts'
+import { settledLong } from './line.ts'
+import { meterLong } from './meter.ts'
+import {
+  clients,
+  countersZone,
+  hashOf,
+  openFirst,
+  openZones,
+  readPrices,
+  readRules,
+  recordOf,
+  running,
+  worker,
+  workerOf,
+  zones,
+} from './registry.ts'
+import type { Ending, GateRequest } from './request.ts'
+
+/*
+ * The quick way of a request, from its line to its end: a good key, nothing odd about it, a small body of texts, limits that
+ * have room, a whole answer as vLLM writes it. At each place it does what the long way does there (door.ts,
+ * meter.ts, line.ts), and where anything is not usual it hands over to that, with all that it has found.
+ *
+ * What it has found stands here, and not on `r`: a context of njs has one request until that has ended, which `exit`
+ * tells in all cases, and an error page is in another context. Objects would take more than the work.
+ */
+
+/** The request that goes the quick way. */
+let owner: GateRequest | null = null
+let route = ''
+/** Of the body, as it was announced. */
+let bytes = 0
+let hash = ''
+let recordText = ''
+let record: KeyRecord
+let rules: Rules
+/** When it was admitted, ms since 1970; 0: its body is not there yet. */
+let atMs = 0
+let spentMs = 0
+let hasHold = false
+/** Of the averages of the model, see core/limits/estimate.ts. */
+let bucket = ''
+/** The model as JSON. */
+let quoted = ''
+/** Its body was read, see core/body/quick.ts; else that passes unread. */
+let isRead = false
+/** Its name among those that run; empty while it is not among them. */
+let name = ''
+let isMetered = false
+/** The first piece of the answer. */
+let answer: Buffer | null = null
+let sawLast = false
+
+/** Of a request that has left the quick way. */
+let ending: Ending | null = null
+
+/**
+ * `$tollgate_verdict`, for the `if` of a site that passes requests itself: `ok`, or the outcome that refuses. It
+ * takes from no limit. Test it for `ok` alone: nginx makes the variable of a broken handler an empty string and
+ * goes on.
+ */
+export function verdict(r: GateRequest): string {
+  return judgeLong(r)
+}
+
+/**
+ * `$tg_admission`, in the `if` of gate.conf and nowhere else: `ok`, or the outcome that refuses, by the line, the
+ * headers and what limits know before the body.
+ */
+export function admission(r: GateRequest): string {
+  // There is no answer yet. In a log it would judge what nginx has refused.
+  if (r.status) return ''
+  return admitQuickly(r) ? 'ok' : admitLong(r)
+}
+
+function admitQuickly(r: GateRequest): boolean {
+  owner = null
+  const startMs = Date.now()
+  const variables = r.variables
+  const called = variables['tollgate_route']
+  if (called !== 'chat' && called !== 'completions' && called !== 'embeddings') return false
+  // Without a call, which takes as much as a field.
+  const length = +(variables['content_length'] as string)
+  if (!(length > 0 && length <= QUICK_BYTES_MAX)) return false
+  const secret = variables['tg_secret']
+  if (secret === undefined || secret === '') return false
+  if (!clients) openFirst()
+  const zone = clients as NonNullable<typeof clients>
+  const routes = zone.get(ROUTES_ENTRY)
+  if (routes !== ';' && (routes === undefined || routeAccess(routes, called) !== null)) return false
+  hash = hashOf(secret)
+  const text = zone.get(hash)
+  if (text === undefined) return false
+  const found = recordOf(hash, text)
+  if (!isUsual(found) || (found.expires !== undefined && found.expires <= startMs)) return false
+  rules = readRules()
+  if (rules.maxInFlight !== undefined) return false
+  const limited = found.limited
+  hasHold = limited !== undefined || found.request !== undefined
+  if (hasHold) {
+    const zoneMinutes = rules.zoneMinutes
+    const pid = worker || workerOf(r)
+    if (!takeFirst(zones || openZones(), limited || [], zoneMinutes, pid, startMs)) return false
+  }
+  owner = r
+  route = called
+  bytes = length
+  record = found
+  recordText = text
+  atMs = 0
+  answer = ending = null
+  isRead = false
+  name = ''
+  sawLast = false
+  njs.on('exit', leave)
+  variables['tollgate_client'] = found.client
+  variables['tollgate_key'] = found.key
+  spentMs = Date.now() - startMs
+  return true
+}
+
+/** Whether a record holds, and asks for nothing that the long way alone can do. */
+function isUsual(found: KeyRecord): boolean {
+  if (found.revoked || found.disabled || found.shadow || found.addresses || found.scopes)
+    return false
+  if (found.salt !== undefined || found.priority !== undefined) return false
+  return found.limited === undefined || areSoft(found.limited)
+}
+
+/**
+ * `$tg_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
+ * behind, `refused` to the one that tells why. Anything else, so an empty one too, is nginx's 500: no
+ * admission, no target.
+ */
+export function target(r: GateRequest): string {
+  if (owner !== r) return claimLong(r)
+  if (atMs !== 0) return ''
+  const nowMs = Date.now()
+  atMs = nowMs
+  if (!claimQuickly(r, nowMs)) {
+    atMs = 0
+    isRead = false
+    if (hasHold) giveBack(openZones())
+    hasHold = false
+    giveUp(r)
+    return claimAnew(r)
+  }
+  spentMs += Date.now() - nowMs
+  show(r)
+  return 'ok'
+}
+
+/** The second half of admission: body, limits, budgets. False: the long way has to judge it, from the first half on. */
+function claimQuickly(r: GateRequest, nowMs: number): boolean {
+  // The body may have taken long.
+  if ((clients as NonNullable<typeof clients>).get(hash) !== recordText) return false
+  if (record.expires !== undefined && record.expires <= nowMs) return false
+  let text: string | undefined
+  try {
+    text = r.requestText
+  } catch (_) {
+    // In a file, for which njs before 0.8.10 throws; others have none then.
+  }
+  if (!text) return false
+  const metering = rules.metering
+  isMetered = metering !== 'off'
+  const ceilings = record.request
+  if (!hasHold && !record.models && !isAsked(metering)) return true
+  isRead = readQuickly(route, text, bytes, metering, record.models, ceilings)
+  if (!isRead) return false
+  if (!hasHold) return true
+  const open = zones || openZones()
+  const counters = open.counters
+  bucket = modelBucket(model)
+  const input = estimateInput(counters, bucket, promptBytes, 0)
+  if (ceilings && ceilings.maxInputTokens !== undefined) {
+    if (input > ceilings.maxInputTokens) return false
+    isMetered = true
+  }
+  if (isCounted()) isMetered = true
+  const unnamed = rules.defaultOutputTokens || OUTPUT_TOKENS_DEFAULT
+  let output = 0
+  let usual = 0
+  if (route !== 'embeddings') {
+    const answers = choices * prompts
+    output = (maxOutputTokens || unnamed) * answers
+    // What the model usually gives.
+    if (isPaced()) usual = (usualOutput(counters, bucket) || unnamed) * answers
+  }
+  const price = isPriced() ? priceOf('', model, readPrices()) : null
+  if (!price && isPriced()) return false
+  if (!takeRest(open, worker, input, output, usual, price, nowMs)) return false
+  const told = tellTaken(nowMs)
+  if (told !== '') r.variables['tg_told'] = told
+  return true
+}
+
+/** Shows that it runs. A full zone shows fewer, and stops nobody. */
+function show(r: GateRequest): void {
+  name = (worker || workerOf(r)) + (r.variables['request_id'] || '')
+  const who = record.client + ' ' + record.key + ' ' + (record.group || '') + ' ' + route
+  const held = hasHold ? heldText() : '  '
+  let text = runningLine(r.remoteAddress, ' ', atMs, who, isRead && isStream, held) + spentMs + ' '
+  if (isRead) {
+    quoted = quoteModel(model)
+    text += quoted
+  }
+  try {
+    ;(running as NonNullable<typeof running>).set(name, text)
+  } catch (_) {
+    name = ''
+  }
+}
+
+/**
+ * `$tg_body`: the body as it goes on. Bytes that are not touched are the caller's own. A refusal goes without any.
+ * nginx's own $request_body behind a map would be one copy more of a large one.
+ */
+export function body(r: GateRequest): Buffer | string {
+  if (owner !== r) return bodyLong(r)
+  const sent = r.requestBuffer
+  if (!sent) return ''
+  return isRead && isChanged() ? changeQuickly(sent) : sent
+}
+
+/**
+ * js_body_filter with buffer_type=buffer. Sends first and reads afterwards, unless something may have
+ * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
+ */
+export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
+  if (owner === r) {
+    const first = data[0]
+    // An answer in one piece, which is an object of JSON.
+    if (first === undefined || (answer === null && first === 123)) {
+      if (first !== undefined) answer = data
+      if (flags.last) sawLast = true
+      r.sendBuffer(data)
+      return
+    }
+    giveUp(r)
+  }
+  meterLong(r, data, flags)
+}
+
+/**
+ * `$tollgate_settled`: what of the ledger's line only the gate knows; nginx writes the rest, see ledger.conf. It
+ * runs in the log phase, on every exit, and so it is here that a request is settled.
+ */
+export function settled(r: GateRequest): string {
+  if (owner === r) {
+    let text = ''
+    try {
+      text = settleQuickly(r)
+    } catch (error) {
+      ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
+    }
+    if (text !== '') return text
+    giveUp(r)
+  }
+  return settledLong(r)
+}
+
+/** Empty where it did not end as usual, and nothing was settled. */
+function settleQuickly(r: GateRequest): string {
+  const variables = r.variables
+  if (atMs === 0 || !sawLast || variables['request_completion'] !== 'OK') return ''
+  const isSeen = isMetered && answer !== null && r.status < 300
+  // Of a body that nobody read it is not known what was asked for.
+  if (isSeen && (!isRead || !readUsual(route, answer as Buffer, model))) return ''
+  let line = '"outcome":"ok","client":"' + record.client + '","key":"' + record.key
+  if (record.group !== undefined) line += '","group":"' + record.group
+  line += '","route":"' + route + '","admissionMs":' + (spentMs < 0 ? 0 : spentMs)
+  if (isRead) {
+    const used = settleUse(isSeen)
+    if (used === '') return ''
+    line += used
+  }
+  variables['tollgate_outcome'] = 'ok'
+  if (name !== '') (running as NonNullable<typeof running>).delete(name)
+  owner = null
+  return line
+}
+
+/** Settles what was held and used; what of that belongs into the line, as usedOf() has it. Empty: the long way has to. */
+function settleUse(isSeen: boolean): string {
+  const prompt = isSeen ? promptTokens : 0
+  const output = isSeen ? completionTokens : 0
+  const price = isSeen ? priceOf(served, model, readPrices()) : null
+  const cost = price ? costOfTokens(prompt, output, price) : 0
+  const hasHeld = hasHold
+  if (hasHeld) {
+    // In the same minute as the line's: else the long way counts, by the time of the line.
+    const endMs = Date.now()
+    const open = zones || openZones()
+    if (!settleTaken(open, prompt, output, cost, endMs)) return ''
+    // It holds nothing any more, whatever may come.
+    hasHold = false
+    if (output > 0 && isPaced()) {
+      const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
+      learnOutput(open.counters, bucket, output / (choices * prompts), isCut)
+    }
+  }
+  if (prompt > 0) {
+    if (!hasHeld) bucket = modelBucket(model)
+    learnRatio(hasHeld && zones ? zones.counters : countersZone(), bucket, prompt, promptBytes)
+  }
+  let line = ',"model":' + quoted
+  if (isSeen) line += ',"served":' + (served === model ? quoted : quoteModel(served))
+  if (isStream) line += ',"stream":true'
+  if (isSeen) line += ',"promptTokens":' + prompt + ',"completionTokens":' + output
+  if (price) line += ',"cost":' + cost / NANOS
+  if (hasHeld) line += ',"reservedTokens":' + reservedTokens()
+  if (!isSeen || reason === '' || reason === 'in_progress') return line
+  return line + ',"finishReason":' + (reason === 'stop' ? '"stop"' : JSON.stringify(reason))
+}
+
+/** From here on it goes the long way. */
+function giveUp(r: GateRequest): void {
+  ending = handOver(r, find())
+  owner = null
+}
+
+/** `exit` of njs: the request has ended, whatever way it went. What no line has settled is settled here. */
+function leave(): void {
+  const isQuick = owner !== null
+  const left = isQuick ? endingOf(find()) : ending
+  owner = ending = answer = null
+  if (left) settleEnding(left)
+}
+
+/** All that was found. */
+function find(): Found {
+  return {
+    route,
+    record,
+    hash,
+    rules,
+    atMs,
+    spentMs,
+    facts: isRead ? quickFacts() : null,
+    taken: hasHold ? takenSoFar() : null,
+    pid: worker,
+    name,
+    isMetered,
+    answer,
+    sawLast,
+  }
+}

@@ -1,0 +1,178 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Client } from '../../src/core/config/shapes.ts'
+import { CHAT, clientOf, documentOf, linesOf, MODEL, messages } from './clients.ts'
+import { type Gate, type Line, startGate } from './harness.ts'
+import { watchLogs } from './logs.ts'
+import { findEngines } from './setups.ts'
+import { send } from './wire.ts'
+
+/**
+ * A request with its key as the SDKs of OpenAI send it goes the quick way (src/edge/gate/quick.ts), and one with its key
+ * in X-API-Key the long one: both have to come to the same, whatever is asked for and whatever the server does.
+ */
+const CASES: [string, string, object, string][] = [
+  ['a chat', CHAT, { messages }, ''],
+  ['a chat of two messages, in Chinese', CHAT, { messages: [...messages, said('請說明')] }, ''],
+  ['a chat with escapes', CHAT, { messages: [said('a "b"\n\\ c')] }, ''],
+  ['a chat with many parameters', CHAT, { messages, temperature: 0.25, seed: 10000, n: 2 }, ''],
+  ['a maximum', CHAT, { messages, max_tokens: 3 }, 'tokens:9'],
+  ['two maxima', CHAT, { messages, max_tokens: 3, max_completion_tokens: 4 }, 'tokens:9'],
+  ['a parameter that nobody knows', CHAT, { messages, whatever: 'a' }, ''],
+  ['a parameter that is denied', CHAT, { messages, use_beam_search: true }, ''],
+  ['a maximum above the ceiling', CHAT, { messages, max_tokens: 5000 }, ''],
+  ['more choices than are allowed', CHAT, { messages, n: 40 }, ''],
+  ['a prompt that is too long', CHAT, { messages: [said('long '.repeat(900))] }, ''],
+  ['an image', CHAT, { messages: [{ role: 'user', content: [image()] }] }, ''],
+  ['completions of two prompts', '/v1/completions', { prompt: ['a b', 'c'], max_tokens: 4 }, ''],
+  ['embeddings', '/v1/embeddings', { input: ['a b c', 'd'] }, ''],
+  ['a stream', CHAT, { messages, stream: true }, 'tokens:5'],
+  [
+    'a stream whose usage is asked for',
+    CHAT,
+    { messages, stream: true, stream_options: { include_usage: true } },
+    'tokens:5',
+  ],
+  ['a prompt out of the cache', CHAT, { messages }, 'prompt:9,cached:4'],
+  ['no usage', CHAT, { messages }, 'usage:none'],
+  ['an answer in pieces', CHAT, { messages }, 'split:40,gap:3'],
+  ['a large answer', CHAT, { messages }, 'bytes:60000'],
+  ['another server', CHAT, { messages }, 'dialect:sglang'],
+  ['a third one', CHAT, { messages }, 'dialect:llamacpp'],
+  ['a refusal of the server', CHAT, { messages }, 'status:422'],
+  ['a fault of the server', CHAT, { messages }, 'status:500'],
+  ['a server that dies before it answers', CHAT, { messages }, 'die:before'],
+  ['a server that dies in its answer', CHAT, { messages }, 'die:body'],
+  ['a stream that breaks off', CHAT, { messages, stream: true }, 'tokens:9,die:4'],
+]
+
+function said(content: string) {
+  return { role: 'user' as const, content }
+}
+
+function image() {
+  return { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
+}
+
+const LIMITS = {
+  requestsPerMinute: 1000,
+  tokensPerMinute: 1_000_000,
+  concurrency: 50,
+} as const
+const REQUEST = { maxOutputTokens: 600, maxInputTokens: 900, n: 4 }
+
+/** What may hold for a client. */
+const KINDS: Record<string, Partial<Client>> = {
+  free: {},
+  bound: { models: ['Qwen/*'] },
+  ceiled: { request: REQUEST },
+  limited: { limits: LIMITS },
+  full: {
+    models: ['other', 'Qwen/*'],
+    request: REQUEST,
+    limits: { ...LIMITS, inputTokensPerMinute: 500_000, outputTokensPerMinute: 500_000 },
+    budgets: { tokensPerDay: 10_000_000, tokensPerMonth: 1e9, costPerDay: 900, costPerMonth: 1e6 },
+    group: 'team',
+  },
+}
+
+/** What of a line is that of one request alone. */
+const OWN = [
+  'id',
+  'client',
+  'key',
+  'time',
+  'at',
+  'admissionMs',
+  'durationMs',
+  'bytesIn',
+  'bytesOut',
+]
+const TIMED = ['ttftMs', 'tokensPerSecond', 'upstream']
+
+watchLogs()
+
+const METERINGS = ['exact', 'final', 'unasked', 'off'] as const
+/** With the usual metering all of them, else these. */
+const FEW = [0, 4, 14, 15, 17, 23]
+
+const variants = (await findEngines()).flatMap((setup) =>
+  METERINGS.map((metering) => ({ setup, metering, name: setup.name })),
+)
+
+describe.each(variants)('$name, metering $metering: the quick way', ({ setup, metering }) => {
+  const kinds = metering === 'exact' ? Object.keys(KINDS) : ['free', 'bound', 'full']
+  const cases = metering === 'exact' ? CASES : FEW.map((at) => CASES[at] as (typeof CASES)[0])
+  const callers = Object.fromEntries(kinds.map((kind) => [kind, clientOf(KINDS[kind])]))
+  /** One for either way, so that none learns from the other how long prompts and answers are. */
+  let quick: Gate
+  let long: Gate
+
+  beforeAll(async () => {
+    const prices = { 'Qwen/*': { input: 1, output: 2, cachedInput: 0.5 } }
+    const config = {
+      clients: documentOf(callers),
+      policy: { version: 1, metering, prices } as const,
+    }
+    ;[quick, long] = [await startGate(setup, config), await startGate(setup, config)]
+    for (const gate of [quick, long]) gate.expectErrors(/upstream prematurely closed connection/)
+  })
+  afterAll(() => Promise.all([quick.stop(), long.stop()]))
+
+  async function ask(gate: Gate, client: string, path: string, body: object, mock: string) {
+    const before = (await linesOf(gate, client)).length
+    await fetch(`http://127.0.0.1:${gate.mock.port}/__mock/next`, { method: 'POST', body: mock })
+    const secret = callers[client]?.secret ?? ''
+    const answer = await send(gate, path, {
+      body: { model: MODEL, ...body },
+      ...(gate === quick ? { key: secret } : { key: '', headers: { 'x-api-key': secret } }),
+    }).answer
+    const text = await answer.body().then(String, () => 'broken off')
+    const sent = gate.mock.log().map((one) => one.body)
+    gate.mock.reset()
+    const line = (await linesOf(gate, client, before + 1)).at(-1) as Line
+    // What is left of tokens moves with every millisecond, by what the minute before counts.
+    const limits = Object.entries(answer.headers).filter(
+      ([name]) => name.startsWith('x-ratelimit') && !/reset|remaining-tokens/.test(name),
+    )
+    const own = [...OWN, ...TIMED]
+    return {
+      status: answer.status,
+      text: text.replace(/"(?:id|created)":("[^"]*"|\d+)/g, ''),
+      limits: Object.fromEntries(limits),
+      sent,
+      line: Object.fromEntries(Object.entries(line).filter(([name]) => !own.includes(name))),
+      isTimed: 'ttftMs' in line,
+    }
+  }
+
+  test.each(cases)('comes to the same as the long one: %s', async (_, path, body, mock) => {
+    for (const kind of kinds) {
+      const own = await ask(quick, kind, path, body, mock)
+      const other = await ask(long, kind, path, body, mock)
+      expect(own, kind).toEqual(other)
+      if (mock === '' && path !== CHAT) expect(own.status).toBe(200)
+    }
+  })
+
+  test('is told what vLLM counted, as the long one is', async () => {
+    const [own] = await linesOf(quick, 'full')
+    expect(own).toMatchObject({ outcome: 'ok', status: 200, served: MODEL, promptTokens: 3 })
+    expect(own?.['cost']).toBe((3 + 2 * Number(own?.['completionTokens'])) / 1e6)
+  })
+
+  test('leaves nothing behind, and has counted what the long one has', async () => {
+    for (const kind of kinds) {
+      const [own, other] = await Promise.all(
+        [quick, long].map(async (gate) => {
+          const answer = await gate.admin(`/clients/${kind}/balance`)
+          expect(answer.status).toBe(200)
+          return (await answer.json()) as { subjects: { rates: object; standings: object }[] }
+        }),
+      )
+      const standings = (all: typeof own) => all?.subjects.map((one) => one.standings)
+      expect(standings(own), kind).toEqual(standings(other))
+      expect(JSON.stringify(own)).not.toMatch(/"limit":"concurrency","value":50,"taken":[1-9]/)
+      expect(JSON.stringify(own)).not.toMatch(/"reserved":[1-9]/)
+    }
+  })
+})
