@@ -103,8 +103,10 @@ async function buildGate(source, name) {
   const options = { ...njsOptions, entryPoints: [source], write: false, metafile: true }
   const { outputFiles, metafile } = await build(options)
   const plain = await build({ ...options, minify: false })
+  const { defer } = await load('build/defer.ts')
   const { straighten } = await load('build/straighten.ts')
-  const text = await straighten(plain.outputFiles[0].text)
+  const wall = await load('build/wall.ts')
+  const text = await straighten(defer(plain.outputFiles[0].text, wall.isSeldom))
   refuseForbidden(outfile, text)
   await writeFile(outfile, text)
   return { metafile, text, minified: outputFiles[0].text }

@@ -1,0 +1,94 @@
+import ts from 'typescript'
+import { parse, putConstants, visitNames } from './constants.ts'
+
+/** Statements at the top of a bundle, and the module of each. */
+type Top = { statement: ts.Statement; names: string[]; module: string; uses: Set<string> }
+
+/**
+ * Puts what only some requests need into a function that makes it at its first use: njs's own engine makes
+ * every function at the top anew for each request. Takes and gives the text of an ES module as esbuild writes it
+ * without minifying, with a comment before each module.
+ *
+ * Needed by every request is what the default export reaches; where it calls a function of one of the modules in
+ * `seldom`, that one and all that it alone needs is made then. What holds a state and is used by both stays at the top.
+ */
+export function defer(text: string, seldom: (module: string, name: string) => boolean): string {
+  const source = parse(putConstants(text))
+  const tops = listTops(source)
+  const byName = new Map(tops.flatMap((top) => top.names.map((name) => [name, top] as const)))
+  const usual = new Set<Top>()
+  const doors = new Set<string>()
+  const reach = (top: Top) => {
+    if (usual.has(top)) return
+    usual.add(top)
+    for (const name of top.uses) {
+      const used = byName.get(name)
+      if (used === undefined) continue
+      if (seldom(used.module, name)) doors.add(name)
+      else reach(used)
+    }
+  }
+  for (const top of tops) if (top.names.length === 0) reach(top)
+  const later = tops.filter((top) => !usual.has(top) || isCopied(top, tops, usual))
+  for (const top of later) {
+    if (ts.isFunctionDeclaration(top.statement)) continue
+    if (!ts.isVariableStatement(top.statement))
+      throw new Error(`Cannot defer ${top.statement.getText()}`)
+  }
+  const made = later.map(({ statement }) => statement.getFullText())
+  const kept = tops.filter((top) => usual.has(top)).map(({ statement }) => byDoor(statement, doors))
+  const names = [...doors].join(', ')
+  const maker = `function makeSeldom() {${made.join('')}\n  return { ${names} };\n}`
+  const opener =
+    'var seldom = null;\nfunction openSeldom() {\n  if (!seldom) seldom = makeSeldom();\n  return seldom;\n}'
+  const last = kept.pop() ?? ''
+  return [...kept, opener, maker, last].join('\n')
+}
+
+/** Small ones that both need have a copy on either side, so that each can be put where it is called. */
+function isCopied(top: Top, tops: readonly Top[], usual: ReadonlySet<Top>): boolean {
+  if (!ts.isFunctionDeclaration(top.statement)) return false
+  if (top.statement.getWidth() > COPIED_CHARS_MAX) return false
+  return tops.some((user) => !usual.has(user) && top.names.some((name) => user.uses.has(name)))
+}
+
+const COPIED_CHARS_MAX = 700
+
+function listTops(source: ts.SourceFile): Top[] {
+  let module = ''
+  const tops = source.statements.map((statement) => {
+    for (const { pos, end } of ts.getLeadingCommentRanges(source.text, statement.pos) ?? []) {
+      const found = /^\/\/ (src\/\S+)$/.exec(source.text.slice(pos, end))
+      if (found?.[1]) module = found[1]
+    }
+    return { statement, names: namesOf(statement), module, uses: new Set<string>() }
+  })
+  const known = new Set(tops.flatMap(({ names }) => names))
+  for (const top of tops) {
+    visitNames(top.statement, (node) => {
+      if (known.has(node.text) && !top.names.includes(node.text)) top.uses.add(node.text)
+    })
+  }
+  return tops
+}
+
+function namesOf(statement: ts.Statement): string[] {
+  if (ts.isFunctionDeclaration(statement)) return statement.name ? [statement.name.text] : []
+  if (!ts.isVariableStatement(statement)) return []
+  return statement.declarationList.declarations.map(({ name }) => name.getText())
+}
+
+/** The text of a statement, in which the names of doors are asked for. */
+function byDoor(statement: ts.Statement, doors: ReadonlySet<string>): string {
+  const found: ts.Identifier[] = []
+  visitNames(statement, (node) => {
+    if (doors.has(node.text)) found.push(node)
+  })
+  let text = statement.getFullText()
+  const start = statement.getFullStart()
+  for (const node of found.sort((a, b) => b.pos - a.pos)) {
+    const at = node.getStart() - start
+    text = `${text.slice(0, at)}openSeldom().${text.slice(at)}`
+  }
+  return text
+}
