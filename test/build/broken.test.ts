@@ -1,0 +1,51 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { bundleGate, type Configuration, KINDS, openContext } from './context.ts'
+
+let code = ''
+beforeAll(async () => {
+  code = await bundleGate()
+})
+
+/** What a request moves and gives back: places, tokens and cost, for all workers and for its own. */
+function heldOf(counters: Map<string, unknown>, slots: Map<string, unknown>): [string, unknown][] {
+  return [...counters, ...slots].filter(
+    ([name, value]) => /^(?:0000\w)?[frR]\w{10}$/.test(name) && value !== 0,
+  )
+}
+
+describe('a call of a zone that throws', () => {
+  test.each(['quick', 'long'] as const)('leaves nothing held, on the %s way', (way) => {
+    // Each in turn that a full zone may throw at.
+    const mayThrow = (call: string) => /\.(?:incr|set|delete)$/.test(call)
+    let calls = 0
+    const count = openContext(code, KINDS['all'] as Configuration, way, (call) => {
+      if (mayThrow(call)) calls++
+    })
+    count.ask()
+    expect(calls).toBeGreaterThan(15)
+    expect(heldOf(count.counters, count.slots)).toEqual([])
+    for (let at = 1; at <= calls; at++) {
+      let seen = 0
+      let broken = ''
+      const { ask, counters, slots } = openContext(
+        code,
+        KINDS['all'] as Configuration,
+        way,
+        (call) => {
+          if (!mayThrow(call)) return
+          seen++
+          if (seen !== at) return
+          broken = call
+          throw new Error('no memory')
+        },
+      )
+      const { admission, target } = ask()
+      // A counter that was not moved back has no room: it is told as such.
+      const isLost = counters.get('full') !== undefined
+      if (!isLost)
+        expect(heldOf(counters, slots), `call ${at}, ${broken}: ${admission} ${target}`).toEqual([])
+      // And the next one in this context is as any other.
+      expect(ask(), `after call ${at}, ${broken}`).toMatchObject({ admission: 'ok', target: 'ok' })
+    }
+  })
+})
