@@ -312,7 +312,7 @@ function release(zones: Zones, name: string, slot: string, amount: number): void
   }
 }
 
-/** The plan of a record with the names of a minute, in the order of checksOf(). */
+/** The plan of a record with the names of a minute, in the order of checksOf(). What does not hold costs no name. */
 function planOf(
   limited: Limited[],
   minute: number,
@@ -327,9 +327,11 @@ function planOf(
     const one = limited[i] as Limited
     const limits = one.limits
     if (!limits) continue
-    addWindow(made, Q, 'q' + one.id, now, before, limits.requestsPerMinute)
+    const requests = limits.requestsPerMinute
+    if (requests !== undefined) addWindow(made, Q, 'q' + one.id, now, before, requests)
     if (limits.concurrency === undefined) continue
-    made.push(F, 'f' + one.id, '', limits.concurrency, pid + 'f' + one.id)
+    const name = 'f' + one.id
+    made.push(F, name, '', limits.concurrency, pid + name)
   }
   made[2] = made.length
   let day = ''
@@ -339,24 +341,37 @@ function planOf(
     const id = one.id
     const limits = one.limits
     if (limits) {
+      const tokens = limits.tokensPerMinute
+      const input = limits.inputTokensPerMinute
       const output = limits.outputTokensPerMinute
-      if (limits.tokensPerMinute !== undefined || output !== undefined) made[3] = true
-      addWindow(made, T, 't' + id, now, before, limits.tokensPerMinute)
-      addWindow(made, I, 'i' + id, now, before, limits.inputTokensPerMinute)
-      addWindow(made, O, 'o' + id, now, before, output)
+      if (tokens !== undefined || output !== undefined) made[3] = true
+      if (tokens !== undefined) addWindow(made, T, 't' + id, now, before, tokens)
+      if (input !== undefined) addWindow(made, I, 'i' + id, now, before, input)
+      if (output !== undefined) addWindow(made, O, 'o' + id, now, before, output)
     }
     const budgets = one.budgets
     if (!budgets) continue
-    if (day === '') {
-      const suffix = zoneSuffix(zoneMinutes)
-      day = dayOf(nowMs, zoneMinutes).toString(36) + suffix
-      month = monthOf(nowMs, zoneMinutes).toString(36) + suffix
+    const costPerDay = budgets.costPerDay
+    const costPerMonth = budgets.costPerMonth
+    if (costPerDay !== undefined || costPerMonth !== undefined) made[4] = true
+    let name = 'r' + id
+    if (budgets.tokensPerDay !== undefined || costPerDay !== undefined)
+      day = day || dayOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
+    if (budgets.tokensPerMonth !== undefined || costPerMonth !== undefined)
+      month = month || monthOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
+    if (budgets.tokensPerDay !== undefined) {
+      made.push(R, name, 'd' + id + day, budgets.tokensPerDay, pid + name)
+      name = ''
     }
-    const isFirst = addBudget(made, R, 'r' + id, pid, 'd' + id + day, budgets.tokensPerDay)
-    addBudget(made, R, isFirst ? '' : 'r' + id, pid, 'm' + id + month, budgets.tokensPerMonth)
-    const isCost = addBudget(made, C, 'R' + id, pid, 'D' + id + day, budgets.costPerDay)
-    addBudget(made, C, isCost ? '' : 'R' + id, pid, 'M' + id + month, budgets.costPerMonth)
-    if (isCost || budgets.costPerMonth !== undefined) made[4] = true
+    if (budgets.tokensPerMonth !== undefined)
+      made.push(R, name, 'm' + id + month, budgets.tokensPerMonth, name && pid + name)
+    name = 'R' + id
+    if (costPerDay !== undefined) {
+      made.push(C, name, 'D' + id + day, costPerDay, pid + name)
+      name = ''
+    }
+    if (costPerMonth !== undefined)
+      made.push(C, name, 'M' + id + month, costPerMonth, name && pid + name)
   }
   made[5] = made.length > (made[2] as number)
   return made
@@ -368,20 +383,7 @@ function addWindow(
   name: string,
   now: string,
   before: string,
-  limit: number | undefined,
+  limit: number,
 ): void {
-  if (limit !== undefined) made.push(kind, name + now, name + before, limit, '')
-}
-
-function addBudget(
-  made: Plan,
-  kind: number,
-  name: string,
-  pid: string,
-  used: string,
-  limit: number | undefined,
-): boolean {
-  if (limit === undefined) return false
-  made.push(kind, name, used, limit, name === '' ? '' : pid + name)
-  return true
+  made.push(kind, name + now, name + before, limit, '')
 }

@@ -170,6 +170,8 @@ function readServed(bytes: Buffer, inner: number, list: string): boolean {
  */
 let tail = ''
 let tailReason = ''
+/** This context has read an answer before. */
+let isAgain = false
 
 /** Why the last choice ended, whose brace stands at `end`; false where that has to be looked for in the whole. */
 function readReason(bytes: Buffer, inner: number, end: number): boolean {
@@ -188,13 +190,18 @@ function readReason(bytes: Buffer, inner: number, end: number): boolean {
     const rest = choice.slice(stop)
     if (stop <= start || reason.indexOf('\\') >= 0) return false
     if (rest.indexOf('{') >= 0 || rest.indexOf('}') >= 0) return false
-    const plain = end - (choice.length - at)
-    tail = usageAt - plain > TAIL_BYTES_MAX ? '' : bytes.toString('utf8', plain, usageAt)
-    // Characters of several bytes.
-    if (!tail.startsWith(name)) tail = ''
-    tailReason = reason
+    // njs's own engine comes here once, and keeps nothing.
+    if (isAgain) keepTail(bytes, end - (choice.length - at), name)
+    isAgain = true
     return true
   }
+}
+
+function keepTail(bytes: Buffer, start: number, name: string): void {
+  tail = usageAt - start > TAIL_BYTES_MAX ? '' : bytes.toString('utf8', start, usageAt)
+  // Where there are characters of several bytes, it begins elsewhere.
+  if (!tail.startsWith(name)) tail = ''
+  tailReason = reason
 }
 
 /** A longer one is not kept: every context has one. */
