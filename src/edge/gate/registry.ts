@@ -31,11 +31,10 @@ export let running: NgxSharedDict<string> | null = null
 /** The zones in which limits and budgets are counted. */
 export function openZones(): Zones {
   if (!zones) {
-    const shared = ngx.shared
     zones = {
-      windows: shared['tollgate_windows'] as NgxSharedDict<number>,
+      windows: numberZone('tollgate_windows'),
       counters: countersZone(),
-      slots: shared['tollgate_slots'] as NgxSharedDict<number>,
+      slots: numberZone('tollgate_slots'),
     }
   }
   return zones
@@ -43,9 +42,8 @@ export function openZones(): Zones {
 
 /** Opens the zones that every request asks. */
 export function openFirst(): void {
-  const shared = ngx.shared
-  clients = shared['tollgate_clients'] as NgxSharedDict<string>
-  running = shared['tollgate_running'] as NgxSharedDict<string>
+  clients = ngx.shared['tollgate_clients'] as NgxSharedDict<string>
+  running = ngx.shared['tollgate_running'] as NgxSharedDict<string>
 }
 
 /** The zone with one record per key, see core/config/record.ts. */
