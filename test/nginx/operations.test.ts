@@ -71,8 +71,12 @@ describe.each(await findEngines())('$name: calls of shared memory', (setup) => {
 
   const calls = async () => Number((await get(gate, '/calls')).bytes.toString())
 
-  /** The calls of some work, until its line is in the ledger. */
-  async function callsOf(key: string, body: object): Promise<number> {
+  /** The calls of some work, until its line is in the ledger. What the mock is to do is no part of a usual body. */
+  async function callsOf(key: string, { mock, ...body }: { mock?: string }): Promise<number> {
+    await fetch(`http://127.0.0.1:${gate.mock.port}/__mock/next`, {
+      method: 'POST',
+      body: mock ?? '',
+    })
     const [before, lines] = [await calls(), (await gate.ledger()).length]
     expect((await get(gate, CHAT, { key, body })).status).toBe(200)
     await gate.ledger(lines + 1)
