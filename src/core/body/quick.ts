@@ -76,7 +76,7 @@ export function readQuickly(
   let left = bytes - 1
   let most = -1
   usageAt = 0
-  // Bytes of the prompt in its shortest form; -1: that cannot be told.
+  // Characters of the prompt in its shortest form; -Infinity where that cannot be told.
   let size = 0
   const isAscii = text.length === bytes
   const names = Object.keys(said)

@@ -8,7 +8,7 @@ import { checksOf } from './check.ts'
 import { priceOf } from './cost.ts'
 import { modelBucket, OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
 import type { Hold } from './hold.ts'
-import type { Taken } from './quick.ts'
+import { areSoft, type Taken } from './quick.ts'
 import {
   type Demand,
   type Early,
@@ -138,7 +138,8 @@ function examine(
   const bytes = body.length
   // What hard budgets lower is the long way's.
   const isSteered = record.salt !== undefined || record.priority !== undefined
-  const isSmall = sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isSteered && !isHard(record)
+  const isSmall =
+    sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isSteered && areSoft(record.limited || [])
   const text = isSmall ? sent.requestText : undefined
   const isQuick =
     text !== undefined &&
@@ -171,15 +172,6 @@ export function holdOfTaken(route: Route, record: KeyRecord, till: Till, taken: 
   const demand = demandOf(route, record, true, till, taken.minuteMs)
   const lists = checksOf(demand)
   return holdOf(demand, taken.isWhole ? lists.all : lists.first, taken.amounts, taken.birth)
-}
-
-function isHard(record: KeyRecord): boolean {
-  const limited = record.limited || []
-  for (let i = 0; i < limited.length; i++) {
-    const budgets = (limited[i] as Limited).budgets
-    if (budgets && budgets.hard) return true
-  }
-  return false
 }
 
 function bodyRulesOf(rules: Rules, record: KeyRecord): BodyRules {

@@ -32,18 +32,22 @@ export type Found = {
 
 /** Leaves on `r` what the long way would have left there. */
 export function handOver(r: GateRequest, found: Found): Ending {
-  const ending = endingOf(found)
+  const ending: Ending = {
+    ticket: ticketOf(found),
+    name: found.name,
+    isSettled: false,
+    metered: null,
+  }
   r.ticket = ending.ticket
   r.found = { route: routeOf(found.route) as Route, record: found.record }
   r.rules = found.rules
   r.ending = ending
   if (found.sawLast) r.sawLast = true
   if (found.answer) meterSeen(r, found.answer)
-  else ending.metered = null
   return ending
 }
 
-/** What the end of a request has to know, see settleEnding(). */
+/** What settleEnding() has to know of a request that ended before it was handed over. */
 export function endingOf(found: Found): Ending {
   const ending: Ending = {
     ticket: ticketOf(found),

@@ -44,7 +44,7 @@ import {
   reason,
   served,
 } from '../../core/meter/whole.ts'
-import { runningLine } from '../../core/running.ts'
+import { runningLine, runningName } from '../../core/running.ts'
 import { bodyLong } from './body.ts'
 import { admitLong, claimAnew, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
@@ -248,7 +248,7 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
 
 /** Shows that it runs. A full zone shows fewer, and stops nobody. */
 function show(r: GateRequest): void {
-  name = (worker || workerOf(r)) + (r.variables['request_id'] || '')
+  name = runningName(worker || workerOf(r), r.variables['request_id'] || '')
   const who = record.client + ' ' + record.key + ' ' + (record.group || '') + ' ' + route
   const held = hasHold ? heldText() : '  '
   let text = runningLine(r.remoteAddress, ' ', atMs, who, isRead && isStream, held) + spentMs + ' '
