@@ -2,7 +2,8 @@
 // It also writes those includes below nginx/tollgate/ that are made, see build/includes.ts.
 // Two walls stand in it: build/rooms.ts, between the rooms of src/, and build/wall.ts, around the gate.
 //
-//   tollgate.js        the gate: what nginx loads where requests flow
+//   tollgate.js        the gate: what nginx loads where requests flow, for QuickJS
+//   tollgate-njs.js    the same for njs's own engine, see build/defer.ts
 //   tollgate-rare.js   our own pages: what nginx loads where few requests come
 //   tollgate-admin.js  housekeeping: what nginx loads beside them
 //   tollgate-cli.mjs   the command, for Node, with its dependencies inside
@@ -97,19 +98,29 @@ function refuseForbidden(outfile, text) {
   }
 }
 
-/** The gate, whose functions stand where they are called; and the same before that, for the wall to count by. */
-async function buildGate(source, name) {
-  const outfile = `dist/${name}`
+/**
+ * The gate, whose functions stand where they are called, once for each engine; and the same before that, for the
+ * wall to count by.
+ */
+async function buildGate(source) {
   const options = { ...njsOptions, entryPoints: [source], write: false, metafile: true }
   const { outputFiles, metafile } = await build(options)
   const plain = await build({ ...options, minify: false })
+  const { putConstants } = await load('build/constants.ts')
   const { defer } = await load('build/defer.ts')
   const { straighten } = await load('build/straighten.ts')
   const wall = await load('build/wall.ts')
-  const text = await straighten(defer(plain.outputFiles[0].text, wall.isSeldom))
-  refuseForbidden(outfile, text)
-  await writeFile(outfile, text)
-  return { metafile, text, minified: outputFiles[0].text }
+  const flat = putConstants(plain.outputFiles[0].text)
+  const made = { [wall.GATE]: flat, [wall.GATE_NJS]: defer(flat, wall.isSeldom) }
+  const texts = await Promise.all(
+    Object.entries(made).map(async ([outfile, module]) => {
+      const text = await straighten(module)
+      refuseForbidden(outfile, text)
+      await writeFile(outfile, text)
+      return text
+    }),
+  )
+  return { metafile, text: texts[0], njsText: texts[1], minified: outputFiles[0].text }
 }
 
 /** The gate's bundle once more, with a comment before each module, for the wall to count by. */
@@ -225,7 +236,7 @@ function failOn(problems) {
   for (const problem of problems) console.error(problem)
   if (problems.length === 0) return
   // Nobody is to install what a wall has refused.
-  rmSync('dist/tollgate.js', { force: true })
+  for (const name of ['tollgate.js', 'tollgate-njs.js']) rmSync(`dist/${name}`, { force: true })
   process.exit(1)
 }
 
@@ -239,7 +250,7 @@ const { findTrespasses, readAllImports } = await load('build/rooms.ts')
 failOn(findTrespasses(readAllImports('src')))
 
 const wall = await load('build/wall.ts')
-const gate = await buildGate('src/gate.ts', 'tollgate.js')
+const gate = await buildGate('src/gate.ts')
 const rare = await buildBundle('src/rare.ts', 'tollgate-rare.js', {})
 const admin = await buildBundle('src/admin.ts', 'tollgate-admin.js', readable)
 const commandBytes = await buildProgram('src/cli/main.ts', 'tollgate-cli.mjs')
@@ -252,6 +263,7 @@ await copyStatic()
 const rows = wall.measureRooms(gate.metafile, await readByModule('src/gate.ts'), gate.minified)
 const gateSize = wall.sizeOf(gate.text)
 console.log(wall.describeGate(gateSize, rows))
+console.log(wall.describeTop(gate.njsText))
 console.log(`dist/tollgate-rare.js         ${Buffer.byteLength(rare.text)} bytes`)
 console.log(`dist/tollgate-admin.js        ${Buffer.byteLength(admin.text)} bytes`)
 console.log(`dist/tollgate-cli.mjs         ${commandBytes} bytes`)
@@ -259,7 +271,11 @@ console.log(
   `dist/console/                 ${consoleBytes} bytes compressed, of at most ${CONSOLE_BYTES_MAX}`,
 )
 
-const problems = [...wall.findIntruders(gate.metafile), ...wall.findExcess(gateSize, rows)]
+const problems = [
+  ...wall.findIntruders(gate.metafile),
+  ...wall.findExcess(gateSize, rows),
+  ...wall.findTopExcess(gate.njsText),
+]
 if (consoleBytes > CONSOLE_BYTES_MAX) {
   problems.push('The console is too large: look for what a dependency brought into it')
 }

@@ -15,6 +15,8 @@ const SOURCES = [
 ]
 const BUILT = [
   'tollgate.js',
+  'tollgate-njs.js',
+  'tollgate-rare.js',
   'tollgate-admin.js',
   'tollgate-cli.mjs',
   'mock-vllm.mjs',

@@ -37,7 +37,7 @@ async function byGate(subject: Subject, options: SiteOptions): Promise<string> {
     engine: subject.nginx.engine,
   }
   await layOut(layout)
-  const floor = await floorOf(subject.kind)
+  const floor = await floorOf(subject)
   if (floor !== null) await writeFile(join(root, 'tollgate', 'tollgate.js'), floor)
   return nginxConf({
     layout,

@@ -1,19 +1,20 @@
 import ts from 'typescript'
-import { parse, putConstants, visitNames } from './constants.ts'
+import { parse, visitNames } from './constants.ts'
 
 /** Statements at the top of a bundle, and the module of each. */
 type Top = { statement: ts.Statement; names: string[]; module: string; uses: Set<string> }
 
 /**
  * Puts what only some requests need into a function that makes it at its first use: njs's own engine makes
- * every function at the top anew for each request. Takes and gives the text of an ES module as esbuild writes it
- * without minifying, with a comment before each module.
+ * every function at the top anew for each request. On QuickJS it would do harm: there a function has its own text
+ * in each context, so that what stands within another is there twice. Takes and gives the text of an ES module as
+ * esbuild writes it without minifying, with a comment before each module.
  *
  * Needed by every request is what the default export reaches; where it calls a function of one of the modules in
  * `seldom`, that one and all that it alone needs is made then. What holds a state and is used by both stays at the top.
  */
 export function defer(text: string, seldom: (module: string, name: string) => boolean): string {
-  const source = parse(putConstants(text))
+  const source = parse(text)
   const tops = listTops(source)
   const byName = new Map(tops.flatMap((top) => top.names.map((name) => [name, top] as const)))
   const usual = new Set<Top>()

@@ -6,12 +6,14 @@ import {
   describeGate,
   findExcess,
   findIntruders,
+  findTopExcess,
   GATE_BOUND,
   GATE_FILES,
   measureRooms,
   type Row,
   roomOf,
   sizeOf,
+  TOP_FUNCTIONS_MAX,
 } from '../../build/wall.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -185,6 +187,17 @@ describe('findExcess', () => {
   test('names the rooms that have most of it', () => {
     const [problem] = findExcess({ bytes: 1, functions: 13 }, rows, bound)
     expect(problem).toContain('most are in core/body 9, core/admit 3')
+  })
+})
+
+describe('findTopExcess', () => {
+  test('counts the functions at the top, and not those within', () => {
+    const functions = (count: number) =>
+      Array.from({ length: count }, (_, index) => `function f${index}() { return () => 1 }`)
+    const most = `${functions(TOP_FUNCTIONS_MAX).join('\n')}\nvar x = function () {}`
+    expect(findTopExcess(most)).toEqual([])
+    const [problem] = findTopExcess(functions(TOP_FUNCTIONS_MAX + 2).join('\n'))
+    expect(problem).toContain(`${TOP_FUNCTIONS_MAX + 2} functions at its top, 2 above its bound`)
   })
 })
 

@@ -2,6 +2,7 @@ import { appendFile, chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { packageDir } from '../../src/cli/install/layout.ts'
 import { freePort } from '../nginx/harness.ts'
 import { makeInstallation, tollgate } from './command.ts'
 
@@ -45,6 +46,9 @@ describe.each(['debian13', 'newest'] as const)('install into the nginx of %s', (
       expect(first.files.every(({ how }) => how === 'written')).toBe(true)
       expect((await stat(join(nginxDir, 'tollgate/clients.json'))).mode & 0o777).toBe(0o640)
       expect((await stat(stateDir)).mode & 0o777).toBe(0o750)
+      const gate = await readFile(join(nginxDir, 'tollgate/tollgate.js'), 'utf8')
+      const bundle = world === 'newest' ? 'tollgate.js' : 'tollgate-njs.js'
+      expect(gate === (await readFile(join(packageDir(), 'dist', bundle), 'utf8'))).toBe(true)
 
       const [http, upstream, server, location] = first.steps.map(({ lines }) => lines)
       const listen = `listen 127.0.0.1:${await freePort()};`

@@ -123,12 +123,18 @@ async function removeRetired(target: string, manifest: Record<string, string>): 
   return placed
 }
 
+/** The gate's bundle for an engine, in dist/. Each runs on both: what is slow on one takes memory on the other. */
+export function gateOf(engine: Engine): string {
+  return engine === 'njs' ? 'tollgate-njs.js' : 'tollgate.js'
+}
+
 /** Names and texts of all files that layOut() would put there. */
 export async function gatherFiles(layout: Layout): Promise<[string, string][]> {
   const root = packageDir()
-  const files: [string, string][] = []
+  // Under one name, so that no include has to say which.
+  const gate = await readBuilt(join(root, 'dist', gateOf(layout.engine)))
+  const files: [string, string][] = [['tollgate.js', gate]]
   for (const name of [
-    'tollgate.js',
     'tollgate-rare.js',
     'tollgate-admin.js',
     'policy.schema.json',
