@@ -180,8 +180,8 @@ function isUsual(found: KeyRecord): boolean {
 
 /**
  * `$tg_target`, in the proxy_pass of gate.conf, when `mirror` has had the body read: `ok` to the server
- * behind, `refused` to the one that tells why. Anything else, so an empty one too, is nginx's 500: no
- * admission, no target.
+ * behind, with the body as it came; `made` with the one of body(); `refused` to the server that tells why. Anything
+ * else, so an empty one too, is nginx's 500: no admission, no target.
  */
 export function target(r: GateRequest): string {
   if (owner !== r) return claimLong(r)
@@ -198,7 +198,7 @@ export function target(r: GateRequest): string {
   }
   spentMs += Date.now() - nowMs
   show(r)
-  return 'ok'
+  return isRead && isChanged() ? 'made' : 'ok'
 }
 
 /** The second half of admission: body, limits, budgets. False: the long way has to judge it, from the first half on. */
@@ -264,14 +264,13 @@ function show(r: GateRequest): void {
 }
 
 /**
- * `$tg_body`: the body as it goes on. Bytes that are not touched are the caller's own. A refusal goes without any.
- * nginx's own $request_body behind a map would be one copy more of a large one.
+ * `$tg_made`, of a request whose target is `made`: the body with the gate's changes, or a large one as it came, of which
+ * nginx's own $request_body behind a map would be one copy more.
  */
 export function body(r: GateRequest): Buffer | string {
   if (owner !== r) return bodyLong(r)
   const sent = r.requestBuffer
-  if (!sent) return ''
-  return isRead && isChanged() ? changeQuickly(sent) : sent
+  return sent ? changeQuickly(sent) : ''
 }
 
 /**
