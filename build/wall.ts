@@ -35,7 +35,15 @@ export const GATE_FILES: Record<string, string> = {
 export function isSeldom(module: string, name: string): boolean {
   const quick = ['src/edge/gate/quick.ts', 'src/edge/gate/registry.ts']
   if (module.startsWith('src/edge/gate/') && !quick.includes(module)) return true
-  return ['find', 'giveUp', 'giveBack', 'quickFacts', 'isEachOnce', 'applyEdits'].includes(name)
+  return [
+    'find',
+    'giveUp',
+    'giveBack',
+    'quickFacts',
+    'isEachOnce',
+    'applyEdits',
+    'bringUpToDate',
+  ].includes(name)
 }
 
 /** What njs itself gives to it. Not `fs`: a request that reads a file holds up its whole worker. */

@@ -45,7 +45,10 @@ describe('a call of a zone that throws', () => {
       if (!isLost)
         expect(heldOf(counters, slots), `call ${at}, ${broken}: ${admission} ${target}`).toEqual([])
       // And the next one in this context is as any other.
-      expect(ask(), `after call ${at}, ${broken}`).toMatchObject({ admission: 'ok', target: 'ok' })
+      expect(ask(), `after call ${at}, ${broken}`).toMatchObject({
+        admission: 'ok',
+        target: 'made',
+      })
     }
   })
 })

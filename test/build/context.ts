@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { build } from 'esbuild'
 import { BIRTH_COUNTER } from '../../src/core/limits/counters.ts'
+import { flatten } from '../../src/core/limits/flat.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -18,7 +19,7 @@ const ANSWER =
 /** What stands in `tollgate_clients`, as the bench's policies come to. */
 export type Configuration = { record: object; rules?: object; prices?: object }
 
-const OPEN = { client: 'app', key: 'k7q2m9xa' }
+const OPEN = { client: 'app', key: 'k7q2m9xa', usual: 0 }
 const BOUND = { ...OPEN, models: ['bench-*', 'other-model'] }
 
 export const KINDS: Record<string, Configuration> = {
@@ -28,14 +29,14 @@ export const KINDS: Record<string, Configuration> = {
     record: {
       ...BOUND,
       request: { maxOutputTokens: 8192, n: 4 },
-      limited: [
+      limited: flatten([
         {
           of: 'client',
           id: 'AbCdEfGhIj',
           limits: { requestsPerMinute: 1e8, tokensPerMinute: 1e11, concurrency: 10_000 },
           budgets: { tokensPerDay: 1e13, costPerMonth: 1e15 },
         },
-      ],
+      ]),
     },
     prices: { 'bench-*': { input: 0.15, output: 0.6 } },
   },
@@ -174,8 +175,8 @@ export function openContext(
     }
     const admission = called(gate.admission)
     const target = admission === 'ok' ? called(gate.target) : ''
-    if (target === 'ok') {
-      called(gate.body)
+    if (target === 'made') called(gate.body)
+    if (target === 'made' || target === 'ok') {
       r.status = 200
       gate.meter(r, Buffer.from(ANSWER), { last: false })
       gate.meter(r, Buffer.alloc(0), { last: true })

@@ -1,8 +1,15 @@
 import fs from 'fs'
 
-/** Times and sizes of both files: another stamp means that one of them has changed. */
+/** What records stand for in the zone, which outlasts a reload and so an upgrade: another one has them written anew. */
+const RECORD_VERSION = 2
+
+/**
+ * Times and sizes of both files, and the version of what is made of them: another stamp means that one of them has
+ * changed.
+ */
 export function stampFiles(dir: string): string {
-  return `${stampFile(`${dir}/policy.json`)} ${stampFile(`${dir}/clients.json`)}`
+  const files = `${stampFile(`${dir}/policy.json`)} ${stampFile(`${dir}/clients.json`)}`
+  return `${files} ${RECORD_VERSION}`
 }
 
 function stampFile(path: string): string {

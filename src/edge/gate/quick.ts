@@ -24,7 +24,6 @@ import {
   usualOutput,
 } from '../../core/limits/estimate.ts'
 import {
-  areSoft,
   giveBack,
   heldText,
   isCounted,
@@ -84,6 +83,8 @@ let bytes = 0
 let hash = ''
 let recordText = ''
 let record: KeyRecord
+/** Until when that is usual, as it says. */
+let until: number | undefined
 let rules: Rules
 /** When it was admitted, ms since 1970; 0: its body is not there yet. */
 let atMs = 0
@@ -143,7 +144,9 @@ function admitQuickly(r: GateRequest): boolean {
   const text = zone.get(hash)
   if (text === undefined) return false
   const found = recordOf(hash, text)
-  if (!isUsual(found) || (found.expires !== undefined && found.expires <= startMs)) return false
+  // A field that is not there takes more than one that is.
+  until = found.usual
+  if (until === undefined || (until !== 0 && until <= startMs)) return false
   rules = readRules()
   if (rules.maxInFlight !== undefined) return false
   const limited = found.limited
@@ -168,14 +171,6 @@ function admitQuickly(r: GateRequest): boolean {
   variables['tollgate_key'] = found.key
   spentMs = Date.now() - startMs
   return true
-}
-
-/** Whether a record holds, and asks for nothing that the long way alone can do. */
-function isUsual(found: KeyRecord): boolean {
-  if (found.revoked || found.disabled || found.shadow || found.addresses || found.scopes)
-    return false
-  if (found.salt !== undefined || found.priority !== undefined) return false
-  return found.limited === undefined || areSoft(found.limited)
 }
 
 /**
@@ -205,7 +200,7 @@ export function target(r: GateRequest): string {
 function claimQuickly(r: GateRequest, nowMs: number): boolean {
   // The body may have taken long.
   if ((clients as NonNullable<typeof clients>).get(hash) !== recordText) return false
-  if (record.expires !== undefined && record.expires <= nowMs) return false
+  if (until !== 0 && (until as number) <= nowMs) return false
   let text: string | undefined
   try {
     text = r.requestText

@@ -2,6 +2,7 @@ import crypto from 'crypto'
 import { type KeyRecord, PRICES_ENTRY, RULES_ENTRY, type Rules } from '../../core/config/record.ts'
 import type { Price } from '../../core/config/shapes.ts'
 import { EPOCH_COUNTER, pidName } from '../../core/limits/counters.ts'
+import { bringUpToDate } from '../../core/limits/flat.ts'
 import type { Zones } from '../../core/limits/reserve.ts'
 import type { GateRequest } from './request.ts'
 
@@ -102,7 +103,7 @@ export function recordOf(hash: string, text: string): KeyRecord {
   if (hash === lastHash && text === lastText) return lastRecord as KeyRecord
   const kept = records && records[hash]
   const isKept = kept && kept.text === text
-  const record = isKept ? kept.record : (JSON.parse(text) as KeyRecord)
+  const record = isKept ? kept.record : parseRecord(text)
   // njs's own engine comes here for one record alone.
   const isAgain = lastHash !== ''
   lastHash = hash
@@ -114,6 +115,13 @@ export function recordOf(hash: string, text: string): KeyRecord {
     recordsKept = 1
   }
   records[hash] = { text, record }
+  return record
+}
+
+/** A record of 0.1.0 stands in the zone until housekeeping has written it anew, in a second or a few. */
+function parseRecord(text: string): KeyRecord {
+  const record = JSON.parse(text) as KeyRecord
+  if (record.usual === undefined) bringUpToDate(record)
   return record
 }
 

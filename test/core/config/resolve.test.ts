@@ -7,7 +7,7 @@ import {
   resolveKey,
   zoneOf,
 } from '../../../src/core/config/resolve.ts'
-import type { Client, Key, Policy } from '../../../src/core/config/shapes.ts'
+import type { Client, Grant, Key, Policy } from '../../../src/core/config/shapes.ts'
 
 const key: Key = { id: 'aaaaaaaa', sha256: '0'.repeat(64), created: '2026-01-01T00:00:00Z' }
 const policy: Policy = {
@@ -25,21 +25,27 @@ function resolved(client: Omit<Client, 'keys'>, of: Key = key): unknown {
 }
 
 describe('resolveKey', () => {
-  const plain = { client: 'app', key: 'aaaaaaaa' }
+  const plain = { client: 'app', key: 'aaaaaaaa', usual: 0 }
+  /** Of a record that the quick way does not know. */
+  const odd = { usual: undefined }
 
   test.each([
     ['nothing said', {}, plain],
-    ['the plan’s fields', { plan: 'small' }, { scopes: ['models'], addresses: ['10.0.0.0/8'] }],
+    [
+      'the plan’s fields',
+      { plan: 'small' },
+      { ...odd, scopes: ['models'], addresses: ['10.0.0.0/8'] },
+    ],
     [
       'the client’s scopes over the plan’s',
       { plan: 'small', scopes: ['audio'] as const },
-      { scopes: ['audio'], addresses: ['10.0.0.0/8'] },
+      { ...odd, scopes: ['audio'], addresses: ['10.0.0.0/8'] },
     ],
-    ['no scope at all stays none', { scopes: [] }, { scopes: [] }],
-    ['no address at all stays none', { addresses: [] }, { addresses: [] }],
+    ['no scope at all stays none', { scopes: [] }, { ...odd, scopes: [] }],
+    ['no address at all stays none', { addresses: [] }, { ...odd, addresses: [] }],
     ['a plan that is not there gives nothing', { plan: 'large' }, {}],
     ['a plan named like what every object has gives nothing', { plan: 'constructor' }, {}],
-    ['a disabled client', { disabled: true }, { disabled: true }],
+    ['a disabled client', { disabled: true }, { ...odd, disabled: true }],
     ['a client that is not disabled', { disabled: false }, {}],
   ])('%s', (_, client, expected) => {
     expect(resolved(client as Omit<Client, 'keys'>)).toEqual({ ...plain, ...expected })
@@ -52,11 +58,19 @@ describe('resolveKey', () => {
     ['nanoseconds', '2026-01-01T00:00:00.250999999Z', Date.UTC(2026, 0, 1) + 250],
     ['small letters', '2026-01-01t00:00:00z', Date.UTC(2026, 0, 1)],
   ])('an expiry in %s', (_, expires, expected) => {
-    expect(resolved({}, { ...key, expires })).toEqual({ ...plain, expires: expected })
+    expect(resolved({}, { ...key, expires })).toEqual({
+      ...plain,
+      expires: expected,
+      usual: expected,
+    })
   })
 
   test('an expiry that cannot be read has passed already', () => {
-    expect(resolved({}, { ...key, expires: 'soon' })).toEqual({ ...plain, expires: 0 })
+    expect(resolved({}, { ...key, expires: 'soon' })).toEqual({
+      ...plain,
+      expires: 0,
+      usual: 1,
+    })
   })
 
   test('no expiry and no revocation are left out', () => {
@@ -65,16 +79,21 @@ describe('resolveKey', () => {
 
   test('a revoked key', () => {
     const revoked = '2026-02-01T00:00:00Z'
-    expect(resolved({}, { ...key, revoked })).toEqual({ ...plain, revoked: true })
+    expect(resolved({}, { ...key, revoked })).toEqual({
+      ...plain,
+      ...odd,
+      revoked: true,
+    })
   })
 
   test('a client with a name that every object has', () => {
     const record = resolveKey('constructor', { keys: [key] }, key, policy, hashes)
-    expect(JSON.parse(record)).toEqual({ client: 'constructor', key: 'aaaaaaaa' })
+    expect(JSON.parse(record)).toEqual({ ...plain, client: 'constructor' })
   })
 })
 
 describe('limits in the record', () => {
+  const ID = '<client app>'
   const rich: Policy = {
     version: 1,
     cacheSaltSecret: 'secret',
@@ -102,14 +121,7 @@ describe('limits in the record', () => {
       key: 'aaaaaaaa',
       models: ['llama-*'],
       request: { n: 2, maxOutputTokens: 100 },
-      limited: [
-        {
-          of: 'client',
-          id: '<client app>',
-          limits: { requestsPerMinute: 60, concurrency: 4 },
-          budgets: { tokensPerDay: 1000, hard: true },
-        },
-      ],
+      limited: [0, ID, 60, 0, 4, ID, 4, 0, 9, ID, 1000, 0],
       shadow: true,
       priority: 5,
       salt: 'secret app',
@@ -120,15 +132,30 @@ describe('limits in the record', () => {
     [
       'overrides single limits',
       { limits: { concurrency: 9 } },
-      { limits: { requestsPerMinute: 60, concurrency: 9 } },
+      [0, ID, 60, 0, 4, ID, 9, 0, 9, ID, 1000, 0],
     ],
     [
       'overrides single budgets',
       { budgets: { hard: false } },
-      { budgets: { tokensPerDay: 1000, hard: false } },
+      [0, ID, 60, 0, 4, ID, 4, 0, 5, ID, 1000, 0],
     ],
   ])('a client %s', (_, fields, expected) => {
-    expect(client(fields)['limited']).toMatchObject([expected])
+    expect(client(fields)['limited']).toEqual(expected)
+  })
+
+  test.each([
+    ['has hard budgets', {}],
+    ['is only watched', { budgets: { hard: false }, cacheSalt: false, priority: undefined }],
+  ])('the quick way does not know a client that %s', (_, fields) => {
+    expect(client({ ...fields, plan: 'standard' })).not.toHaveProperty('usual')
+  })
+
+  test('the quick way knows limits, soft budgets, models and ceilings', () => {
+    const plan: Grant = { models: ['llama-*'], request: { n: 2 }, limits: { concurrency: 4 } }
+    const plans = { standard: { ...plan, budgets: { tokensPerDay: 1000 } } }
+    const app = { plan: 'standard', keys: [key] }
+    const record = resolveKey('app', app, key, { version: 1, plans }, hashes)
+    expect(JSON.parse(record)).toMatchObject({ usual: 0, models: ['llama-*'], request: { n: 2 } })
   })
 
   test('a client switches off what its plan has on', () => {
@@ -143,16 +170,18 @@ describe('limits in the record', () => {
     const record = resolveKey('app', { group: 'web', keys: [tight] }, tight, rich, hashes)
     expect(JSON.parse(record)).toMatchObject({
       group: 'web',
-      limited: [
-        { of: 'key', id: '<key aaaaaaaa>', limits: { requestsPerMinute: 1 } },
-        { of: 'group', id: '<group web>', budgets: { costPerMonth: 1.5e9 } },
-      ],
+      limited: [0, '<key aaaaaaaa>', 1, 1, 8, '<group web>', 1.5e9, 2],
     })
   })
 
   test('a group that the policy does not know is a name only', () => {
     const record = resolveKey('app', { group: 'toString', keys: [key] }, key, rich, hashes)
-    expect(JSON.parse(record)).toEqual({ client: 'app', key: 'aaaaaaaa', group: 'toString' })
+    expect(JSON.parse(record)).toEqual({
+      client: 'app',
+      key: 'aaaaaaaa',
+      group: 'toString',
+      usual: 0,
+    })
   })
 })
 
