@@ -43,6 +43,7 @@ export function isSeldom(module: string, name: string): boolean {
     'isEachOnce',
     'applyEdits',
     'bringUpToDate',
+    'keepWords',
   ].includes(name)
 }
 

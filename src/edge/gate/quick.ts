@@ -12,7 +12,7 @@ import {
   quickFacts,
   readQuickly,
 } from '../../core/body/quick.ts'
-import { type KeyRecord, ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
+import { ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
 import { quoteModel } from '../../core/ledger/line.ts'
 import { costOfTokens, NANOS, priceOf } from '../../core/limits/cost.ts'
 import {
@@ -51,15 +51,18 @@ import { endingOf, type Found, handOver } from './handover.ts'
 import { settledLong } from './line.ts'
 import { meterLong } from './meter.ts'
 import {
+  beginOf,
   clients,
   countersZone,
   hashOf,
+  type KeptRecord,
   openFirst,
   openZones,
   readPrices,
   readRules,
   recordOf,
   running,
+  whoOf,
   worker,
   workerOf,
   zones,
@@ -75,14 +78,15 @@ import type { Ending, GateRequest } from './request.ts'
  * tells in all cases, and an error page is in another context. Objects would take more than the work.
  */
 
-/** The request that goes the quick way. */
+/** The request that goes the quick way, and its variables, which QuickJS makes an object of at each call. */
 let owner: GateRequest | null = null
+let variables: GateRequest['variables']
 let route = ''
 /** Of the body, as it was announced. */
 let bytes = 0
 let hash = ''
 let recordText = ''
-let record: KeyRecord
+let record: KeptRecord
 /** Until when that is usual, as it says. */
 let until: number | undefined
 let rules: Rules
@@ -128,7 +132,7 @@ export function admission(r: GateRequest): string {
 function admitQuickly(r: GateRequest): boolean {
   owner = null
   const startMs = Date.now()
-  const variables = r.variables
+  variables = r.variables
   const called = variables['tollgate_route']
   if (called !== 'chat' && called !== 'completions' && called !== 'embeddings') return false
   // Without a call, which takes as much as a field.
@@ -237,14 +241,14 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
   if (!price && isPriced()) return false
   if (!takeRest(open, worker, input, output, usual, price, nowMs)) return false
   const told = tellTaken(nowMs)
-  if (told !== '') r.variables['tg_told'] = told
+  if (told !== '') variables['tg_told'] = told
   return true
 }
 
 /** Shows that it runs. A full zone shows fewer, and stops nobody. */
 function show(r: GateRequest): void {
-  name = runningName(worker || workerOf(r), r.variables['request_id'] || '')
-  const who = record.client + ' ' + record.key + ' ' + (record.group || '') + ' ' + route
+  name = runningName(worker || workerOf(r), variables['request_id'] || '')
+  const who = (record.who || whoOf(record)) + route
   const held = hasHold ? heldText() : '  '
   let text = runningLine(r.remoteAddress, ' ', atMs, who, isRead && isStream, held) + spentMs + ' '
   if (isRead) {
@@ -307,14 +311,12 @@ export function settled(r: GateRequest): string {
 
 /** Empty where it did not end as usual, and nothing was settled. */
 function settleQuickly(r: GateRequest): string {
-  const variables = r.variables
   if (atMs === 0 || !sawLast || variables['request_completion'] !== 'OK') return ''
   const isSeen = isMetered && answer !== null && r.status < 300
   // Of a body that nobody read it is not known what was asked for.
   if (isSeen && (!isRead || !readUsual(route, answer as Buffer, model))) return ''
-  let line = '"outcome":"ok","client":"' + record.client + '","key":"' + record.key
-  if (record.group !== undefined) line += '","group":"' + record.group
-  line += '","route":"' + route + '","admissionMs":' + (spentMs < 0 ? 0 : spentMs)
+  let line = record.begin || beginOf(record)
+  line += route + '","admissionMs":' + (spentMs < 0 ? 0 : spentMs)
   if (isRead) {
     const used = settleUse(isSeen)
     if (used === '') return ''

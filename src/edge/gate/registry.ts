@@ -85,11 +85,14 @@ let pricesText = ''
 let prices: { [pattern: string]: Price } | null = null
 let lastHash = ''
 let lastText = ''
-let lastRecord: KeyRecord | null = null
+let lastRecord: KeptRecord | null = null
+
+/** A record that stays in its context, with what is written of it for each request: see whoOf() and beginOf(). */
+export type KeptRecord = KeyRecord & { who?: string; begin?: string }
 
 /** The records of the last few keys, since each context holds them. Kept from a context's second record on. */
 const RECORDS_MAX = 8
-let records: { [hash: string]: { text: string; record: KeyRecord } } | null = null
+let records: { [hash: string]: { text: string; record: KeptRecord } } | null = null
 let recordsKept = 0
 
 /** The record under the SHA-256 of a secret. */
@@ -99,8 +102,8 @@ export function findRecord(hash: string): KeyRecord | undefined {
 }
 
 /** The same, of its text in the zone. */
-export function recordOf(hash: string, text: string): KeyRecord {
-  if (hash === lastHash && text === lastText) return lastRecord as KeyRecord
+export function recordOf(hash: string, text: string): KeptRecord {
+  if (hash === lastHash && text === lastText) return keepWords(lastRecord as KeptRecord)
   const kept = records && records[hash]
   const isKept = kept && kept.text === text
   const record = isKept ? kept.record : parseRecord(text)
@@ -109,13 +112,35 @@ export function recordOf(hash: string, text: string): KeyRecord {
   lastHash = hash
   lastText = text
   lastRecord = record
-  if (isKept || !isAgain || text.length > RECORD_CHARS_MAX) return record
+  if (isKept) return keepWords(record)
+  if (!isAgain || text.length > RECORD_CHARS_MAX) return record
   if (!records || recordsKept++ >= RECORDS_MAX) {
     records = Object.create(null) as NonNullable<typeof records>
     recordsKept = 1
   }
   records[hash] = { text, record }
   return record
+}
+
+function keepWords(record: KeptRecord): KeptRecord {
+  if (record.who === undefined) {
+    record.who = whoOf(record)
+    record.begin = beginOf(record)
+  }
+  return record
+}
+
+/** Whose a request is, among those that run: see core/running.ts. */
+export function whoOf(record: KeyRecord): string {
+  return record.client + ' ' + record.key + ' ' + (record.group || '') + ' '
+}
+
+/** How the line of a request begins that ended well, up to the name of its route. */
+export function beginOf(record: KeyRecord): string {
+  const end = record.group === undefined ? '' : '","group":"' + record.group
+  return (
+    '"outcome":"ok","client":"' + record.client + '","key":"' + record.key + end + '","route":"'
+  )
 }
 
 /** A record of 0.1.0 stands in the zone until housekeeping has written it anew, in a second or a few. */
