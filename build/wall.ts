@@ -42,7 +42,6 @@ export function isSeldom(module: string, name: string): boolean {
     'quickFacts',
     'isEachOnce',
     'applyEdits',
-    'bringUpToDate',
     'keepWords',
   ].includes(name)
 }

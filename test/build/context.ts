@@ -3,7 +3,6 @@ import { resolve } from 'node:path'
 import { createContext, runInContext } from 'node:vm'
 import { build } from 'esbuild'
 import { BIRTH_COUNTER } from '../../src/core/limits/counters.ts'
-import { flatten } from '../../src/core/limits/flat.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -29,14 +28,14 @@ export const KINDS: Record<string, Configuration> = {
     record: {
       ...BOUND,
       request: { maxOutputTokens: 8192, n: 4 },
-      limited: flatten([
+      limited: [
         {
           of: 'client',
           id: 'AbCdEfGhIj',
           limits: { requestsPerMinute: 1e8, tokensPerMinute: 1e11, concurrency: 10_000 },
           budgets: { tokensPerDay: 1e13, costPerMonth: 1e15 },
         },
-      ]),
+      ],
     },
     prices: { 'bench-*': { input: 0.15, output: 0.6 } },
   },

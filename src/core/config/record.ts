@@ -32,8 +32,8 @@ export type KeyRecord = {
   models?: string[]
   request?: RequestCeilings
   group?: string
-  /** The limits and budgets that hold for this key: its client's, its own, its group's. */
-  limited?: LimitList
+  /** Whose limits and budgets hold for this key: its client's, its own, its group's. */
+  limited?: Limited[]
   /** Limits are evaluated and told, never enforced. */
   shadow?: true
   priority?: number
@@ -45,17 +45,6 @@ export type KeyRecord = {
    */
   load?: number
 }
-
-/**
- * Limits and budgets, resolved by housekeeping for a gate that takes 700 instructions on njs's own engine to ask for a field
- * that is not there: one flat list, in the order of asking, with four places for each.
- *
- * - which, by its place in the tables of core/limits/table.ts: 0 to 4 a limit, 5 to 8 a budget, 9 to 12 a hard one
- * - the ten characters that name its subject in the counters, see core/limits/counters.ts
- * - how much, cost in nano-units
- * - whose: 0 the client, 1 the key, 2 the group
- */
-export type LimitList = (string | number)[]
 
 /** One client, key or group with limits or budgets of its own. Cost is in nano-units, see cost.ts. */
 export type Limited = {

@@ -1,5 +1,5 @@
 import { NANOS } from '../limits/cost.ts'
-import { flatten, hasHard } from '../limits/flat.ts'
+import { areSoft } from '../limits/quick.ts'
 import { BUDGETS } from '../limits/table.ts'
 import { parseTime, parseZone } from '../time.ts'
 import { hasOwn } from './interpret.ts'
@@ -39,7 +39,7 @@ export function resolveKey(
   const models = client.models || plan.models
   const priority = client.priority === undefined ? plan.priority : client.priority
   const request = merge(plan.request, client.request)
-  const limited = flatten(limitedOf(name, client, key, policy, hashes))
+  const limited = limitedOf(name, client, key, policy, hashes)
   if (scopes && !isDefault(scopes)) record.scopes = scopes
   if (addresses) record.addresses = addresses
   if (models) record.models = models
@@ -62,7 +62,7 @@ export function resolveKey(
 /** Whether the quick way of the gate knows all that stands in a record. */
 function isUsual(record: KeyRecord): boolean {
   const odd = ['scopes', 'addresses', 'shadow', 'priority', 'salt', 'revoked', 'disabled'] as const
-  return !hasHard(record.limited || []) && odd.every((name) => record[name] === undefined)
+  return areSoft(record.limited || []) && odd.every((name) => record[name] === undefined)
 }
 
 /** What holds for a client: its own fields over its plan's, and the default scopes. */

@@ -1,6 +1,5 @@
-import type { LimitList } from '../config/record.ts'
+import type { Limited } from '../config/record.ts'
 import { dayOf, EVERYBODY, minuteOf, monthOf, zoneSuffix } from './counters.ts'
-import { FIRST_HARD, LAST_LIMIT, letterOf, STRIDE, SUBJECTS } from './flat.ts'
 import type { Amounts, Demand, Zones } from './types.ts'
 
 /** One limit or budget that a request has to fit into, or a counter that it moves for one. */
@@ -28,7 +27,7 @@ const MINUTE_MS = 60000
 export type Checks = { all: Check[]; first: Check[]; rest: Check[] }
 
 /** Whose checks were made last, for a minute: where a record stays in its context, so do they. */
-type Kept = LimitList & {
+type Kept = Limited[] & {
   kept?: { minute: number; zone: number | undefined; flags: number; checks: Checks }
 }
 
@@ -55,40 +54,43 @@ function listChecks(demand: Demand, minute: number): Checks {
   const limited = demand.limited
   const first: Check[] = []
   const rest: Check[] = []
-  const now = minute.toString(36)
+  const at = minute.toString(36)
   const before = (minute - 1).toString(36)
   const isMetered = demand.isMetered
+  let isHard = false
+  for (let i = 0; i < limited.length; i++) {
+    const budgets = (limited[i] as Limited).budgets
+    if (isMetered && budgets && budgets.hard) isHard = true
+  }
   let day = ''
   let month = ''
-  for (let at = 0; at < limited.length; at += STRIDE) {
-    const row = limited[at] as number
-    const id = limited[at + 1] as string
-    const limit = limited[at + 2] as number
-    const letter = letterOf(row)
-    const of = SUBJECTS[limited[at + 3] as number] as string
-    if (row > LAST_LIMIT) {
-      if (!isMetered && !demand.isCharged) continue
-      if (day === '') {
-        const suffix = zoneSuffix(demand.zoneMinutes)
-        day = dayOf(demand.nowMs, demand.zoneMinutes).toString(36) + suffix
-        month = monthOf(demand.nowMs, demand.zoneMinutes).toString(36) + suffix
+  for (let i = 0; i < limited.length; i++) {
+    const subject = limited[i] as Limited
+    const id = subject.id
+    const of = subject.of
+    const limits = subject.limits
+    if (limits) {
+      addRate(first, 'q', id, at, before, of, limits.requestsPerMinute)
+      if (limits.concurrency !== undefined) {
+        first.push(heldCheck('f', `f${id}`, of, limits.concurrency))
       }
-      const kind = letter === 'd' || letter === 'm' ? 'r' : 'R'
-      const check = heldCheck(kind, kind + id, of, limit)
-      check.usedAt = letter + id + (letter === 'd' || letter === 'D' ? day : month)
-      check.isHard = isMetered && row >= FIRST_HARD
-      rest.push(check)
-      continue
+      if (isMetered) {
+        addRate(rest, 't', id, at, before, of, limits.tokensPerMinute)
+        addRate(rest, 'i', id, at, before, of, limits.inputTokensPerMinute)
+        addRate(rest, 'o', id, at, before, of, limits.outputTokensPerMinute)
+      }
     }
-    const isTokens = letter !== 'q' && letter !== 'f'
-    if (isTokens && !isMetered) continue
-    const check = heldCheck(letter as Check['kind'], letter + id, of, limit)
-    if (letter !== 'f') {
-      check.at += now
-      check.before = check.move + before
+    const budgets = subject.budgets
+    if (!budgets || !(isMetered || demand.isCharged)) continue
+    if (day === '') {
+      const suffix = zoneSuffix(demand.zoneMinutes)
+      day = dayOf(demand.nowMs, demand.zoneMinutes).toString(36) + suffix
+      month = monthOf(demand.nowMs, demand.zoneMinutes).toString(36) + suffix
     }
-    if (isTokens) rest.push(check)
-    else first.push(check)
+    addBudget(rest, 'd', id, day, of, budgets.tokensPerDay, isHard)
+    addBudget(rest, 'm', id, month, of, budgets.tokensPerMonth, isHard)
+    addBudget(rest, 'D', id, day, of, budgets.costPerDay, isHard)
+    addBudget(rest, 'M', id, month, of, budgets.costPerMonth, isHard)
   }
   if (demand.maxInFlight !== undefined) {
     // What the client has in flight, for its share.
@@ -96,6 +98,53 @@ function listChecks(demand: Demand, minute: number): Checks {
     first.push(heldCheck('f', `f${EVERYBODY}${demand.upstream}`, '', demand.maxInFlight))
   }
   return { all: first.concat(rest), first, rest }
+}
+
+function addRate(
+  checks: Check[],
+  kind: 'q' | 't' | 'i' | 'o',
+  id: string,
+  at: string,
+  before: string,
+  of: string,
+  limit: number | undefined,
+): void {
+  if (limit === undefined) return
+  const move = kind + id
+  checks.push({
+    kind,
+    move,
+    at: move + at,
+    before: move + before,
+    usedAt: '',
+    of,
+    limit,
+    isHard: false,
+  })
+}
+
+function addBudget(
+  checks: Check[],
+  used: 'd' | 'm' | 'D' | 'M',
+  id: string,
+  time: string,
+  of: string,
+  limit: number | undefined,
+  isHard: boolean,
+): void {
+  if (limit === undefined) return
+  const kind = used === 'd' || used === 'm' ? 'r' : 'R'
+  const move = kind + id
+  checks.push({
+    kind,
+    move,
+    at: move,
+    before: '',
+    usedAt: used + id + time,
+    of,
+    limit,
+    isHard,
+  })
 }
 
 /** A check over what is in flight. */

@@ -2,14 +2,13 @@ import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
 import { type BodyFacts, type BodyRules, isAsked, limitOutput, readBody } from '../body/body.ts'
 import { QUICK_BYTES_MAX, quickFacts, readQuickly } from '../body/quick.ts'
-import type { KeyRecord, Rules } from '../config/record.ts'
+import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { checksOf } from './check.ts'
 import { priceOf } from './cost.ts'
 import { modelBucket, OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
-import { hasHard, hasOneOf } from './flat.ts'
 import type { Hold } from './hold.ts'
-import type { Taken } from './quick.ts'
+import { areSoft, type Taken } from './quick.ts'
 import {
   type Demand,
   type Early,
@@ -136,11 +135,11 @@ function examine(
   sent: Sent | undefined,
 ): BodyFacts | null {
   const known = bodyRulesOf(rules, record)
-  const limited = record.limited || []
   const bytes = body.length
   // What hard budgets lower is the long way's.
   const isSteered = record.salt !== undefined || record.priority !== undefined
-  const isSmall = sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isSteered && !hasHard(limited)
+  const isSmall =
+    sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isSteered && areSoft(record.limited || [])
   const text = isSmall ? sent.requestText : undefined
   const isQuick =
     text !== undefined &&
@@ -252,10 +251,10 @@ function fullDemand(
     }
   }
   const hasOutput = demand.outputTokens !== 0
-  if (hasOutput && hasOneOf(demand.limited, 'to')) {
+  if (hasOutput && holds(record, 'limits', 'tokensPerMinute', 'outputTokensPerMinute')) {
     demand.usualOutputTokens = usualOutput(till.counters, modelBucket(model))
   }
-  if (hasOneOf(demand.limited, 'DM')) {
+  if (holds(record, 'budgets', 'costPerDay', 'costPerMonth')) {
     // What is served only the answer tells, and what a form of audio asks for nobody.
     const asked = facts ? model : ''
     demand.price = priceOf('', asked, till.prices())
@@ -311,4 +310,14 @@ function refuse(ticket: Ticket, refusal: LimitRefusal): void {
   ticket.limit = refusal.limit
   if (refusal.cause) ticket.cause = refusal.cause
   if (refusal.retryAfterMs !== undefined) ticket.retryAfterMs = refusal.retryAfterMs
+}
+
+/** Whether one of two limits or budgets holds for a key. */
+function holds(record: KeyRecord, part: 'limits' | 'budgets', one: string, other: string): boolean {
+  const limited = record.limited || []
+  for (let i = 0; i < limited.length; i++) {
+    const ceilings = (limited[i] as Limited)[part] as { [name: string]: unknown } | undefined
+    if (ceilings && (ceilings[one] !== undefined || ceilings[other] !== undefined)) return true
+  }
+  return false
 }

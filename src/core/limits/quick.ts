@@ -1,4 +1,4 @@
-import type { LimitList } from '../config/record.ts'
+import type { Limited } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { costOfTokens } from './cost.ts'
 import { BIRTH_COUNTER, dayOf, monthOf, zoneSuffix } from './counters.ts'
@@ -38,7 +38,7 @@ const HEAD = 6
 type Plan = (string | number | boolean | undefined)[]
 
 /** Where a record stays in its context, its last plan does too. */
-type Kept = LimitList & { plan?: Plan }
+type Kept = Limited[] & { plan?: Plan }
 
 let plan: Plan = []
 let birth = 0
@@ -56,13 +56,22 @@ let tokensLeft = 0
 /** By what: a window, or the letter of what is used of a budget. */
 let tokensBy = ''
 
+/** Whether the quick way knows such limits: no budget is hard. */
+export function areSoft(limited: Limited[]): boolean {
+  for (let i = 0; i < limited.length; i++) {
+    const budgets = (limited[i] as Limited).budgets
+    if (budgets && budgets.hard) return false
+  }
+  return true
+}
+
 /**
  * Takes what needs no body: a request of the minute, and places. `pid` is the worker, base 36. False: nothing is
  * taken, since one of them has no room, or what was used is not known yet.
  */
 export function takeFirst(
   zones: Zones,
-  limited: LimitList,
+  limited: Limited[],
   zoneMinutes: number | undefined,
   pid: string,
   nowMs: number,
@@ -303,9 +312,9 @@ function release(zones: Zones, name: string, slot: string, amount: number): void
   }
 }
 
-/** The plan of a record with the names of a minute, in the order of its limits. None of its budgets is hard. */
+/** The plan of a record with the names of a minute, in the order of checksOf(). What does not hold costs no name. */
 function planOf(
-  limited: LimitList,
+  limited: Limited[],
   minute: number,
   zoneMinutes: number | undefined,
   pid: string,
@@ -314,42 +323,67 @@ function planOf(
   const made: Plan = [minute, zoneMinutes, HEAD, false, false, false]
   const now = minute.toString(36)
   const before = (minute - 1).toString(36)
+  for (let i = 0; i < limited.length; i++) {
+    const one = limited[i] as Limited
+    const limits = one.limits
+    if (!limits) continue
+    const requests = limits.requestsPerMinute
+    if (requests !== undefined) addWindow(made, Q, 'q' + one.id, now, before, requests)
+    if (limits.concurrency === undefined) continue
+    const name = 'f' + one.id
+    made.push(F, name, '', limits.concurrency, pid + name)
+  }
+  made[2] = made.length
   let day = ''
   let month = ''
-  let held = ''
-  for (let at = 0; at < limited.length; at += 4) {
-    const row = limited[at] as number
-    const id = limited[at + 1] as string
-    const limit = limited[at + 2] as number
-    if (row === 0) {
-      made.push(Q, 'q' + id + now, 'q' + id + before, limit, '')
-    } else if (row === 4) {
-      made.push(F, 'f' + id, '', limit, pid + 'f' + id)
-    } else {
-      if (made[5] === false) made[2] = made.length
-      made[5] = true
-      if (row < 4) {
-        if (row !== I) made[3] = true
-        const name = (row === T ? 't' : row === I ? 'i' : 'o') + id
-        made.push(row, name + now, name + before, limit, '')
-        continue
-      }
-      const isCost = row > 6
-      if (isCost) made[4] = true
-      const name = (isCost ? 'R' : 'r') + id
-      const isSame = name === held
-      held = name
-      let used: string
-      if (row === 5 || row === 7) {
-        day = day || dayOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
-        used = (isCost ? 'D' : 'd') + id + day
-      } else {
-        month = month || monthOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
-        used = (isCost ? 'M' : 'm') + id + month
-      }
-      made.push(isCost ? C : R, isSame ? '' : name, used, limit, isSame ? '' : pid + name)
+  for (let i = 0; i < limited.length; i++) {
+    const one = limited[i] as Limited
+    const id = one.id
+    const limits = one.limits
+    if (limits) {
+      const tokens = limits.tokensPerMinute
+      const input = limits.inputTokensPerMinute
+      const output = limits.outputTokensPerMinute
+      if (tokens !== undefined || output !== undefined) made[3] = true
+      if (tokens !== undefined) addWindow(made, T, 't' + id, now, before, tokens)
+      if (input !== undefined) addWindow(made, I, 'i' + id, now, before, input)
+      if (output !== undefined) addWindow(made, O, 'o' + id, now, before, output)
     }
+    const budgets = one.budgets
+    if (!budgets) continue
+    const costPerDay = budgets.costPerDay
+    const costPerMonth = budgets.costPerMonth
+    if (costPerDay !== undefined || costPerMonth !== undefined) made[4] = true
+    let name = 'r' + id
+    if (budgets.tokensPerDay !== undefined || costPerDay !== undefined)
+      day = day || dayOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
+    if (budgets.tokensPerMonth !== undefined || costPerMonth !== undefined)
+      month = month || monthOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
+    if (budgets.tokensPerDay !== undefined) {
+      made.push(R, name, 'd' + id + day, budgets.tokensPerDay, pid + name)
+      name = ''
+    }
+    if (budgets.tokensPerMonth !== undefined)
+      made.push(R, name, 'm' + id + month, budgets.tokensPerMonth, name && pid + name)
+    name = 'R' + id
+    if (costPerDay !== undefined) {
+      made.push(C, name, 'D' + id + day, costPerDay, pid + name)
+      name = ''
+    }
+    if (costPerMonth !== undefined)
+      made.push(C, name, 'M' + id + month, costPerMonth, name && pid + name)
   }
-  if (made[5] === false) made[2] = made.length
+  made[5] = made.length > (made[2] as number)
   return made
+}
+
+function addWindow(
+  made: Plan,
+  kind: number,
+  name: string,
+  now: string,
+  before: string,
+  limit: number,
+): void {
+  made.push(kind, name + now, name + before, limit, '')
 }

@@ -2,7 +2,6 @@ import type { Dialect } from '../admit/route.ts'
 import { dayOf, formatTime, monthOf } from '../time.ts'
 import type { Check } from './check.ts'
 import { minuteOf } from './counters.ts'
-import { fieldOf } from './flat.ts'
 import type { Demand } from './types.ts'
 
 /** What the headers say of one kind of limit. */
@@ -100,11 +99,32 @@ export function tellUnpriced(check: Check, demand: Demand): LimitRefusal {
 
 /** `requestsPerMinute of client`. */
 function nameOf(check: Check): string {
-  return check.of ? `${fieldOfCheck(check)} of ${check.of}` : 'maxInFlight'
+  return check.of ? `${fieldOf(check)} of ${check.of}` : 'maxInFlight'
 }
 
-function fieldOfCheck(check: Check): string {
-  return fieldOf(check.usedAt.charAt(0) || check.kind) || 'unreadBytes'
+function fieldOf(check: Check): string {
+  switch (check.usedAt.charAt(0) || check.kind) {
+    case 'q':
+      return 'requestsPerMinute'
+    case 't':
+      return 'tokensPerMinute'
+    case 'i':
+      return 'inputTokensPerMinute'
+    case 'o':
+      return 'outputTokensPerMinute'
+    case 'f':
+      return 'concurrency'
+    case 'd':
+      return 'tokensPerDay'
+    case 'm':
+      return 'tokensPerMonth'
+    case 'D':
+      return 'costPerDay'
+    case 'M':
+      return 'costPerMonth'
+    default:
+      return 'unreadBytes'
+  }
 }
 
 function causeOf(why: Cause['why'], check: Check): Cause {

@@ -23,8 +23,8 @@ export type LimitRow = Counted<
 export type BudgetRow = Counted<BudgetName, CounterKind, 'tokens' | 'cost', 'day' | 'month'>
 
 /**
- * Every limit there is. Schemas, words, standings, metrics and the console are made of these rows; the gate
- * has letters and names alone (flat.ts), since a table costs every request, and a test holds them to it.
+ * Every limit there is. Schemas, words, standings, metrics and the console are made of these rows; listChecks() in
+ * check.ts and fieldOf() in refusal.ts are straight code, since a table costs every request, and a test holds them to it.
  */
 export const LIMITS: readonly LimitRow[] = [
   {

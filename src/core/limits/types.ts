@@ -1,5 +1,5 @@
 import type { Counters } from '../admit/lockout.ts'
-import type { LimitList } from '../config/record.ts'
+import type { Limited } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 
 /** The number zones, see counters.ts. */
@@ -11,7 +11,7 @@ export type Zones = {
 
 /** What a request asks of limits and budgets. */
 export type Demand = {
-  limited: LimitList
+  limited: Limited[]
   /** All is counted and evaluated, nothing refused. */
   isShadow: boolean
   /** Tokens are produced or read: else only requests and concurrency are limited. */

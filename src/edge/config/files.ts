@@ -1,6 +1,9 @@
 import fs from 'fs'
 
-/** What records stand for in the zone, which outlasts a reload and so an upgrade: another one has them written anew. */
+/**
+ * How records are written in the zone, which outlasts a reload and so an upgrade: another one has them written anew. Until
+ * then this version reads those of the one before, and after a rollback that one reads these.
+ */
 const RECORD_VERSION = 2
 
 /**

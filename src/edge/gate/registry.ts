@@ -2,7 +2,6 @@ import crypto from 'crypto'
 import { type KeyRecord, PRICES_ENTRY, RULES_ENTRY, type Rules } from '../../core/config/record.ts'
 import type { Price } from '../../core/config/shapes.ts'
 import { EPOCH_COUNTER, pidName } from '../../core/limits/counters.ts'
-import { bringUpToDate } from '../../core/limits/flat.ts'
 import type { Zones } from '../../core/limits/reserve.ts'
 import type { GateRequest } from './request.ts'
 
@@ -106,7 +105,7 @@ export function recordOf(hash: string, text: string): KeptRecord {
   if (hash === lastHash && text === lastText) return keepWords(lastRecord as KeptRecord)
   const kept = records && records[hash]
   const isKept = kept && kept.text === text
-  const record = isKept ? kept.record : parseRecord(text)
+  const record = isKept ? kept.record : (JSON.parse(text) as KeyRecord)
   // njs's own engine comes here for one record alone.
   const isAgain = lastHash !== ''
   lastHash = hash
@@ -141,13 +140,6 @@ export function beginOf(record: KeyRecord): string {
   return (
     '"outcome":"ok","client":"' + record.client + '","key":"' + record.key + end + '","route":"'
   )
-}
-
-/** A record of 0.1.0 stands in the zone until housekeeping has written it anew, in a second or a few. */
-function parseRecord(text: string): KeyRecord {
-  const record = JSON.parse(text) as KeyRecord
-  if (record.usual === undefined) bringUpToDate(record)
-  return record
 }
 
 /** What the policy says of every request. */

@@ -2,13 +2,13 @@ import type { Registry } from '../../core/admit/admit.ts'
 import type { LockoutRule } from '../../core/admit/lockout.ts'
 import {
   type KeyRecord,
+  type Limited,
   LOCKOUT_ENTRY,
   ROUTES_ENTRY,
   type Rules,
 } from '../../core/config/record.ts'
 import type { Till } from '../../core/limits/claim.ts'
 import { BIRTH_COUNTER } from '../../core/limits/counters.ts'
-import { hasOneOf } from '../../core/limits/flat.ts'
 import {
   clientsZone,
   countersZone,
@@ -71,7 +71,13 @@ export function rulesOf(r: GateRequest): Rules {
 
 /** Whether what has been used of a key's budgets is known: not in the first moments after a start. */
 export function areBudgetsReady(record: KeyRecord): boolean {
-  return !hasOneOf(record.limited || [], 'dmDM') || countersZone().has(BIRTH_COUNTER)
+  const limited = record.limited
+  if (!limited) return true
+  for (let i = 0; i < limited.length; i++) {
+    const isReady = !(limited[i] as Limited).budgets || countersZone().has(BIRTH_COUNTER)
+    if (!isReady) return false
+  }
+  return true
 }
 
 function readLockoutRule(): LockoutRule {

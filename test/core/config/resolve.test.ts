@@ -93,7 +93,6 @@ describe('resolveKey', () => {
 })
 
 describe('limits in the record', () => {
-  const ID = '<client app>'
   const rich: Policy = {
     version: 1,
     cacheSaltSecret: 'secret',
@@ -121,7 +120,14 @@ describe('limits in the record', () => {
       key: 'aaaaaaaa',
       models: ['llama-*'],
       request: { n: 2, maxOutputTokens: 100 },
-      limited: [0, ID, 60, 0, 4, ID, 4, 0, 9, ID, 1000, 0],
+      limited: [
+        {
+          of: 'client',
+          id: '<client app>',
+          limits: { requestsPerMinute: 60, concurrency: 4 },
+          budgets: { tokensPerDay: 1000, hard: true },
+        },
+      ],
       shadow: true,
       priority: 5,
       salt: 'secret app',
@@ -132,15 +138,15 @@ describe('limits in the record', () => {
     [
       'overrides single limits',
       { limits: { concurrency: 9 } },
-      [0, ID, 60, 0, 4, ID, 9, 0, 9, ID, 1000, 0],
+      { limits: { requestsPerMinute: 60, concurrency: 9 } },
     ],
     [
       'overrides single budgets',
       { budgets: { hard: false } },
-      [0, ID, 60, 0, 4, ID, 4, 0, 5, ID, 1000, 0],
+      { budgets: { tokensPerDay: 1000, hard: false } },
     ],
   ])('a client %s', (_, fields, expected) => {
-    expect(client(fields)['limited']).toEqual(expected)
+    expect(client(fields)['limited']).toMatchObject([expected])
   })
 
   test.each([
@@ -170,7 +176,10 @@ describe('limits in the record', () => {
     const record = resolveKey('app', { group: 'web', keys: [tight] }, tight, rich, hashes)
     expect(JSON.parse(record)).toMatchObject({
       group: 'web',
-      limited: [0, '<key aaaaaaaa>', 1, 1, 8, '<group web>', 1.5e9, 2],
+      limited: [
+        { of: 'key', id: '<key aaaaaaaa>', limits: { requestsPerMinute: 1 } },
+        { of: 'group', id: '<group web>', budgets: { costPerMonth: 1.5e9 } },
+      ],
     })
   })
 

@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { BIRTH_COUNTER } from '../../../src/core/limits/counters.ts'
-import { flatten } from '../../../src/core/limits/flat.ts'
 import {
   type Demand,
   type Early,
@@ -27,7 +26,7 @@ function client(limits: Limits, budgets?: Budgets): Limited {
 
 function demand(limited: Limited[], change: Partial<Demand> = {}): Demand {
   return {
-    limited: flatten(limited),
+    limited,
     isShadow: false,
     isMetered: true,
     inputTokens: 10,

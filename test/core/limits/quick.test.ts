@@ -3,8 +3,8 @@ import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits, Price } from '../../../src/core/config/shapes.ts'
 import { checksOf } from '../../../src/core/limits/check.ts'
 import { BIRTH_COUNTER } from '../../../src/core/limits/counters.ts'
-import { flatten } from '../../../src/core/limits/flat.ts'
 import {
+  areSoft,
   giveBack,
   isPaced,
   isPriced,
@@ -94,11 +94,10 @@ describe('the quick way of limits', () => {
     let settled = 0
     for (let turn = 0; turn < 4000; turn++) {
       const why = `seed ${seed}, turn ${turn}`
-      const subjects = limitedOf(pick)
-      const limited = flatten(subjects)
+      const limited = limitedOf(pick)
       const nowMs = NOW + pick(2 * MINUTE)
       const zoneMinutes = pick(3) ? undefined : [480, -210][pick(2)]
-      const [own, other] = worldsOf(pick, subjects, Math.floor(nowMs / MINUTE))
+      const [own, other] = worldsOf(pick, limited, Math.floor(nowMs / MINUTE))
       const before = counted(own)
       const price: Price | null = pick(4) ? { input: 0.15, output: 0.6 } : null
       const choices = 1 + pick(3)
@@ -150,9 +149,10 @@ describe('the quick way of limits', () => {
   })
 
   test('gives a hold of what is taken so far, also before the body', () => {
-    const limits = { requestsPerMinute: 5, concurrency: 2 }
-    const limited = flatten([{ of: 'client', id: 'ClientClie', limits }])
-    const [zones] = worldsOf(() => 0, [], 0)
+    const limited: Limited[] = [
+      { of: 'client', id: 'ClientClie', limits: { requestsPerMinute: 5, concurrency: 2 } },
+    ]
+    const [zones] = worldsOf(() => 0, limited, 0)
     expect(takeFirst(zones, limited, undefined, PID, NOW)).toBe(true)
     expect(takenSoFar()).toMatchObject({ birth: 7, isWhole: true, amounts: { q: 1, f: 1 } })
     giveBack(zones)
@@ -160,7 +160,7 @@ describe('the quick way of limits', () => {
   })
 
   test('takes nothing while it is not known what was used, nor across a minute', () => {
-    const limited = flatten([{ of: 'client', id: 'ClientClie', limits: { concurrency: 2 } }])
+    const limited: Limited[] = [{ of: 'client', id: 'ClientClie', limits: { concurrency: 2 } }]
     const zones = world()
     delete zones.counters.entries[BIRTH_COUNTER]
     expect(takeFirst(zones, limited, undefined, PID, NOW)).toBe(false)
@@ -177,15 +177,24 @@ describe('the quick way of limits', () => {
     ['slots, for the second', { slots: 2 }],
   ])('gives everything back where the zone is full: %s', (_, rooms) => {
     const limits = { requestsPerMinute: 5, concurrency: 2, tokensPerMinute: 1000 }
-    const limited = flatten([
+    const limited: Limited[] = [
       { of: 'client', id: 'ClientClie', limits, budgets: { tokensPerDay: 1000 } },
       { of: 'key', id: 'KeyKeyKeyK', limits },
-    ])
+    ]
     const zones = world(rooms)
     const isTaken =
       takeFirst(zones, limited, undefined, PID, NOW) && takeRest(zones, PID, 8, 8, 8, null, NOW)
     expect(isTaken).toBe(false)
     expect(counted(zones)).toEqual(counted(world()))
+  })
+
+  test('knows soft budgets alone', () => {
+    const of = (budgets?: Budgets): Limited[] => [
+      { of: 'client', id: 'ClientClie', ...(budgets ? { budgets } : {}) },
+    ]
+    expect(areSoft(of())).toBe(true)
+    expect(areSoft(of({ tokensPerDay: 5 }))).toBe(true)
+    expect(areSoft(of({ tokensPerDay: 5, hard: true }))).toBe(false)
   })
 })
 

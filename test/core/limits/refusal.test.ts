@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { learnOutput, modelBucket, usualOutput } from '../../../src/core/limits/estimate.ts'
-import { flatten } from '../../../src/core/limits/flat.ts'
 import {
   type Demand,
   type LimitRefusal,
@@ -26,7 +25,7 @@ function limited(limits: Limits, budgets?: Budgets, of: Limited['of'] = 'client'
 
 function demand(subject: Limited, change: Partial<Demand> = {}): Demand {
   return {
-    limited: flatten([subject]),
+    limited: [subject],
     isShadow: false,
     isMetered: true,
     inputTokens: 10,

@@ -3,7 +3,6 @@ import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { BIRTH_COUNTER, FULL_COUNTER } from '../../../src/core/limits/counters.ts'
 import { modelBucket } from '../../../src/core/limits/estimate.ts'
-import { flatten } from '../../../src/core/limits/flat.ts'
 import {
   type Demand,
   estimateInput,
@@ -30,7 +29,7 @@ function client(limits: Limits, budgets?: Budgets, id = 'ClientClie'): Limited {
 
 function demand(limited: Limited[], change: Partial<Demand> = {}): Demand {
   const usual: Demand = {
-    limited: flatten(limited),
+    limited,
     isShadow: false,
     isMetered: true,
     inputTokens: 10,

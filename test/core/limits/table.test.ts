@@ -1,14 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { clientsSchema } from '../../../src/core/config/schema.ts'
 import { checksOf } from '../../../src/core/limits/check.ts'
-import {
-  FIRST_HARD,
-  fieldOf,
-  flatten,
-  LAST_LIMIT,
-  LETTERS,
-  letterOf,
-} from '../../../src/core/limits/flat.ts'
 import { tellBudget, tellRate } from '../../../src/core/limits/refusal.ts'
 import { BUDGETS, LIMITS } from '../../../src/core/limits/table.ts'
 import type { Demand } from '../../../src/core/limits/types.ts'
@@ -16,7 +8,7 @@ import type { Demand } from '../../../src/core/limits/types.ts'
 /** What holds for a request whose client has one ceiling alone. */
 function checksFor(part: 'limits' | 'budgets', name: string) {
   const demand = {
-    limited: flatten([{ of: 'client', id: 'AbCdEfGhIj', [part]: { [name]: 7 } }]),
+    limited: [{ of: 'client', id: 'AbCdEfGhIj', [part]: { [name]: 7 } }],
     isMetered: true,
     nowMs: Date.UTC(2026, 10, 30),
   } as Partial<Demand> as Demand
@@ -24,17 +16,6 @@ function checksFor(part: 'limits' | 'budgets', name: string) {
 }
 
 describe('the straight code of the hot path keeps to the table', () => {
-  test('has the letters of its rows, in their order', () => {
-    const rows = [...LIMITS, ...BUDGETS]
-    expect(LETTERS).toBe(rows.map(({ kind }) => kind).join(''))
-    expect([...LETTERS].map(fieldOf)).toEqual(rows.map(({ name }) => name))
-    const [last, next] = [rows[LAST_LIMIT], rows[LAST_LIMIT + 1]]
-    expect([last, next]).toEqual([LIMITS.at(-1), BUDGETS[0]])
-    expect(FIRST_HARD).toBe(rows.length)
-    const hard = BUDGETS.map((_, index) => letterOf(FIRST_HARD + index))
-    expect(hard.join('')).toBe(BUDGETS.map(({ kind }) => kind).join(''))
-  })
-
   test.each(LIMITS)('$name is one check', ({ name, kind, unit, per }) => {
     const { all, first } = checksFor('limits', name)
     expect(all).toHaveLength(1)

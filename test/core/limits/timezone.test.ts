@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import { type CounterKind, counterName } from '../../../src/core/limits/counters.ts'
-import { flatten } from '../../../src/core/limits/flat.ts'
 import {
   type Demand,
   extendHold,
@@ -28,7 +27,7 @@ const say = (result: Reserved | LimitRefusal) =>
 
 function demand(budgets: Limited['budgets'], change: Partial<Demand> = {}): Demand {
   return {
-    ...{ limited: flatten([{ of: 'client', id: ID, budgets: budgets ?? {} }]), isShadow: false },
+    ...{ limited: [{ of: 'client', id: ID, budgets: budgets ?? {} }], isShadow: false },
     ...{ isMetered: true, inputTokens: 10, inputTokensMax: 40, outputTokens: 10 },
     ...{ defaultOutputTokens: 512, choices: 1, isStream: false, price: null, upstream: '' },
     ...{ clientId: 'app', nowMs: at('2026-11-29T15:59:00Z'), pid: 'p1' },
