@@ -19,12 +19,17 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** A port on which nothing listens right now. */
+/** Ports that this process has had, of which two tests that run side by side must not have the same. */
+const had = new Set<number>()
+
+/** A port on which nothing listens right now, and that nobody here was given before. */
 export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   const address = server.address()
   server.close()
   if (address === null || typeof address === 'string') throw new Error('No port was given')
+  if (had.has(address.port)) return freePort()
+  had.add(address.port)
   return address.port
 }

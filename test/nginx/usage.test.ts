@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import { tollgate } from '../cli/command.ts'
 import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
@@ -40,10 +40,14 @@ type Answer = {
 
 watchLogs()
 
-describe.each(setups)('$name: usage over time', (setup) => {
+// Most of each is waiting for housekeeping, so they run side by side.
+describe.each(setups)('$name: usage over time', { concurrent: true }, (setup) => {
   const ledgerOf = (gate: Gate) => join(gate.stateDir, 'ledger.jsonl')
   const fileOf = (gate: Gate, name: string) => join(gate.stateDir, 'state', name)
   const append = (gate: Gate, lines: UsageLine[]) => appendFile(ledgerOf(gate), textOf(lines))
+
+  const started: Gate[] = []
+  afterAll(() => Promise.all(started.map((gate) => gate.stop())))
 
   async function start(ledger = '', options: GateOptions = {}) {
     const gate = await startGate(setup, {
@@ -57,7 +61,7 @@ describe.each(setups)('$name: usage over time', (setup) => {
         await options.prepare?.(root, configDir)
       },
     })
-    onTestFinished(() => gate.stop())
+    started.push(gate)
     return gate
   }
 
