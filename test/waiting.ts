@@ -19,17 +19,29 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
-/** Ports that this process has had, of which two tests that run side by side must not have the same. */
-const had = new Set<number>()
+/**
+ * Below the ports that a system gives to outgoing connections, 32768 and above: one of those could be taken while an nginx
+ * that had it is started again. And above 10080, the last one to which fetch() and browsers do not go.
+ */
+const PORTS = { from: 10_100, count: 22_000 }
+let next = Math.floor(Math.random() * PORTS.count)
 
-/** A port on which nothing listens right now, and that nobody here was given before. */
+/** A port on which nothing listens right now, and that this process has given to nobody for long. */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('No port was given')
-  if (had.has(address.port)) return freePort()
-  had.add(address.port)
-  return address.port
+  for (let tries = 0; tries < PORTS.count; tries++) {
+    const port = PORTS.from + (next++ % PORTS.count)
+    if (await canListen(port)) return port
+  }
+  throw new Error(`All ports from ${PORTS.from} on are taken`)
+}
+
+async function canListen(port: number): Promise<boolean> {
+  const server = createServer()
+  try {
+    await once(server.listen(port, '127.0.0.1'), 'listening')
+  } catch {
+    return false
+  }
+  await new Promise((resolve) => server.close(resolve))
+  return true
 }

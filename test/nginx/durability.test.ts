@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import {
   counterName,
@@ -42,10 +42,14 @@ const linesOf = (count: number, used: Used) =>
 
 watchLogs()
 
-describe.each(setups)('$name', (setup) => {
+// Most of each is waiting for housekeeping, so they run side by side.
+describe.each(setups)('$name', { concurrent: true }, (setup) => {
   const ledgerOf = (gate: Gate) => join(gate.stateDir, 'ledger.jsonl')
   const balanceOf = (gate: Gate) => join(gate.stateDir, 'state', 'balance.json')
   const append = (gate: Gate, text: string) => appendFile(ledgerOf(gate), text)
+
+  const started: Gate[] = []
+  afterAll(() => Promise.all(started.map((gate) => gate.stop())))
 
   /** `before` lies in the folder of the ledger when nginx starts. */
   async function start(before: Record<string, string> = {}, options: GateOptions = {}) {
@@ -62,7 +66,7 @@ describe.each(setups)('$name', (setup) => {
         },
       }),
     )
-    onTestFinished(() => gate.stop())
+    started.push(gate)
     return gate
   }
 
