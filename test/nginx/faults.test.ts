@@ -160,6 +160,8 @@ describe.each(await findEngines())('$name', (setup) => {
       },
     })
     gate.expectErrors(...LOAD_ERRORS)
+    // Before housekeeping has looked for the first time, callers are told to come again.
+    await until('the first look', async () => (await statusOf(gate)) !== 503)
     const startMs = nowMs()
     await expectClosed(gate)
     for (let i = 0; i < 50; i++) expect(await statusOf(gate)).toBe(500)
