@@ -21,8 +21,8 @@ export type KeyRecord = {
   scopes?: Scope[]
   addresses?: string[]
   /**
-   * Present where nothing stands here that the quick way of the gate does not know (edge/gate/quick.ts): until when that
-   * is so, ms since 1970, which is when the key expires; 0: for good.
+   * Present where nothing stands here that the quick way of the gate does not know (edge/gate/quick.ts), and chats are
+   * among its scopes: until when that is so, ms since 1970, which is when the key expires; 0: for good.
    */
   usual?: number
   /** Milliseconds since 1970. */

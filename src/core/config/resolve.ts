@@ -59,9 +59,10 @@ export function resolveKey(
   return JSON.stringify(record)
 }
 
-/** Whether the quick way of the gate knows all that stands in a record. */
+/** Whether the quick way of the gate knows all that stands in a record. Of scopes it goes by that of chats alone. */
 function isUsual(record: KeyRecord): boolean {
-  const odd = ['scopes', 'addresses', 'shadow', 'priority', 'salt', 'revoked', 'disabled'] as const
+  if (record.scopes && !record.scopes.includes('inference')) return false
+  const odd = ['addresses', 'shadow', 'priority', 'salt', 'revoked', 'disabled'] as const
   return areSoft(record.limited || []) && odd.every((name) => record[name] === undefined)
 }
 

@@ -151,6 +151,7 @@ function admitQuickly(r: GateRequest): boolean {
   // A field that is not there takes more than one that is.
   until = found.usual
   if (until === undefined || (until !== 0 && until <= startMs)) return false
+  if (called === 'embeddings' && found.scopes !== undefined) return false
   rules = readRules()
   if (rules.maxInFlight !== undefined) return false
   const limited = found.limited

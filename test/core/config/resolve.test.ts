@@ -156,6 +156,17 @@ describe('limits in the record', () => {
     expect(client({ ...fields, plan: 'standard' })).not.toHaveProperty('usual')
   })
 
+  test.each([
+    [['inference'], 0],
+    [['models', 'inference', 'audio'], 0],
+    [['embeddings', 'models'], undefined],
+    [[], undefined],
+  ] as const)('the quick way knows the scopes %j: %j', (scopes, expected) => {
+    const app = { scopes: [...scopes], keys: [key] }
+    const record = resolveKey('app', app, key, { version: 1 }, hashes)
+    expect(JSON.parse(record)['usual']).toBe(expected)
+  })
+
   test('the quick way knows limits, soft budgets, models and ceilings', () => {
     const plan: Grant = { models: ['llama-*'], request: { n: 2 }, limits: { concurrency: 4 } }
     const plans = { standard: { ...plan, budgets: { tokensPerDay: 1000 } } }
