@@ -6,6 +6,15 @@ import { watchLogs } from './logs.ts'
 import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
 
+const TOOL = {
+  type: 'function',
+  function: {
+    name: 'get',
+    parameters: { type: 'object', properties: { city: { type: 'string' } } },
+  },
+}
+const PART = { type: 'text', text: 'one two three' }
+
 /**
  * A request with its key as the SDKs of OpenAI send it goes the quick way (src/edge/gate/quick.ts), and one with its key
  * in X-API-Key the long one: both have to come to the same, whatever is asked for and whatever the server does.
@@ -23,6 +32,14 @@ const CASES: [string, string, object, string][] = [
   ['more choices than are allowed', CHAT, { messages, n: 40 }, ''],
   ['a prompt that is too long', CHAT, { messages: [said('long '.repeat(900))] }, ''],
   ['an image', CHAT, { messages: [{ role: 'user', content: [image()] }] }, ''],
+  ['tools', CHAT, { messages, tools: [TOOL] }, ''],
+  ['tools, and a maximum', CHAT, { messages, tools: [TOOL], max_tokens: 3, n: 2 }, 'tokens:9'],
+  ['a stream with tools', CHAT, { messages, tools: [TOOL], stream: true }, 'tokens:5'],
+  ['a content in parts', CHAT, { messages: [{ role: 'user', content: [PART, PART] }] }, ''],
+  ['a format of the answer', CHAT, { messages, response_format: { type: 'json_object' } }, ''],
+  ['a chat of 12 KB', CHAT, { messages: [said('as long '.repeat(1500))] }, ''],
+  ['a name twice, within tools', CHAT, { messages, tools: [{ ...TOOL, model: 'x' }] }, ''],
+  ['a prompt of token ids', '/v1/completions', { prompt: [1, 2, 3], max_tokens: 4 }, ''],
   ['completions of two prompts', '/v1/completions', { prompt: ['a b', 'c'], max_tokens: 4 }, ''],
   ['embeddings', '/v1/embeddings', { input: ['a b c', 'd'] }, ''],
   ['a stream', CHAT, { messages, stream: true }, 'tokens:5'],
@@ -93,7 +110,16 @@ watchLogs()
 
 const METERINGS = ['exact', 'final', 'unasked', 'off'] as const
 /** With the usual metering all of them, else these. */
-const FEW = [0, 4, 14, 15, 17, 23]
+const FEW = [
+  'a chat',
+  'a maximum',
+  'a stream',
+  'a stream whose usage is asked for',
+  'no usage',
+  'a fault of the server',
+  'tools',
+  'a stream with tools',
+]
 
 const variants = (await findEngines()).flatMap((setup) =>
   METERINGS.map((metering) => ({ setup, metering, name: setup.name })),
@@ -101,7 +127,7 @@ const variants = (await findEngines()).flatMap((setup) =>
 
 describe.each(variants)('$name, metering $metering: the quick way', ({ setup, metering }) => {
   const kinds = metering === 'exact' ? Object.keys(KINDS) : ['free', 'bound', 'full']
-  const cases = metering === 'exact' ? CASES : FEW.map((at) => CASES[at] as (typeof CASES)[0])
+  const cases = CASES.filter(([name]) => metering === 'exact' || FEW.includes(name))
   const callers = Object.fromEntries(kinds.map((kind) => [kind, clientOf(KINDS[kind])]))
   /** One for either way, so that none learns from the other how long prompts and answers are. */
   let quick: Gate

@@ -36,6 +36,9 @@ export let taken: Taken = 'nothing'
 let insert = ''
 let usageAt = 0
 
+/** What readBody() has found, where it has read the body; see takeFacts(). */
+let facts: BodyFacts | null = null
+
 /** The last model of plain characters. */
 let plainModel = ''
 
@@ -68,6 +71,7 @@ export function readQuickly(
   } catch (_) {
     return false
   }
+  facts = null
   model = insert = ''
   isStream = wantsUsage = false
   promptName = undefined
@@ -196,30 +200,51 @@ export function readQuickly(
   return true
 }
 
-/** Whether the gate puts anything into it. */
+/**
+ * Takes what readBody() has found, as if readQuickly() had: of a body that names a model, has nothing but texts in its prompt,
+ * and no larger maximum than that takes.
+ */
+export function takeFacts(found: BodyFacts): boolean {
+  if (!found.model || found.media > 0 || found.promptTokens > 0) return false
+  if (found.maxOutputTokens && found.maxOutputTokens > MAXIMUM_MAX) return false
+  facts = found
+  model = found.model
+  isStream = found.isStream
+  promptName = found.promptName
+  promptBytes = found.promptBytes
+  choices = found.choices
+  prompts = found.prompts
+  maxOutputTokens = found.maxOutputTokens || 0
+  wantsUsage = found.wantsUsage
+  taken = found.taken
+  return true
+}
+
+/** Whether the gate changes anything in it. */
 export function isChanged(): boolean {
-  return insert !== '' || taken === 'running'
+  return facts ? facts.edits.length > 0 : insert !== '' || taken === 'running'
 }
 
 /** The body with that: the caller's own bytes around what is put in. */
 export function changeQuickly(body: Buffer): Buffer {
-  if (taken === 'running') return applyEdits(body, editsOf())
+  if (facts || taken === 'running') return applyEdits(body, facts ? facts.edits : editsOf())
   return Buffer.concat([Buffer.from('{' + insert), body.subarray(1)])
 }
 
 /** What was found, for the long way. Its maxima and inserts are for limitOutput(), which never sees it. */
 export function quickFacts(): BodyFacts {
-  const facts = newFacts(promptBytes)
-  facts.model = model
-  facts.isStream = isStream
-  facts.promptName = promptName
-  facts.choices = choices
-  facts.prompts = prompts
-  facts.maxOutputTokens = maxOutputTokens || undefined
-  facts.wantsUsage = wantsUsage
-  facts.taken = taken
-  facts.edits = editsOf()
-  return facts
+  if (facts) return facts
+  const made = newFacts(promptBytes)
+  made.model = model
+  made.isStream = isStream
+  made.promptName = promptName
+  made.choices = choices
+  made.prompts = prompts
+  made.maxOutputTokens = maxOutputTokens || undefined
+  made.wantsUsage = wantsUsage
+  made.taken = taken
+  made.edits = editsOf()
+  return made
 }
 
 function editsOf(): Edit[] {

@@ -174,7 +174,8 @@ export function holdOfTaken(route: Route, record: KeyRecord, till: Till, taken: 
   return holdOf(demand, taken.isWhole ? lists.all : lists.first, taken.amounts, taken.birth)
 }
 
-function bodyRulesOf(rules: Rules, record: KeyRecord): BodyRules {
+/** What holds for the bodies of a key. */
+export function bodyRulesOf(rules: Rules, record: KeyRecord): BodyRules {
   return {
     metering: rules.metering,
     defaultModel: rules.defaultModel,

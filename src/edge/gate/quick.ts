@@ -1,4 +1,5 @@
-import { isAsked } from '../../core/body/body.ts'
+import { type Route, routeOf } from '../../core/admit/route.ts'
+import { isAsked, readBody } from '../../core/body/body.ts'
 import {
   changeQuickly,
   choices,
@@ -8,12 +9,13 @@ import {
   model,
   promptBytes,
   prompts,
-  QUICK_BYTES_MAX,
   quickFacts,
   readQuickly,
+  takeFacts,
 } from '../../core/body/quick.ts'
 import { ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
 import { quoteModel } from '../../core/ledger/line.ts'
+import { bodyRulesOf } from '../../core/limits/claim.ts'
 import { costOfTokens, NANOS, priceOf } from '../../core/limits/cost.ts'
 import {
   estimateInput,
@@ -68,9 +70,10 @@ import {
   zones,
 } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
+import { SMALL_BYTES_MAX } from './ticket.ts'
 
 /*
- * The quick way of a request, from its line to its end: a good key, nothing odd about it, a small body of texts, limits that
+ * The quick way of a request, from its line to its end: a good key, nothing odd about it, a small body, limits that
  * have room, a whole answer as vLLM writes it. At each place it does what the long way does there (door.ts,
  * meter.ts, line.ts), and where anything is not usual it hands over to that, with all that it has found.
  *
@@ -137,7 +140,7 @@ function admitQuickly(r: GateRequest): boolean {
   if (called !== 'chat' && called !== 'completions' && called !== 'embeddings') return false
   // Without a call, which takes as much as a field.
   const length = +(variables['content_length'] as string)
-  if (!(length > 0 && length <= QUICK_BYTES_MAX)) return false
+  if (!(length > 0 && length <= SMALL_BYTES_MAX)) return false
   const secret = variables['tg_secret']
   if (secret === undefined || secret === '') return false
   if (!clients) openFirst()
@@ -217,7 +220,7 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
   isMetered = metering !== 'off'
   const ceilings = record.request
   if (!hasHold && !record.models && !isAsked(metering)) return true
-  isRead = readQuickly(route, text, bytes, metering, record.models, ceilings)
+  isRead = readQuickly(route, text, bytes, metering, record.models, ceilings) || readOddly(r)
   if (!isRead) return false
   if (!hasHold) return true
   const open = zones || openZones()
@@ -244,6 +247,13 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
   const told = tellTaken(nowMs)
   if (told !== '') variables['tg_told'] = told
   return true
+}
+
+/** Reads a body that is not usual, with tools say, as the long way does. False: that has to refuse it, or to weigh it. */
+function readOddly(r: GateRequest): boolean {
+  const sent = r.requestBuffer
+  const found = sent && readBody(routeOf(route) as Route, sent, bodyRulesOf(rules, record))
+  return !!found && !('outcome' in found) && takeFacts(found)
 }
 
 /** Shows that it runs. A full zone shows fewer, and stops nobody. */

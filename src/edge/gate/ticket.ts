@@ -13,10 +13,10 @@ import { areBudgetsReady, REGISTRY } from './till.ts'
 const OPEN_BYTES = 8388608
 
 /**
- * Bodies up to here are not counted while they are on their way: a request takes more by itself, 128 KB
+ * Bodies up to here are not counted while they are on their way, and may go the quick way: a request takes more by itself, 128 KB
  * on njs's own engine and 600 KB on QuickJS, and how many of them a client has is `concurrency`.
  */
-const SMALL_BYTES_MAX = 16384
+export const SMALL_BYTES_MAX = 16384
 
 /** After this the files and the ledger may have been read, ms. */
 const START_RETRY_MS = 1000

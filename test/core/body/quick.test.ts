@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Route } from '../../../src/core/admit/route.ts'
 import { findRoute } from '../../../src/core/admit/routes.ts'
 import {
@@ -7,7 +7,15 @@ import {
   type BodyRules,
   readBody,
 } from '../../../src/core/body/body.ts'
-import { QUICK_BYTES_MAX, quickFacts, readQuickly } from '../../../src/core/body/quick.ts'
+import {
+  changeQuickly,
+  isChanged,
+  model,
+  QUICK_BYTES_MAX,
+  quickFacts,
+  readQuickly,
+  takeFacts,
+} from '../../../src/core/body/quick.ts'
 import { randomOf } from '../../random.ts'
 import { hostileShape } from './hostile.ts'
 
@@ -20,6 +28,7 @@ const PATHS = [
   '/v1/messages',
   '/v1/responses',
 ]
+const IMAGE = { type: 'image_url', image_url: { url: 'data:image/png;base64,AAAA' } }
 const messages = [
   { role: 'system', content: 'Be short.' },
   { role: 'user', content: 'Tell me "something" of 中文 and \\ and {"model":"x"}.' },
@@ -292,3 +301,38 @@ function spaced(value: unknown): string {
   )
   return `{${fields.join(', ')}}`
 }
+
+describe('what the long reader has found', () => {
+  const tools = [{ type: 'function', function: { name: 'f', parameters: {} } }]
+  const read = (body: object, rules: BodyRules = {}) => {
+    const bytes = Buffer.from(JSON.stringify(body))
+    const facts = readBody(CHAT, bytes, rules)
+    if ('outcome' in facts) throw new Error(facts.message)
+    return { bytes, facts }
+  }
+
+  test('is taken with its changes, until the next body is read', () => {
+    const { bytes, facts } = read({ model: 'm', messages, tools, stream: true })
+    expect(takeFacts(facts)).toBe(true)
+    expect([model, quickFacts(), isChanged()]).toEqual(['m', facts, true])
+    expect(changeQuickly(bytes)).toEqual(applyEdits(bytes, facts.edits))
+    const next = JSON.stringify({ model: 'n', messages: [{ role: 'user', content: 'a' }] })
+    expect(quick(CHAT, next)).toMatchObject({ model: 'n', isStream: false, edits: [] })
+    expect(isChanged()).toBe(false)
+  })
+
+  test('changes nothing where nothing is to be changed', () => {
+    expect(takeFacts(read({ model: 'm', messages, tools, max_tokens: 3 }).facts)).toBe(true)
+    expect(isChanged()).toBe(false)
+  })
+
+  test.each<[string, object]>([
+    ['without a model', { messages }],
+    ['with an image', { model: 'm', messages: [{ role: 'user', content: [IMAGE] }] }],
+    ['with a prompt of ids', { model: 'm', messages, input_ids: [1, 2, 3] }],
+    ['with a huge maximum', { model: 'm', messages, max_tokens: 2e9 }],
+  ])('is left to the long way %s', (_, body) => {
+    const { facts } = read(body)
+    expect(takeFacts(facts)).toBe(false)
+  })
+})
