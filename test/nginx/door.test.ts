@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
+import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, messages } from './clients.ts'
 import { edit } from './edit.ts'
 import { freePort, type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
@@ -19,6 +19,8 @@ import { get, send } from './wire.ts'
 watchLogs()
 
 const BODY = chatOf('prompt:3,tokens:4')
+/** As the quick way reads it. */
+const USUAL = { model: MODEL, messages }
 /** Refused when the body has been read. */
 const WRONG = chatOf('prompt:3,tokens:4', { stream: 'yes' })
 
@@ -144,7 +146,7 @@ describe.each(await findEngines())('$name', (setup) => {
           edit(join(root, 'tollgate/gate.conf'), 'client_body_in_file_only off;', ''),
       })
       gate.expectErrors(/buffered to a temporary file/)
-      expect((await chat(gate)).status).toBe(413)
+      for (const body of [BODY, USUAL]) expect((await chat(gate, gate.key, body)).status).toBe(413)
       expect(gate.mock.log()).toEqual([])
     })
 
