@@ -141,20 +141,23 @@ export function openContext(
       given: { createHash },
     }),
   ) as Gate
-  /** One request from its line to its end: what its handlers return, and what it asked for. */
-  const ask = () => {
+  /**
+   * One request from its line to its end: what its handlers return, and what it asked for. It may have another key, another
+   * status, and end without a log phase.
+   */
+  const ask = ({ secret = SECRET, status = 200, isLogged = true } = {}) => {
     counts = {}
     const r = {
       method: 'POST',
       status: 0,
       httpVersion: '1.1',
       remoteAddress: '192.0.2.1',
-      headersIn: { Authorization: `Bearer ${SECRET}` },
+      headersIn: { Authorization: `Bearer ${secret}` },
       headersOut: { 'Content-Type': 'application/json' },
       variables: {
         tollgate_route: 'chat',
         content_length: `${BODY.length}`,
-        tg_secret: way === 'quick' ? SECRET : '',
+        tg_secret: way === 'quick' ? secret : '',
         pid: '7',
         request_id: '0123456789abcdef0123456789abcdef',
         msec: `${Date.now() / 1000}`,
@@ -176,11 +179,11 @@ export function openContext(
     const target = admission === 'ok' ? called(gate.target) : ''
     if (target === 'made') called(gate.body)
     if (target === 'made' || target === 'ok') {
-      r.status = 200
+      r.status = status
       gate.meter(r, Buffer.from(ANSWER), { last: false })
       gate.meter(r, Buffer.alloc(0), { last: true })
     }
-    const line = called(gate.settled)
+    const line = isLogged ? called(gate.settled) : ''
     for (const act of atExit.splice(0)) act()
     return { admission, target, line, counts }
   }

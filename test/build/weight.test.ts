@@ -10,6 +10,35 @@ beforeAll(async () => {
  * What a request asks of shared memory and of JSON: each call is 1,000 to 4,000 instructions, and a parse more. A
  * context is cold on njs's own engine at every request, and warm on QuickJS. Fewer are better: write them down.
  */
+describe('a request in a context that is used again', () => {
+  test('asks for the same after one that was refused', () => {
+    const countsAfter = (first: { secret?: string }) => {
+      const { ask, log } = openContext(code, KINDS['all'] as Configuration, 'quick')
+      ask(first)
+      const { counts } = ask()
+      expect(log).toEqual([])
+      return counts
+    }
+    const after = countsAfter({ secret: '' })
+    expect(after).toMatchObject({ set: 3, delete: 4 })
+    // What the first one has made stays, of which a refused one makes less.
+    expect(after['get']).toBe(countsAfter({})['get'])
+  })
+
+  test.each(['quick', 'long'] as const)(
+    'counts nothing of an answer that is none, on the %s way, where no line settles it',
+    (way) => {
+      const { ask, counters } = openContext(code, KINDS['all'] as Configuration, way)
+      const used = () =>
+        [...counters].filter(([name, value]) => /^[dm]\w{10}/.test(name) && value !== 0)
+      ask({ status: 500, isLogged: false })
+      expect(used()).toEqual([])
+      ask({ isLogged: false })
+      expect(used()).toHaveLength(1)
+    },
+  )
+})
+
 describe('what a request asks for', () => {
   test.each([
     ['identity', 'quick', 'cold', { get: 4, set: 1, delete: 1, parse: 2 }],

@@ -23,6 +23,8 @@ const TEXTS = ' tool_choice parallel_tool_calls reasoning_effort system '
 
 /** What readQuickly() found: of a body that is allowed, what the gate goes by. Nobody else may change it. */
 export let model = ''
+/** The model as an answer names it: empty where it is written otherwise in JSON, or may be. */
+export let asked = ''
 export let isStream = false
 export let promptName: string | undefined
 export let promptBytes = 0
@@ -92,10 +94,10 @@ export function readQuickly(
     let number = -1
     switch (name) {
       case 'model':
-        // Other characters may be halves, or more bytes than were sent.
+        // Other characters may be halves, or more bytes than were sent, or be escaped in an answer.
         if (typeof value !== 'string') return false
         if (value !== plainModel && !MODEL.test(value)) return false
-        model = plainModel = value
+        model = asked = plainModel = value
         other += value.length + 2
         break
       case 'messages':
@@ -209,6 +211,7 @@ export function takeFacts(found: BodyFacts): boolean {
   if (found.maxOutputTokens && found.maxOutputTokens > MAXIMUM_MAX) return false
   facts = found
   model = found.model
+  asked = MODEL.test(model) ? model : ''
   isStream = found.isStream
   promptName = found.promptName
   promptBytes = found.promptBytes
@@ -305,7 +308,7 @@ function isEachOnce(text: string, names: string[], said: { [name: string]: unkno
   return true
 }
 
-const MODEL = /^[!-~]{1,64}$/
+const MODEL = /^[!#-[\]-~]{1,64}$/
 
 /** `{"include_usage":true}`, and nothing else. */
 function asksForUsage(options: unknown): boolean {

@@ -1,6 +1,7 @@
 import { type Route, routeOf } from '../../core/admit/route.ts'
 import { isAsked, readBody } from '../../core/body/body.ts'
 import {
+  asked,
   changeQuickly,
   choices,
   isChanged,
@@ -143,7 +144,8 @@ function admitQuickly(r: GateRequest): boolean {
   if (!(length > 0 && length <= SMALL_BYTES_MAX)) return false
   const secret = variables['tg_secret']
   if (secret === undefined || secret === '') return false
-  if (!clients) openFirst()
+  // The long way opens one of them alone.
+  if (!clients || !running) openFirst()
   const zone = clients as NonNullable<typeof clients>
   const routes = zone.get(ROUTES_ENTRY)
   if (routes !== ';' && (routes === undefined || routeAccess(routes, called) !== null)) return false
@@ -289,7 +291,10 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
     const first = data[0]
     // An answer in one piece, which is an object of JSON.
     if (first === undefined || (answer === null && first === 123)) {
-      if (first !== undefined) answer = data
+      if (first !== undefined) {
+        answer = data
+        if (isMetered && r.status >= 300) isMetered = false
+      }
       if (flags.last) sawLast = true
       r.sendBuffer(data)
       return
@@ -307,7 +312,7 @@ export function settled(r: GateRequest): string {
   if (owner === r) {
     let text = ''
     try {
-      text = settleQuickly(r)
+      text = settleQuickly()
     } catch (error) {
       ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
     }
@@ -318,11 +323,11 @@ export function settled(r: GateRequest): string {
 }
 
 /** Empty where it did not end as usual, and nothing was settled. */
-function settleQuickly(r: GateRequest): string {
+function settleQuickly(): string {
   if (atMs === 0 || !sawLast || variables['request_completion'] !== 'OK') return ''
-  const isSeen = isMetered && answer !== null && r.status < 300
+  const isSeen = isMetered && answer !== null
   // Of a body that nobody read it is not known what was asked for.
-  if (isSeen && (!isRead || !readUsual(route, answer as Buffer, model))) return ''
+  if (isSeen && (!isRead || !readUsual(route, answer as Buffer, asked))) return ''
   let line = record.begin || beginOf(record)
   line += route + '","admissionMs":' + (spentMs < 0 ? 0 : spentMs)
   if (isRead) {

@@ -8,6 +8,7 @@ import {
   readBody,
 } from '../../../src/core/body/body.ts'
 import {
+  asked,
   changeQuickly,
   isChanged,
   model,
@@ -314,12 +315,23 @@ describe('what the long reader has found', () => {
   test('is taken with its changes, until the next body is read', () => {
     const { bytes, facts } = read({ model: 'm', messages, tools, stream: true })
     expect(takeFacts(facts)).toBe(true)
-    expect([model, quickFacts(), isChanged()]).toEqual(['m', facts, true])
+    expect([model, asked, quickFacts(), isChanged()]).toEqual(['m', 'm', facts, true])
     expect(changeQuickly(bytes)).toEqual(applyEdits(bytes, facts.edits))
     const next = JSON.stringify({ model: 'n', messages: [{ role: 'user', content: 'a' }] })
     expect(quick(CHAT, next)).toMatchObject({ model: 'n', isStream: false, edits: [] })
     expect(isChanged()).toBe(false)
   })
+
+  test.each(['big","object":"chat.completion', 'a\\b', '模型', 'a b'])(
+    'has no name that an answer could have by itself: %j',
+    (name) => {
+      expect(
+        quick(CHAT, JSON.stringify({ model: name, messages: [{ role: 'user', content: 'a' }] })),
+      ).toBeNull()
+      expect(takeFacts(read({ model: name, messages, tools }).facts)).toBe(true)
+      expect([model, asked]).toEqual([name, ''])
+    },
+  )
 
   test('changes nothing where nothing is to be changed', () => {
     expect(takeFacts(read({ model: 'm', messages, tools, max_tokens: 3 }).facts)).toBe(true)
