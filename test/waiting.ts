@@ -1,5 +1,4 @@
-import { once } from 'node:events'
-import { createServer } from 'node:net'
+import { tryListen } from '../src/cli/serve/listen.ts'
 
 /** Polls until a condition holds; 10 s is failure where nothing else is said. */
 export async function until(
@@ -30,18 +29,7 @@ let next = Math.floor(Math.random() * PORTS.count)
 export async function freePort(): Promise<number> {
   for (let tries = 0; tries < PORTS.count; tries++) {
     const port = PORTS.from + (next++ % PORTS.count)
-    if (await canListen(port)) return port
+    if ((await tryListen('127.0.0.1', port)).error === null) return port
   }
   throw new Error(`All ports from ${PORTS.from} on are taken`)
-}
-
-async function canListen(port: number): Promise<boolean> {
-  const server = createServer()
-  try {
-    await once(server.listen(port, '127.0.0.1'), 'listening')
-  } catch {
-    return false
-  }
-  await new Promise((resolve) => server.close(resolve))
-  return true
 }

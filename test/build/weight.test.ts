@@ -6,10 +6,6 @@ beforeAll(async () => {
   code = await bundleGate()
 })
 
-/**
- * What a request asks of shared memory and of JSON: each call is 1,000 to 4,000 instructions, and a parse more. A
- * context is cold on njs's own engine at every request, and warm on QuickJS. Fewer are better: write them down.
- */
 describe('a request in a context that is used again', () => {
   test('asks for the same after one that was refused', () => {
     const countsAfter = (first: { secret?: string }) => {
@@ -39,6 +35,10 @@ describe('a request in a context that is used again', () => {
   )
 })
 
+/**
+ * What a request asks of shared memory and of JSON: each call is 1,000 to 4,000 instructions, and a parse more. A
+ * context is cold on njs's own engine at every request, and warm on QuickJS. Fewer are better: write them down.
+ */
 describe('what a request asks for', () => {
   test.each([
     ['identity', 'quick', 'cold', { get: 4, set: 1, delete: 1, parse: 2 }],

@@ -28,19 +28,27 @@ export async function layOutOlder(
     adminListen: `127.0.0.1:${await freePort()}`,
     rareListen: LAYOUT_DEFAULTS.rareListen,
   }
-  const files = await Promise.all(
-    (await readdir(INCLUDES)).map(async (name): Promise<[string, string]> => {
-      const text = adapt(await readFile(join(INCLUDES, name), 'utf8'), layout)
-      const isQuick = name === 'engine.conf' && engine === 'qjs'
-      return [name, isQuick ? `${text}js_engine qjs;\njs_context_reuse 512;\n` : text]
-    }),
-  )
+  const files = await gatherOlder(layout, engine)
   files.push(['tollgate.js', BUNDLE], ['tollgate-admin.js', BUNDLE])
   for (const [name, text] of files) await writeFile(join(target, name), text)
   const manifest = Object.fromEntries(files.map(([name, text]) => [name, hash(text)]))
   await writeFile(join(target, '.installed.json'), JSON.stringify(manifest))
   await writeFile(join(target, 'policy.json'), '{"version":1}')
   await writeFile(join(target, 'clients.json'), '{"version":1,"clients":{}}')
+}
+
+/** Names and texts of its includes, as they were installed. */
+export async function gatherOlder(
+  layout: Parameters<typeof adapt>[1],
+  engine: Engine,
+): Promise<[string, string][]> {
+  return Promise.all(
+    (await readdir(INCLUDES)).map(async (name): Promise<[string, string]> => {
+      const text = adapt(await readFile(join(INCLUDES, name), 'utf8'), layout)
+      const isQuick = name === 'engine.conf' && engine === 'qjs'
+      return [name, isQuick ? `${text}js_engine qjs;\njs_context_reuse 512;\n` : text]
+    }),
+  )
 }
 
 /** Every file below a folder with its mode and its text, to see that nothing has changed. */

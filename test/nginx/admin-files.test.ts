@@ -10,12 +10,19 @@ import {
   writeFile,
 } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { formatClients } from '../../src/core/config/clientsfile.ts'
 import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { tollgate } from '../cli/command.ts'
 import { caller, expectProblem, isNew, matching, read } from './adminapi.ts'
-import { type Gate, type GateOptions, makeKey, startGate, until } from './harness.ts'
+import {
+  type Gate,
+  type GateOptions,
+  makeKey,
+  startGate,
+  stoppedTogether,
+  until,
+} from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { dropRights, setWritable } from './readonly.ts'
 import { findEngines } from './setups.ts'
@@ -27,8 +34,7 @@ describe.each(await findEngines())(
   '$name: the files behind the admin API',
   { concurrent: true },
   (setup) => {
-    const started: Gate[] = []
-    afterAll(() => Promise.all(started.map((gate) => gate.stop())))
+    const started = stoppedTogether()
 
     async function start(options: GateOptions = {}): Promise<Gate> {
       const gate = await startGate(setup, options)

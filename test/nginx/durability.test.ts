@@ -1,6 +1,6 @@
 import { appendFile, mkdir, readFile, rename, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import {
   counterName,
@@ -11,7 +11,7 @@ import {
 } from '../../src/core/limits/counters.ts'
 import { subjectId } from '../../src/edge/config/subject.ts'
 import { edit } from './edit.ts'
-import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
+import { type Gate, type GateOptions, sleep, startGate, stoppedTogether, until } from './harness.ts'
 import { KILLED_MS, whileKilled } from './locked.ts'
 import { watchLogs } from './logs.ts'
 import { probed, usedBy, zone } from './probe.ts'
@@ -48,8 +48,7 @@ describe.each(setups)('$name', { concurrent: true }, (setup) => {
   const balanceOf = (gate: Gate) => join(gate.stateDir, 'state', 'balance.json')
   const append = (gate: Gate, text: string) => appendFile(ledgerOf(gate), text)
 
-  const started: Gate[] = []
-  afterAll(() => Promise.all(started.map((gate) => gate.stop())))
+  const started = stoppedTogether()
 
   /** `before` lies in the folder of the ledger when nginx starts. */
   async function start(before: Record<string, string> = {}, options: GateOptions = {}) {

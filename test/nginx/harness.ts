@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { appendFile, mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { afterAll } from 'vitest'
 import { layOut, WORKERS_DIR } from '../../src/cli/install/layout.ts'
 import { nginxConf, type Site } from '../../src/cli/serve/site.ts'
 import { keyId } from '../../src/core/config/key.ts'
@@ -102,6 +103,16 @@ export function makeAdmin(fields: Partial<Admin> = {}): { token: string; record:
   const sha256 = createHash('sha256').update(token).digest('hex')
   const created = '2026-01-01T00:00:00Z'
   return { token, record: { id, name: 'tester', role: 'write', sha256, created, ...fields } }
+}
+
+/**
+ * A list for the gates of a suite whose tests run side by side, and so have no end that `onTestFinished` of vitest knows:
+ * all of them are stopped when the last one is done.
+ */
+export function stoppedTogether(): Gate[] {
+  const started: Gate[] = []
+  afterAll(() => Promise.all(started.map((gate) => gate.stop())))
+  return started
 }
 
 /** Starts nginx with one of the example sites. The files are those that users install. */

@@ -1,7 +1,7 @@
 import { appendFile, mkdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { Client, Policy } from '../../src/core/config/shapes.ts'
 import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import { type Balance, foldLines } from '../../src/core/ledger/fold.ts'
@@ -17,7 +17,15 @@ import {
 } from '../../src/core/time.ts'
 import { subjectId } from '../../src/edge/config/subject.ts'
 import { tollgate } from '../cli/command.ts'
-import { type Gate, type GateOptions, makeKey, sleep, startGate, until } from './harness.ts'
+import {
+  type Gate,
+  type GateOptions,
+  makeKey,
+  sleep,
+  startGate,
+  stoppedTogether,
+  until,
+} from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { probed, zone as zoneOfGate } from './probe.ts'
 import { killAll } from './processes.ts'
@@ -86,8 +94,7 @@ describe.skipIf(isNearMidnight).each(setups)(
     const ledgerOf = (gate: Gate) => join(gate.stateDir, 'ledger.jsonl')
 
     /** `ledger` is there when nginx starts. */
-    const started: Gate[] = []
-    afterAll(() => Promise.all(started.map((gate) => gate.stop())))
+    const started = stoppedTogether()
 
     async function start(options: GateOptions = {}, ledger = '') {
       const gate = await startGate(

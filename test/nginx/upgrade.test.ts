@@ -1,8 +1,8 @@
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, onTestFinished, test } from 'vitest'
-import { adapt } from '../../src/cli/install/layout.ts'
+import { gatherOlder } from '../cli/older.ts'
 import {
   CHAT,
   chatOf,
@@ -26,7 +26,6 @@ import { type Call, get, send } from './wire.ts'
 
 watchLogs()
 
-const INCLUDES = join(import.meta.dirname, '../cli/fixtures/0.1.0')
 const BUNDLES = join(import.meta.dirname, 'fixtures/0.1.0')
 
 const TOKENS = 25
@@ -47,11 +46,8 @@ async function layOutBoth(root: string, setup: Setup): Promise<void> {
   const [, adminListen = ''] = /listen ([\d.:]+);/.exec(admin) ?? []
   const [configDir, stateDir] = [join(root, 'config'), join(root, 'state')]
   const layout = { nginxDir: root, configDir, stateDir, adminListen, rareListen: '' }
-  for (const name of await readdir(INCLUDES)) {
-    const text = adapt(await readFile(join(INCLUDES, name), 'utf8'), layout)
-    const isQuick = name === 'engine.conf' && setup.nginx.engine === 'qjs'
-    const engine = isQuick ? 'js_engine qjs;\njs_context_reuse 512;\n' : ''
-    await writeFile(join(older, 'tollgate', name), text + engine)
+  for (const [name, text] of await gatherOlder(layout, setup.nginx.engine)) {
+    await writeFile(join(older, 'tollgate', name), text)
   }
   for (const name of ['tollgate.js', 'tollgate-admin.js']) {
     const packed = await readFile(join(BUNDLES, `${name}.gz`))

@@ -1,9 +1,9 @@
 import { appendFile, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import type { BalanceFile } from '../../src/core/ledger/balancefile.ts'
 import { tollgate } from '../cli/command.ts'
-import { type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
+import { type Gate, type GateOptions, sleep, startGate, stoppedTogether, until } from './harness.ts'
 import { KILLED_MS, whileKilled } from './locked.ts'
 import { watchLogs } from './logs.ts'
 import { killAll, killWorkers } from './processes.ts'
@@ -46,8 +46,7 @@ describe.each(setups)('$name: usage over time', { concurrent: true }, (setup) =>
   const fileOf = (gate: Gate, name: string) => join(gate.stateDir, 'state', name)
   const append = (gate: Gate, lines: UsageLine[]) => appendFile(ledgerOf(gate), textOf(lines))
 
-  const started: Gate[] = []
-  afterAll(() => Promise.all(started.map((gate) => gate.stop())))
+  const started = stoppedTogether()
 
   async function start(ledger = '', options: GateOptions = {}) {
     const gate = await startGate(setup, {

@@ -83,7 +83,8 @@ export async function pickListens(): Promise<{ adminListen: string; rareListen: 
   return { adminListen: `127.0.0.1:${admin}`, rareListen: `127.0.0.1:${rare}` }
 }
 
-async function tryListen(
+/** Listens for a moment: the port, where 0 was any, and why it cannot be had; null: it can. */
+export async function tryListen(
   host: string,
   port: number,
 ): Promise<{ port: number; error: string | null }> {
