@@ -55,7 +55,7 @@ export function resolveKey(
   if (key.revoked) record.revoked = true
   if (client.disabled) record.disabled = true
   // What cannot be read has expired long ago.
-  if (isUsual(record)) record.usual = key.expires ? parseTime(key.expires) || 1 : 0
+  if (isUsual(record)) record.usual = record.expires === undefined ? 0 : record.expires || 1
   return JSON.stringify(record)
 }
 

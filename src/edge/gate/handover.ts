@@ -32,12 +32,7 @@ export type Found = {
 
 /** Leaves on `r` what the long way would have left there. */
 export function handOver(r: GateRequest, found: Found): Ending {
-  const ending: Ending = {
-    ticket: ticketOf(found),
-    name: found.name,
-    isSettled: false,
-    metered: null,
-  }
+  const ending = beginEnding(found)
   r.ticket = ending.ticket
   r.found = { route: routeOf(found.route) as Route, record: found.record }
   r.rules = found.rules
@@ -49,17 +44,16 @@ export function handOver(r: GateRequest, found: Found): Ending {
 
 /** What settleEnding() has to know of a request that ended before it was handed over. */
 export function endingOf(found: Found): Ending {
-  const ending: Ending = {
-    ticket: ticketOf(found),
-    name: found.name,
-    isSettled: false,
-    metered: null,
-  }
+  const ending = beginEnding(found)
   if (found.answer && found.isMetered) {
     ending.metered = startWhole(found.route)
     feedWhole(ending.metered, found.answer)
   }
   return ending
+}
+
+function beginEnding(found: Found): Ending {
+  return { ticket: ticketOf(found), name: found.name, isSettled: false, metered: null }
 }
 
 function ticketOf(found: Found): Ticket {
