@@ -1,7 +1,21 @@
 import type { Route } from '../admit/route.ts'
 import type { Metering, RequestCeilings } from '../config/shapes.ts'
 import { matchesPattern } from '../limits/cost.ts'
-import { decodeString, type Entries, type Entry, feedScan, PARTS_FREE, startScan } from './scan.ts'
+import {
+  closeFields,
+  fault,
+  innerPlaces,
+  name,
+  nextName,
+  openFields,
+  type Places,
+  place,
+  places,
+  readValue,
+  scan,
+  twice,
+} from './fields.ts'
+import { decodeString, type Scan } from './scan.ts'
 import { addEdit, type Edit, isEmptyObject } from './splice.ts'
 
 export { applyEdits, type Edit } from './splice.ts'
@@ -10,6 +24,11 @@ export { applyEdits, type Edit } from './splice.ts'
 const IDS_MAX = 1000000
 
 const MODEL_BYTES_MAX = 256
+
+/** The usual ceiling of prompts in one body. */
+const PROMPTS_MAX = 2048
+
+const BYTE_ORDER_MARK = 'begins with a byte order mark: send UTF-8 without one'
 
 /** No value that is looked at is longer: a name of 256 bytes, all of them escaped, has 1538. */
 const TEXT_BYTES_MAX = 2048
@@ -73,7 +92,15 @@ type Reading = {
   body: Buffer
   rules: BodyRules
   ceilings: RequestCeilings
-  entries: Entries
+  /** Of the fields at its top. */
+  places: Places
+  /** Those of them that are refused unless they are allowed, in their order. */
+  guarded: string[]
+  /** The first list that has more entries than are allowed, and how many; empty: there is none. */
+  long: string
+  longItems: number
+  /** Of the fields of `stream_options`; null: it is no object. */
+  options: Places | null
   facts: BodyFacts
   refusal: BodyRefusal | null
 }
@@ -86,30 +113,33 @@ type Reading = {
  * makes cannot be guessed, so it can only keep the caller's prompts to itself.
  */
 export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFacts | BodyRefusal {
-  const paths = 'stream_options/ documents/ queries/ items/ text_1/ text_2/ data_1/ data_2/'
-  const scan = startScan(paths.split(' '), 0, PARTS_FREE)
-  // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
-  // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
-  const hasMark = body.length > 0 && body[0] === 239 && body[1] === 187
-  if (body.length > 0 && !hasMark && body.indexOf(0) < 0) feedScan(scan, body)
-  if (scan.state !== 'end') {
-    const fault = scan.fault || (scan.offset ? 'ends too early' : faultOfBytes(body))
-    const key = scan.twice === null ? '' : ': ' + JSON.stringify(scan.twice)
-    const message = 'The request body ' + fault + key
-    return { outcome: 'invalid_body', param: scan.twice, message }
+  const reading: Reading = {
+    route,
+    body,
+    rules,
+    ceilings: rules.request || {},
+    places: {},
+    guarded: [],
+    long: '',
+    longItems: 0,
+    options: null,
+    facts: newFacts(0),
+    refusal: null,
   }
-  const facts = newFacts(0)
-  const ceilings = rules.request || {}
-  const entries = scan.entries
-  const reading: Reading = { route, body, rules, ceilings, entries, facts, refusal: null }
+  const unread = readFields(reading)
+  if (unread !== '') {
+    const key = twice === null ? '' : ': ' + JSON.stringify(twice)
+    const message = 'The request body ' + unread + key
+    return { outcome: 'invalid_body', param: twice, message }
+  }
   readModel(reading)
   readGuarded(reading)
   readNumbers(reading)
   readMaxima(reading)
-  readPrompts(reading)
+  if (reading.long !== '') refuseLong(reading)
   readStream(reading)
   steer(reading)
-  return reading.refusal || facts
+  return reading.refusal || reading.facts
 }
 
 /** Whether the gate asks the server for counts. */
@@ -134,24 +164,23 @@ export function newFacts(promptBytes: number): BodyFacts {
   }
 }
 
-/** What is wrong with bytes that were not looked at. */
-function faultOfBytes(body: Buffer): string {
-  if (body.length === 0) return 'is empty'
-  if (body.indexOf(0) >= 0) return 'has a NUL byte: send it as UTF-8'
-  return 'begins with a byte order mark: send UTF-8 without one'
-}
+/** The model of the body before as it was written, and what it says: mostly the same. */
+let lastModel = ''
+let lastName = ''
 
 function readModel(reading: Reading): void {
   const rules = reading.rules
   const text = textOf(reading, 'model')
   // An empty name means the server's default as well (vLLM's _is_model_supported).
-  const name = text === 'null' ? '' : decodeString(text)
+  const name = text === 'null' ? '' : text === lastModel ? lastName : decodeString(text)
   // Escapes make it longer, and counting the bytes of a text takes as long as all else here.
   const isShort = text.length < MODEL_BYTES_MAX / 4
   if (name === null || (!isShort && Buffer.byteLength(name) > MODEL_BYTES_MAX)) {
     invalid(reading, 'model', 'must be a string of at most 256 bytes')
     return
   }
+  lastModel = text
+  lastName = name
   if (name !== '') reading.facts.model = name
   const asked = name || rules.defaultModel
   const isAllowed = (pattern: string) =>
@@ -168,20 +197,15 @@ function readModel(reading: Reading): void {
 
 /** Parameters that reach beyond the request itself, or make it dear, are refused unless allowed. */
 function readGuarded(reading: Reading): void {
-  const flags = 'use_beam_search background store'
-  const others =
-    'previous_response_id request_id kv_transfer_params ec_transfer_params vllm_xargs ' +
-    // SGLang's and llama.cpp's ways to another adapter, request, server or slot.
-    'lora lora_path rid bootstrap_host id_slot encoding_format'
   const allow: string[] = reading.ceilings.allow || []
   const guard = (name: string, isOn: boolean, guarded: string) => {
     if (isOn && !allow.includes(guarded)) deny(reading, name, 'is not allowed here')
   }
-  const guardedFlags = flags.split(' ')
-  const guardedOthers = others.split(' ')
-  namesOf(reading).forEach((name) => {
-    if (guardedFlags.includes(name)) guard(name, readFlag(reading, reading.entries, name), name)
-    if (!guardedOthers.includes(name)) return
+  reading.guarded.forEach((name) => {
+    if (name === 'use_beam_search' || name === 'background' || name === 'store') {
+      guard(name, readFlag(reading, reading.places, name), name)
+      return
+    }
     const text = textOf(reading, name)
     // The answers of this format tell no usage at all.
     if (name !== 'encoding_format') guard(name, text !== 'null', name)
@@ -189,32 +213,31 @@ function readGuarded(reading: Reading): void {
   })
 }
 
-/** The keys at the top. They are few, and the names that are looked for many. */
-function namesOf(reading: Reading): string[] {
-  return Object.keys(reading.entries).map((key) => key.slice(1))
-}
-
 function readNumbers(reading: Reading): void {
   const ceilings = reading.ceilings
+  const there = reading.places
   const facts = reading.facts
-  const n = clamp(reading, 'n', ceilings.n, 16)
-  const best = clamp(reading, 'best_of', ceilings.bestOf, 16)
+  // Mostly none of them is there, and to ask for each is dear.
+  if (there['.n']) facts.choices = Math.max(clamp(reading, 'n', ceilings.n, 16), 1)
+  if (there['.best_of'])
+    facts.choices = Math.max(clamp(reading, 'best_of', ceilings.bestOf, 16), facts.choices)
   // Their -1 asks for the whole vocabulary.
-  clamp(reading, 'top_logprobs', ceilings.topLogprobs, 20)
-  clamp(reading, 'prompt_logprobs', ceilings.promptLogprobs, 5)
+  if (there['.top_logprobs']) clamp(reading, 'top_logprobs', ceilings.topLogprobs, 20)
+  if (there['.prompt_logprobs']) clamp(reading, 'prompt_logprobs', ceilings.promptLogprobs, 5)
+  if (!there['.logprobs']) return
   // A number in completions, a switch in chat.
-  const isSwitch = textOf(reading, 'logprobs') === 'true' || textOf(reading, 'logprobs') === 'false'
-  if (!isSwitch) clamp(reading, 'logprobs', ceilings.topLogprobs, 20)
-  facts.choices = Math.max(n, best, 1)
+  const logprobs = textOf(reading, 'logprobs')
+  if (logprobs !== 'true' && logprobs !== 'false')
+    clamp(reading, 'logprobs', ceilings.topLogprobs, 20)
 }
 
-/** The number of a field after its ceiling; -1 when there is none. */
+/** The number of a field after its ceiling; -1 when it says null. */
 function clamp(reading: Reading, name: string, ceiling: number | undefined, usual: number): number {
   const most = ceiling === undefined ? usual : ceiling
   const value = readNumber(reading, name, name.includes('logprobs'))
   if (value <= most) return value
   exceed(reading, name, most)
-  setField(reading.body, reading.facts, reading.entries['.' + name], name, String(most))
+  setField(reading.body, reading.facts, reading.places['.' + name], name, String(most))
   return most
 }
 
@@ -239,6 +262,15 @@ function readNumber(reading: Reading, name: string, isOpen: boolean): number {
   invalid(reading, name, 'must be a whole number and not negative')
   return -1
 }
+
+/** All names of a maximum, as they stand among places. */
+const MAXIMA = [
+  '.max_tokens',
+  '.max_completion_tokens',
+  '.max_output_tokens',
+  '.n_predict',
+  '.max_new_tokens',
+]
 
 /** The names that the server of a route takes a maximum of output tokens by, the first for choice. */
 function maximumNames(route: Route): string[] {
@@ -267,19 +299,20 @@ function readMaxima(reading: Reading): void {
   const own = maximumNames(reading.route)
   const most = reading.ceilings.maxOutputTokens
   if (own.length === 0) return
-  const names = 'max_tokens max_completion_tokens max_output_tokens n_predict max_new_tokens'
   let largest = -1
   let isNamed = false
-  names.split(' ').forEach((name) => {
-    const entry = reading.entries['.' + name]
-    if (!entry) return
+  for (let i = 0; i < MAXIMA.length; i++) {
+    const dotted = MAXIMA[i] as string
+    const there = reading.places[dotted]
+    if (!there) continue
+    const name = dotted.slice(1)
     const named = readNumber(reading, name, true)
     const tokens = named === 0 ? -1 : named
-    facts.maxima.push({ name, start: entry.start, end: entry.end, tokens })
-    largest = Math.max(largest, tokens)
+    facts.maxima.push({ name, start: there.start, end: there.end, tokens })
+    if (tokens > largest) largest = tokens
     if (tokens >= 0 && own.includes(name)) isNamed = true
     if (most !== undefined && tokens > most) exceed(reading, name, most)
-  })
+  }
   if (isNamed && Number.isFinite(largest)) facts.maxOutputTokens = largest
   if (most !== undefined) limitOutput(reading.route, reading.body, facts, most)
 }
@@ -310,53 +343,132 @@ export function limitOutput(route: Route, body: Buffer, facts: BodyFacts, tokens
   facts.maxOutputTokens = before === undefined ? tokens : Math.min(before, tokens)
 }
 
-/** Counts prompts, and how much there is to read in them. */
-function readPrompts(reading: Reading): void {
-  const facts = reading.facts
-  const route = reading.route
-  const isMany = route.scope === 'embeddings' || route.name.startsWith('completions')
-  const most = reading.ceilings.inputs === undefined ? 2048 : reading.ceilings.inputs
-  const inputs =
-    'prompt input inputs texts images documents queries items text_1 text_2 data_1 data_2 prompt_embeds input_ids previous_input_messages'
-  const texts = ' messages system instructions tools functions query text suffix'
-  const names = (inputs + texts).split(' ')
-  // Every other text may come into the prompt, by the template of the chat for one; these do not.
-  const others = 'model user stop stream_options logit_bias metadata cache_salt safety_identifier'
-  const harmless = others.split(' ')
-  const messages = names.indexOf('messages')
-  namesOf(reading).forEach((name) => {
-    const i = names.indexOf(name)
-    const entry = reading.entries['.' + name] as Entry
-    const first = reading.body[entry.start]
-    const isText = first === 34 || first === 91 || first === 123
-    if (i < 0 && (!isText || harmless.includes(name))) return
-    measure(reading, entry, i >= 0 && i <= messages)
-    if (i < 0) return
-    if (i <= messages) facts.promptName = facts.promptName || name
-    // A batch of chats is a list of conversations; other messages are one.
-    if (i < messages ? !isMany : name !== 'messages' || route.name !== 'chat_batch') return
-    const content = entry.inner ? entry.inner['.content'] : entry
-    const items = content && reading.body[content.start] === 91 ? content.items : 1
-    facts.prompts = Math.max(facts.prompts, items)
-    if (items > most) deny(reading, name, 'has ' + items + ' entries, above ' + most)
-  })
-}
-
-/** Adds what is in a value: token ids, or text, and media where the server would look for them. */
-function measure(reading: Reading, entry: Entry, hasMedia: boolean): void {
-  const facts = reading.facts
+/**
+ * Reads all fields, and measures what there is to read in them. Every text may come into the prompt, by the template
+ * of the chat for one, unless it is known not to. Returns why the body cannot be read; empty: it was.
+ */
+function readFields(reading: Reading): string {
   const body = reading.body
-  if (hasMedia && body[entry.start] === 91) {
-    const quote = body.indexOf(34, entry.start)
-    if (quote < 0 || quote >= entry.end) {
-      facts.promptTokens += countNumbers(body, entry.start, entry.end, IDS_MAX - facts.promptTokens)
-      return
+  // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
+  // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
+  if (body.length === 0) return 'is empty'
+  if (body[0] === 239 && body[1] === 187) return BYTE_ORDER_MARK
+  if (body.indexOf(0) >= 0) return 'has a NUL byte: send it as UTF-8'
+  openFields(body)
+  while (nextName()) {
+    switch (name) {
+      case 'model':
+      case 'temperature':
+      case 'top_p':
+      case 'stop':
+      case 'user':
+      case 'logit_bias':
+      case 'metadata':
+      case 'cache_salt':
+      case 'safety_identifier':
+        readValue(false)
+        break
+      case 'stream_options':
+        if (readValue(false) && body[place.start] === 123) reading.options = innerPlaces()
+        break
+      case 'messages':
+        // A batch of chats is a list of conversations; other messages are one.
+        readInput(reading, reading.route.name === 'chat_batch')
+        break
+      case 'tools':
+      case 'system':
+      case 'instructions':
+      case 'functions':
+      case 'query':
+      case 'text':
+      case 'suffix':
+        if (readValue(false)) reading.facts.promptBytes += place.end - place.start
+        break
+      case 'prompt':
+      case 'input':
+      case 'inputs':
+      case 'texts':
+      case 'images':
+      case 'documents':
+      case 'queries':
+      case 'items':
+      case 'text_1':
+      case 'text_2':
+      case 'data_1':
+      case 'data_2':
+      case 'prompt_embeds':
+      case 'input_ids':
+      case 'previous_input_messages':
+        readInput(
+          reading,
+          reading.route.scope === 'embeddings' || reading.route.name.startsWith('completions'),
+        )
+        break
+      case 'use_beam_search':
+      case 'background':
+      case 'store':
+      case 'previous_response_id':
+      case 'request_id':
+      case 'kv_transfer_params':
+      case 'ec_transfer_params':
+      case 'vllm_xargs':
+      case 'encoding_format':
+      // SGLang's and llama.cpp's ways to another adapter, request, server or slot.
+      case 'lora':
+      case 'lora_path':
+      case 'rid':
+      case 'bootstrap_host':
+      case 'id_slot':
+        reading.guarded.push(name)
+        readOther(reading)
+        break
+      default:
+        readOther(reading)
     }
   }
-  facts.promptBytes += entry.end - entry.start
-  if (!hasMedia) return
-  facts.media += Math.max(entry.urls, entry.files)
-  facts.promptBytes -= entry.fileBytes
+  closeFields()
+  reading.places = places
+  return fault
+}
+
+/** What else may hold texts. */
+function readOther(reading: Reading): void {
+  if (!readValue(false)) return
+  const first = reading.body[place.start]
+  if (first === 34 || first === 91 || first === 123)
+    reading.facts.promptBytes += place.end - place.start
+}
+
+/** What the server looks for prompts in: token ids, or text, and images and sounds. Where there may be many, they are counted. */
+function readInput(reading: Reading, isMany: boolean): void {
+  if (!readValue(true)) return
+  const facts = reading.facts
+  const body = reading.body
+  const start = place.start
+  const end = place.end
+  const first = body[start]
+  facts.promptName = facts.promptName || name
+  const quote = first === 91 ? body.indexOf(34, start) : start
+  if (quote < 0 || quote >= end) {
+    facts.promptTokens += countNumbers(body, start, end, IDS_MAX - facts.promptTokens)
+  } else {
+    const counted = scan as Scan
+    facts.promptBytes += end - start - counted.fileBytes
+    facts.media += Math.max(counted.urls, counted.files)
+  }
+  if (!isMany) return
+  const list = first === 123 ? innerPlaces()['.content'] : place
+  const items = list && body[list.start] === 91 ? list.items : 1
+  if (items > facts.prompts) facts.prompts = items
+  const inputs = reading.ceilings.inputs
+  if (items <= (inputs === undefined ? PROMPTS_MAX : inputs) || reading.long !== '') return
+  reading.long = name
+  reading.longItems = items
+}
+
+function refuseLong(reading: Reading): void {
+  const most = reading.ceilings.inputs === undefined ? PROMPTS_MAX : reading.ceilings.inputs
+  deny(reading, reading.long, 'has ' + reading.longItems + ' entries, above ' + most)
 }
 
 /**
@@ -377,14 +489,14 @@ function countNumbers(body: Buffer, start: number, end: number, most: number): n
 function readStream(reading: Reading): void {
   const facts = reading.facts
   const route = reading.route.name
-  const isStream = readFlag(reading, reading.entries, 'stream')
+  const isStream = !!reading.places['.stream'] && readFlag(reading, reading.places, 'stream')
   facts.isStream = isStream && reading.route.scope === 'inference' && route !== 'count_tokens'
   if (!facts.isStream || (route !== 'chat' && route !== 'completions')) return
-  const entry = reading.entries['.stream_options']
-  if (entry && !entry.inner && textOf(reading, 'stream_options') !== 'null') {
+  const own = reading.places['.stream_options']
+  if (own && !reading.options && textOf(reading, 'stream_options') !== 'null') {
     invalid(reading, 'stream_options', 'must be an object')
   }
-  const inner = (entry && entry.inner) || {}
+  const inner = reading.options || {}
   facts.wantsUsage = readFlag(reading, inner, 'include_usage')
   const wantsRunning = readFlag(reading, inner, 'continuous_usage_stats') && facts.wantsUsage
   const metering = reading.rules.metering
@@ -405,18 +517,17 @@ function readStream(reading: Reading): void {
       : 'running'
   if (missing.length === 0) return
   const text = missing.join(',')
-  if (entry && entry.inner) {
-    const at = entry.start + 1
+  if (own && reading.options) {
+    const at = own.start + 1
     facts.edits = addEdit(facts.edits, at, at, text + (isEmptyObject(reading.body, at) ? '' : ','))
-  } else setField(reading.body, facts, entry, 'stream_options', '{' + text + '}')
+  } else setField(reading.body, facts, own, 'stream_options', '{' + text + '}')
 }
 
 /** Sets what is the policy's alone. A priority that it does not give is taken back to the usual. */
 function steer(reading: Reading): void {
   const facts = reading.facts
   const rules = reading.rules
-  const entries = reading.entries
-  const own = entries['.priority']
+  const own = reading.places['.priority']
   if (rules.priority !== undefined) {
     if (isSteered(reading.route) || own) {
       setField(reading.body, facts, own, 'priority', String(rules.priority))
@@ -424,8 +535,9 @@ function steer(reading: Reading): void {
   } else if (own && textOf(reading, 'priority') !== 'null') {
     setField(reading.body, facts, own, 'priority', '0')
   }
-  if (rules.salt !== undefined && (isSteered(reading.route) || entries['.cache_salt'])) {
-    setField(reading.body, facts, entries['.cache_salt'], 'cache_salt', JSON.stringify(rules.salt))
+  const salted = reading.places['.cache_salt']
+  if (rules.salt !== undefined && (isSteered(reading.route) || salted)) {
+    setField(reading.body, facts, salted, 'cache_salt', JSON.stringify(rules.salt))
   }
 }
 
@@ -437,16 +549,16 @@ function isSteered(route: Route): boolean {
 }
 
 /** The value of a field as it is written; `null` where there is none. */
-function textOf(reading: Reading, name: string, entries?: Entries): string {
-  const entry = (entries || reading.entries)['.' + name]
-  if (!entry) return 'null'
-  const end = Math.min(entry.end, entry.start + TEXT_BYTES_MAX)
-  return reading.body.toString('utf8', entry.start, end)
+function textOf(reading: Reading, name: string, of?: Places): string {
+  const there = (of || reading.places)['.' + name]
+  if (!there) return 'null'
+  const end = Math.min(there.end, there.start + TEXT_BYTES_MAX)
+  return reading.body.toString('utf8', there.start, end)
 }
 
 /** A switch. Parsers differ over 1 and "true", so these are refused. */
-function readFlag(reading: Reading, entries: Entries, name: string): boolean {
-  const text = textOf(reading, name, entries)
+function readFlag(reading: Reading, of: Places, name: string): boolean {
+  const text = textOf(reading, name, of)
   if (text !== 'true' && text !== 'false' && text !== 'null') {
     invalid(reading, name, 'must be true or false')
   }

@@ -2,16 +2,16 @@
 const DEPTH_MAX = 512
 
 /** Keys are looked at whole, up to this many bytes as they are written. */
-const KEY_BYTES_MAX = 256
+export const KEY_BYTES_MAX = 256
 
 /** Keys that get an entry. A real request has under 100 at its top. */
-const KEYS_MAX = 512
+export const KEYS_MAX = 512
 
 /** White space between what stands at the top. Of 512 lines that are indented deeply it is an eighth of that. */
-const SPACES_MAX = 131072
+export const SPACES_MAX = 131072
 
 /** A number at the top. Those of 64 bits have 20 digits, a double 25 bytes at most. */
-const SCALAR_BYTES_MAX = 256
+export const SCALAR_BYTES_MAX = 256
 
 /** After so many bytes without a bracket or a quote, the next one is searched for natively. */
 const QUIET_BYTES = 24
@@ -57,12 +57,6 @@ export type Entry = {
   start: number
   /** Behind the last byte. */
   end: number
-  /** Of a list: its strings, lists and objects; numbers are not counted. */
-  items: number
-  /** Keys in it that end in `_url`; strings in it that are base64, and their bytes. See startScan(). */
-  urls: number
-  files: number
-  fileBytes: number
   /** What was wanted of the object, where paths into it were. */
   inner: Entries | null
   /** The bytes of the value; null unless it was wanted and kept within the bound. */
@@ -112,6 +106,18 @@ export type Scan = {
   /** Where the value begins of a key that ends in `data` or `url`; and whether it is `data` itself. */
   fileAt: number
   isData: boolean
+  /** Of the list at hand: its strings, lists and objects; numbers are not counted. */
+  items: number
+  /**
+   * Images, sounds and videos in the value at hand, counted where `hasFiles` is set and all of it is in one piece: keys
+   * that end in `_url`, such as `image_url`; and strings that are base64, with their bytes: data URLs under keys that end
+   * in `data` or `url` or in the list `images`, and what stands under the key `data`. With a space or an escape in it, it
+   * is text. The rest is taken at its word: who hides text there is charged what the server counts, like everybody.
+   */
+  hasFiles: boolean
+  urls: number
+  files: number
+  fileBytes: number
   /** Where in the piece at hand the next quote, brackets, comma, space and backslash stand; see nextHeard(). */
   next: number[]
 }
@@ -140,16 +146,13 @@ type State =
  *
  * The work is in proportion to the bytes, whatever they are, and the memory does not grow with them, so
  * that no loop over bytes declares a variable in its body: on the njs engine each turn would keep 16 bytes.
- * The rest is speed:
- * brackets are read one by one, and long stretches without any, such as text, base64 or token ids, are
- * crossed by native searches. test/nginx/hostile.test.ts holds it to that.
+ * The rest is speed: brackets are read one by one, and long stretches without any, such as text, base64 or
+ * token ids, are crossed by native searches. test/nginx/hostile.test.ts holds it to that.
  *
- * Values up to the given bytes are kept as text; 0 keeps none. `partsFree` is PARTS_FREE for what callers send. Where all is fed in one piece, images, sounds
- * and videos are counted in the entry: data URLs under keys that end in `data` or `url` or in the list
- * `images`, base64 under the key `data`, and keys such as `image_url`. With a space or an escape in it, it is text.
- * The rest is taken at its word: who hides text there is charged what the server counts, like everybody.
+ * Values up to the given bytes are kept as text; 0 keeps none. Strings, lists and objects are as many as there are,
+ * unless boundScan() says otherwise.
  */
-export function startScan(wanted: string[], valueBytesMax: number, partsFree: number): Scan {
+export function startScan(wanted: string[], valueBytesMax: number): Scan {
   return {
     state: 'start',
     entries: {},
@@ -158,8 +161,8 @@ export function startScan(wanted: string[], valueBytesMax: number, partsFree: nu
     wanted,
     valueBytesMax,
     offset: 0,
-    parts: partsFree,
-    escapes: partsFree === Infinity ? Infinity : ESCAPES_MAX,
+    parts: Infinity,
+    escapes: Infinity,
     keys: 0,
     spaces: 0,
     key: '',
@@ -174,6 +177,11 @@ export function startScan(wanted: string[], valueBytesMax: number, partsFree: nu
     held: null,
     fileAt: NOWHERE,
     isData: false,
+    items: 0,
+    hasFiles: false,
+    urls: 0,
+    files: 0,
+    fileBytes: 0,
     next: [],
   }
 }
@@ -182,13 +190,20 @@ export function startScan(wanted: string[], valueBytesMax: number, partsFree: nu
 export function feedScan(scan: Scan, piece: Buffer): void {
   let at = 0
   const size = piece.length
-  scan.fileAt = NOWHERE
   scan.next = [-1, -1, -1, -1, -1, -1, -1, -1]
-  scan.parts += Math.min(Math.floor(size / PART_BYTES), PARTS_MAX)
   if (scan.from >= 0) scan.from = 0
   while (at < size && scan.state !== 'broken') at = step(scan, piece, at)
   if (scan.from >= 0) keep(scan, piece, size)
   scan.offset += size
+}
+
+/** Bounds a scan over one piece of so many bytes, as it is due to what callers send. */
+export function boundScan(scan: Scan, size: number): void {
+  scan.fileAt = NOWHERE
+  scan.next = [-1, -1, -1, -1, -1, -1, -1, -1]
+  scan.parts = PARTS_FREE + Math.min(Math.floor(size / PART_BYTES), PARTS_MAX)
+  scan.escapes = ESCAPES_MAX
+  scan.isInString = scan.isEscaped = false
 }
 
 /** Goes on from a place in the piece, and returns the next. */
@@ -198,10 +213,7 @@ function step(scan: Scan, piece: Buffer, at: number): number {
     const end = endOfString(scan, piece, at)
     if (end < 0) return piece.length
     if (scan.state === 'inKey') endKey(scan, piece, end - 1)
-    else {
-      noteString(scan, piece, at - 1, end - 1)
-      endValue(scan, piece, end)
-    }
+    else endValue(scan, piece, end)
     return end
   }
   if (scan.state === 'scalar') return skipScalar(scan, piece, at)
@@ -240,7 +252,6 @@ function closeObject(scan: Scan, end: number): void {
 }
 
 function endKey(scan: Scan, piece: Buffer, end: number): void {
-  if (scan.parent) noteString(scan, piece, scan.from - 1, end)
   const raw = take(scan, piece, end)
   const key = raw === null ? null : raw.includes('\\') ? decodeString('"' + raw + '"') : raw
   if (key === null) {
@@ -261,10 +272,6 @@ function beginValue(scan: Scan, byte: number, at: number): void {
   const entry: Entry = {
     start: scan.offset + at,
     end: -1,
-    items: 0,
-    urls: 0,
-    files: 0,
-    fileBytes: 0,
     inner: null,
     text: null,
     isTooLong: false,
@@ -305,16 +312,15 @@ function skipScalar(scan: Scan, piece: Buffer, at: number): number {
 }
 
 /** Skips a list or an object up to its closing bracket, or to the end of the piece. */
-function skipNested(scan: Scan, piece: Buffer, at: number): number {
+export function skipNested(scan: Scan, piece: Buffer, at: number): number {
   const stack = scan.stack
-  const entry = scan.entry as Entry
   let depth = scan.depth
   let parts = scan.parts
-  let items = entry.items
+  let items = scan.items
   let fileAt = scan.fileAt
+  const hasFiles = scan.hasFiles
   let end: number
   let last: number
-  let size: number
   if (scan.isInString) {
     at = endOfString(scan, piece, at)
     if (at < 0) return piece.length
@@ -327,28 +333,31 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
       if (depth === 1) items++
       if (--parts < 0) return fail(scan, PARTS_FAULT)
       end = piece.indexOf(34, at + 1)
-      last = piece[end - 1] as number
-      if (last === 92 || end < 0) {
+      if (piece[end - 1] === 92 || end < 0) {
         end = endOfString(scan, piece, at + 1) - 1
         if (end < 0) {
           scan.isInString = true
           at = piece.length
           break
         }
-        last = piece[end - 1] as number
       }
-      size = end - at
-      if (
-        (last === 108 && size > 3) ||
-        (last === 97 && size > 4) ||
-        (size > DATA_BYTES_MIN && piece[at + 1] === 100) ||
-        at === fileAt
-      ) {
-        noteString(scan, piece, at, end)
-        fileAt = scan.fileAt
+      if (hasFiles) {
+        last = piece[end - 1] as number
+        if (
+          (last === 108 && end - at > 3) ||
+          (last === 97 && end - at > 4) ||
+          (end - at > DATA_BYTES_MIN && piece[at + 1] === 100) ||
+          at === fileAt
+        ) {
+          noteString(scan, piece, at, end)
+          fileAt = scan.fileAt
+        }
       }
       at = end + 1
       byte = piece[at] as number
+      // What stands between two strings, nearly always.
+      if (byte === 58 || byte === 44) byte = piece[++at] as number
+      if (byte === 32) byte = piece[++at] as number
     } else if ((byte & BRACE_OR_BRACKET) === 91) {
       if (--parts < 0) return fail(scan, PARTS_FAULT)
       stack[depth++] = byte + 2
@@ -360,11 +369,13 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
       at++
       if (depth === 0) {
         scan.parts = parts
-        entry.items = items
-        endValue(scan, piece, at)
+        scan.depth = 0
+        scan.items = items
+        if (scan.entry) endValue(scan, piece, at)
         return at
       }
       byte = piece[at] as number
+      if (byte === 44) byte = piece[++at] as number
     } else {
       end = at + QUIET_BYTES
       do byte = piece[++at] as number
@@ -379,7 +390,7 @@ function skipNested(scan: Scan, piece: Buffer, at: number): number {
   }
   scan.depth = depth
   scan.parts = parts
-  entry.items = items
+  scan.items = items
   return at
 }
 
@@ -407,7 +418,7 @@ function find(piece: Buffer, byte: number, at: number): number {
 }
 
 /** The place behind the closing quote, from one inside the string; -1 when it is not in the piece. */
-function endOfString(scan: Scan, piece: Buffer, at: number): number {
+export function endOfString(scan: Scan, piece: Buffer, at: number): number {
   let escapes = scan.escapes
   let most: number
   let begin: number
@@ -462,15 +473,14 @@ function endOfString(scan: Scan, piece: Buffer, at: number): number {
 }
 
 /** Counts what a string says of files, from its quote to its closing quote. */
-function noteString(scan: Scan, piece: Buffer, open: number, close: number): void {
-  const entry = (scan.parent || scan.entry) as Entry
+export function noteString(scan: Scan, piece: Buffer, open: number, close: number): void {
   const next = scan.next
   // Of white space, what is usual there: one byte in front of a colon, and one behind.
   const colon = piece[close + 1] === 58 ? close + 1 : close + 2
   if (piece[colon] === 58) {
     const isData = piece[close - 1] === 97
     if (!spells(piece, close - (isData ? 4 : 3), isData ? 'data' : 'url')) return
-    if (!isData && piece[close - 4] === 95) entry.urls++
+    if (!isData && piece[close - 4] === 95) scan.urls++
     scan.fileAt = piece[colon + 1] === 32 ? colon + 2 : colon + 1
     scan.isData = isData && piece[close - 5] === 34
     return
@@ -488,8 +498,8 @@ function noteString(scan: Scan, piece: Buffer, open: number, close: number): voi
   if ((next[6] as number) < from) next[6] = find(piece, 32, from)
   if ((next[7] as number) < from) next[7] = find(piece, 92, from)
   if ((next[6] as number) < close || (next[7] as number) < close) return
-  entry.files++
-  entry.fileBytes += close - from
+  scan.files++
+  scan.fileBytes += close - from
 }
 
 /** Whether letters stand at a place. */
@@ -529,7 +539,7 @@ function take(scan: Scan, piece: Buffer, end: number): string | null {
 }
 
 /** Of a number, or of true, false and null. */
-function isOfScalar(byte: number | undefined): boolean {
+export function isOfScalar(byte: number | undefined): boolean {
   if (byte === undefined) return false
   return (
     (byte > 47 && byte < 58) ||

@@ -143,7 +143,7 @@ function examine(
   const text = isSmall ? sent.requestText : undefined
   const isQuick =
     text !== undefined &&
-    readQuickly(route.name, text, bytes, rules.metering, record.models, record.request)
+    readQuickly(route.name, text, body, rules.metering, record.models, record.request)
   const facts = isQuick ? quickFacts() : readBody(route, body, known)
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome

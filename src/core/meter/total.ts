@@ -126,7 +126,7 @@ const WANTED =
   'usage model status stop_reason timings meta/billed_units response/usage response/model response/status'
 
 export function startAnswerScan(): Scan {
-  return startScan(WANTED.split(' '), VALUE_BYTES_MAX, Infinity)
+  return startScan(WANTED.split(' '), VALUE_BYTES_MAX)
 }
 
 /** What a scan kept, in the shape that JSON.parse of the whole would give. */

@@ -86,8 +86,6 @@ import { SMALL_BYTES_MAX } from './ticket.ts'
 let owner: GateRequest | null = null
 let variables: GateRequest['variables']
 let route = ''
-/** Of the body, as it was announced. */
-let bytes = 0
 let hash = ''
 let recordText = ''
 let record: KeptRecord
@@ -168,7 +166,6 @@ function admitQuickly(r: GateRequest): boolean {
   }
   owner = r
   route = called
-  bytes = length
   record = found
   recordText = text
   atMs = 0
@@ -219,7 +216,8 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
   isMetered = metering !== 'off'
   const ceilings = record.request
   if (!hasHold && !record.models && !isAsked(metering)) return true
-  isRead = readQuickly(route, text, bytes, metering, record.models, ceilings) || readOddly(r)
+  const sent = r.requestBuffer as Buffer
+  isRead = readQuickly(route, text, sent, metering, record.models, ceilings) || readOddly(sent)
   if (!isRead) return false
   if (!hasHold) return true
   const open = zones || openZones()
@@ -249,10 +247,9 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
 }
 
 /** Reads a body that is not usual, with tools say, as the long way does. False: that has to refuse it, or to weigh it. */
-function readOddly(r: GateRequest): boolean {
-  const sent = r.requestBuffer
-  const found = sent && readBody(routeOf(route) as Route, sent, bodyRulesOf(rules, record))
-  return !!found && !('outcome' in found) && takeFacts(found)
+function readOddly(sent: Buffer): boolean {
+  const found = readBody(routeOf(route) as Route, sent, bodyRulesOf(rules, record))
+  return !('outcome' in found) && takeFacts(found)
 }
 
 /** Shows that it runs. A full zone shows fewer, and stops nobody. */

@@ -36,7 +36,7 @@ const messages = [
 ]
 
 const quick = (of: Route, text: string, rules: BodyRules = {}) =>
-  readQuickly(of.name, text, Buffer.byteLength(text), rules.metering, rules.models, rules.request)
+  readQuickly(of.name, text, Buffer.from(text), rules.metering, rules.models, rules.request)
     ? quickFacts()
     : null
 
@@ -93,13 +93,18 @@ test.each<[string, object, BodyRules]>([
     { request: { maxOutputTokens: 9 } },
   ],
   ['a pattern', { model: 'Qwen/Qwen3-8B', messages }, { models: ['other', 'Qwen/*'] }],
-])('the short way takes %s, compact and with spaces', (_, body, rules) => {
-  for (const text of [JSON.stringify(body), spaced(body)]) {
-    const found = quick(CHAT, text, rules)
-    expect(found, text).not.toBeNull()
-    expectSame(CHAT, text, rules, found as BodyFacts)
-  }
-})
+])(
+  'the short way takes %s, with escapes or without, and leaves it with spaces',
+  (_, body, rules) => {
+    const compact = JSON.stringify(body)
+    for (const text of [compact, escaped(compact)]) {
+      const found = quick(CHAT, text, rules)
+      expect(found, text).not.toBeNull()
+      expectSame(CHAT, text, rules, found as BodyFacts)
+    }
+    expect(quick(CHAT, spaced(body), rules)).toBeNull()
+  },
+)
 
 test.each<[string, string, BodyRules?]>([
   [
@@ -197,6 +202,22 @@ test.each<[string, string, BodyRules?]>([
   ['a priority', '{"model":"a","messages":[{"role":"user","content":"a"}],"priority":1}'],
   ['white space before it', ' {"model":"a","messages":[{"role":"user","content":"a"}]}'],
   ['a byte order mark', '\ufeff{"model":"a","messages":[{"role":"user","content":"a"}]}'],
+  [
+    'choices that stand twice, where one space of two is left out',
+    '{"model": "a","messages":[{"role":"user","content":"a"}],"n":9, "n":1}',
+  ],
+  [
+    'choices that stand twice, in a body that shorter escapes make as long as without',
+    '{"model":"a","messages":[{"role":"user","content":"\\n\\u000a\\n"}],"n":9,"n":1}',
+  ],
+  [
+    'an end of a stream that is asked for by an escaped name',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"stream":true,"stream\\u005foptions":{"include_usage":true}}',
+  ],
+  [
+    'more escapes than are looked for',
+    `{"model":"a","messages":[{"role":"user","content":"${'\\n'.repeat(101)}"}]}`,
+  ],
   ['no JSON', '{"model":"a","messages":[{"role":"user","content":"a"}]'],
   ['two objects', '{"model":"a","messages":[{"role":"user","content":"a"}]}{}'],
   [
@@ -276,8 +297,9 @@ const FIELDS: [string, string[]][] = [
 ]
 
 function bodyText(random: () => number): string {
-  const colon = pick(random, [':', ':', ': '])
-  const comma = pick(random, [',', ',', ', ', ',\n  '])
+  const isCompact = random() < 0.8
+  const colon = isCompact ? ':' : pick(random, [':', ': '])
+  const comma = isCompact ? ',' : pick(random, [',', ', ', ',\n  '])
   const fields = FIELDS.filter(
     ([name]) => random() < (name === 'model' || name === 'messages' ? 0.9 : 0.25),
   )
@@ -291,6 +313,16 @@ function bodyText(random: () => number): string {
 
 function pick<T>(random: () => number, list: readonly T[]): T {
   return list[Math.floor(random() * list.length)] as T
+}
+
+/** With every other letter of its texts as an escape. */
+function escaped(json: string): string {
+  let count = 0
+  return json.replace(/"content":"(?:[^"\\]|\\.)*"/g, (text) =>
+    text.replace(/(?<=:".*)[a-z]/g, (letter) => {
+      return ++count % 2 ? letter : `\\u${letter.charCodeAt(0).toString(16).padStart(4, '0')}`
+    }),
+  )
 }
 
 /** As Python's json.dumps writes it. */
