@@ -1,16 +1,18 @@
+import { isModelAllowed } from '../admit/models.ts'
 import type { Route } from '../admit/route.ts'
 import type { Metering, RequestCeilings } from '../config/shapes.ts'
-import { matchesPattern } from '../limits/cost.ts'
 import {
   closeFields,
   fault,
-  innerPlaces,
+  isObject,
   name,
   nextName,
   openFields,
+  type Place,
   type Places,
   place,
   places,
+  readInside,
   readValue,
   scan,
   twice,
@@ -126,12 +128,10 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
     facts: newFacts(0),
     refusal: null,
   }
-  const unread = readFields(reading)
-  if (unread !== '') {
-    const key = twice === null ? '' : ': ' + JSON.stringify(twice)
-    const message = 'The request body ' + unread + key
-    return { outcome: 'invalid_body', param: twice, message }
-  }
+  const unread = faultOfBytes(body)
+  if (unread !== '') return unreadable(unread, null)
+  readFields(reading)
+  if (fault !== '') return unreadable(fault, twice)
   readModel(reading)
   readGuarded(reading)
   readNumbers(reading)
@@ -168,6 +168,20 @@ export function newFacts(promptBytes: number): BodyFacts {
 let lastModel = ''
 let lastName = ''
 
+function unreadable(why: string, key: string | null): BodyRefusal {
+  const message = 'The request body ' + why + (key === null ? '' : ': ' + JSON.stringify(key))
+  return { outcome: 'invalid_body', param: key, message }
+}
+
+/** What is wrong with bytes before anything is read of them. */
+function faultOfBytes(body: Buffer): string {
+  // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
+  if (body.length === 0) return 'is empty'
+  // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
+  if (body.indexOf(0) >= 0) return 'has a NUL byte: send it as UTF-8'
+  return body[0] === 239 && body[1] === 187 ? BYTE_ORDER_MARK : ''
+}
+
 function readModel(reading: Reading): void {
   const rules = reading.rules
   const text = textOf(reading, 'model')
@@ -183,9 +197,7 @@ function readModel(reading: Reading): void {
   lastName = name
   if (name !== '') reading.facts.model = name
   const asked = name || rules.defaultModel
-  const isAllowed = (pattern: string) =>
-    pattern === '*' || (asked !== undefined && matchesPattern(pattern, asked))
-  if (!rules.models || rules.models.find(isAllowed)) return
+  if (!rules.models || isModelAllowed(asked || '', rules.models)) return
   const what = name === '' ? 'must be named by this key' : 'is not allowed for this key'
   refuse(
     reading,
@@ -198,19 +210,20 @@ function readModel(reading: Reading): void {
 /** Parameters that reach beyond the request itself, or make it dear, are refused unless allowed. */
 function readGuarded(reading: Reading): void {
   const allow: string[] = reading.ceilings.allow || []
-  const guard = (name: string, isOn: boolean, guarded: string) => {
+  for (let i = 0; i < reading.guarded.length; i++) {
+    const name = reading.guarded[i] as string
+    const text = textOf(reading, name)
+    let isOn = text !== 'null'
+    let guarded = name
+    if (name === 'use_beam_search' || name === 'background' || name === 'store')
+      isOn = readFlag(reading, reading.places, name)
+    else if (name === 'encoding_format') {
+      // The answers of this format tell no usage at all.
+      guarded = 'bytes_only'
+      isOn = decodeString(text) === guarded
+    }
     if (isOn && !allow.includes(guarded)) deny(reading, name, 'is not allowed here')
   }
-  reading.guarded.forEach((name) => {
-    if (name === 'use_beam_search' || name === 'background' || name === 'store') {
-      guard(name, readFlag(reading, reading.places, name), name)
-      return
-    }
-    const text = textOf(reading, name)
-    // The answers of this format tell no usage at all.
-    if (name !== 'encoding_format') guard(name, text !== 'null', name)
-    else guard(name, decodeString(text) === 'bytes_only', 'bytes_only')
-  })
 }
 
 function readNumbers(reading: Reading): void {
@@ -324,37 +337,40 @@ function readMaxima(reading: Reading): void {
 export function limitOutput(route: Route, body: Buffer, facts: BodyFacts, tokens: number): void {
   const own = maximumNames(route)
   if (own.length === 0) return
-  const lower = (maximum: Maximum) => {
-    setField(body, facts, maximum, maximum.name, String(tokens))
-    maximum.tokens = tokens
+  let isNamed = false
+  let chosen: Maximum | null = null
+  for (let i = 0; i < facts.maxima.length; i++) {
+    const maximum = facts.maxima[i] as Maximum
+    const isOwn = own.includes(maximum.name)
+    if (isOwn && maximum.tokens >= 0) isNamed = true
+    if (isOwn && !chosen) chosen = maximum
+    if (maximum.tokens > tokens) lower(body, facts, maximum, tokens)
   }
-  facts.maxima.forEach((maximum) => {
-    if (maximum.tokens > tokens) lower(maximum)
-  })
-  const there = facts.maxima.filter((maximum) => own.includes(maximum.name))
-  if (!there.find((maximum) => maximum.tokens >= 0)) {
+  if (!isNamed) {
     // Old servers know max_tokens alone, so a chat gets that unless the caller used the newer name.
-    const none = { name: own[0] as string, start: -1, end: -1, tokens: -1 }
-    const chosen = there[0] || none
-    if (chosen === none) facts.maxima.push(none)
-    lower(chosen)
+    if (!chosen) {
+      chosen = { name: own[0] as string, start: -1, end: -1, tokens: -1 }
+      facts.maxima.push(chosen)
+    }
+    lower(body, facts, chosen, tokens)
   }
   const before = facts.maxOutputTokens
   facts.maxOutputTokens = before === undefined ? tokens : Math.min(before, tokens)
 }
 
+function lower(body: Buffer, facts: BodyFacts, maximum: Maximum, tokens: number): void {
+  setField(body, facts, maximum, maximum.name, String(tokens))
+  maximum.tokens = tokens
+}
+
 /**
  * Reads all fields, and measures what there is to read in them. Every text may come into the prompt, by the template
- * of the chat for one, unless it is known not to. Returns why the body cannot be read; empty: it was.
+ * of the chat for one, unless it is known not to.
  */
-function readFields(reading: Reading): string {
-  const body = reading.body
-  // A parser that finds NUL bytes takes the body for UTF-16 or UTF-32, and reads other things in it.
-  // The njs engine's requestBuffer of an empty body has a length and nothing else ("detached buffer").
-  if (body.length === 0) return 'is empty'
-  if (body[0] === 239 && body[1] === 187) return BYTE_ORDER_MARK
-  if (body.indexOf(0) >= 0) return 'has a NUL byte: send it as UTF-8'
-  openFields(body)
+function readFields(reading: Reading): void {
+  const route = reading.route
+  const isMany = route.scope === 'embeddings' || route.name.startsWith('completions')
+  openFields(reading.body)
   while (nextName()) {
     switch (name) {
       case 'model':
@@ -369,11 +385,12 @@ function readFields(reading: Reading): string {
         readValue(false)
         break
       case 'stream_options':
-        if (readValue(false) && body[place.start] === 123) reading.options = innerPlaces()
+        if (isObject()) reading.options = readInside(false)
+        else readValue(false)
         break
       case 'messages':
         // A batch of chats is a list of conversations; other messages are one.
-        readInput(reading, reading.route.name === 'chat_batch')
+        readInput(reading, route.name === 'chat_batch', false)
         break
       case 'tools':
       case 'system':
@@ -389,6 +406,11 @@ function readFields(reading: Reading): string {
       case 'inputs':
       case 'texts':
       case 'images':
+      case 'prompt_embeds':
+      case 'input_ids':
+      case 'previous_input_messages':
+        readInput(reading, isMany, false)
+        break
       case 'documents':
       case 'queries':
       case 'items':
@@ -396,13 +418,7 @@ function readFields(reading: Reading): string {
       case 'text_2':
       case 'data_1':
       case 'data_2':
-      case 'prompt_embeds':
-      case 'input_ids':
-      case 'previous_input_messages':
-        readInput(
-          reading,
-          reading.route.scope === 'embeddings' || reading.route.name.startsWith('completions'),
-        )
+        readInput(reading, isMany, isObject())
         break
       case 'use_beam_search':
       case 'background':
@@ -428,7 +444,6 @@ function readFields(reading: Reading): string {
   }
   closeFields()
   reading.places = places
-  return fault
 }
 
 /** What else may hold texts. */
@@ -439,9 +454,15 @@ function readOther(reading: Reading): void {
     reading.facts.promptBytes += place.end - place.start
 }
 
-/** What the server looks for prompts in: token ids, or text, and images and sounds. Where there may be many, they are counted. */
-function readInput(reading: Reading, isMany: boolean): void {
-  if (!readValue(true)) return
+/**
+ * What the server looks for prompts in: token ids, or text, and images and sounds. Where there may be many, they are
+ * counted: the entries of a list, which an object has as its content.
+ */
+function readInput(reading: Reading, isMany: boolean, isInside: boolean): void {
+  let list: Place | undefined
+  if (isInside) list = readInside(true)['.content']
+  else if (readValue(true)) list = place
+  if (fault !== '') return
   const facts = reading.facts
   const body = reading.body
   const start = place.start
@@ -457,7 +478,6 @@ function readInput(reading: Reading, isMany: boolean): void {
     facts.media += Math.max(counted.urls, counted.files)
   }
   if (!isMany) return
-  const list = first === 123 ? innerPlaces()['.content'] : place
   const items = list && body[list.start] === 91 ? list.items : 1
   if (items > facts.prompts) facts.prompts = items
   const inputs = reading.ceilings.inputs

@@ -41,6 +41,7 @@ let body = GONE
 let size = 0
 let at = 0
 let isFirst = true
+let hasFiles = false
 let keys = 0
 let spaces = 0
 /** What stands in front of the names of an object that is inside another. */
@@ -83,19 +84,21 @@ export function nextName(): boolean {
   if (byte !== 34) return malformed()
   const open = at + 1
   let close = body.indexOf(34, open)
-  if (close < 0 || body[close - 1] === 92) close = closeOf(at)
+  if (close >= 0 ? body[close - 1] === 92 : size - open <= KEY_BYTES_MAX) close = closeOf(at)
+  if ((close < 0 ? size : close) - open > KEY_BYTES_MAX)
+    return fail(`has a key of more than ${KEY_BYTES_MAX} bytes`)
   if (close < 0) return false
-  if (close - open > KEY_BYTES_MAX) return fail(`has a key of more than ${KEY_BYTES_MAX} bytes`)
+  if (path !== '' && hasFiles) noteString(scan as Scan, body, at, close)
   const written = body.toString('utf8', open, close)
   const read = written.indexOf('\\') < 0 ? written : decodeString(`"${written}"`)
   if (read === null) return fail('has a key that is no string of JSON')
   name = read
   dotted = '.' + read
-  if (++keys > KEYS_MAX) fail(`has more than ${KEYS_MAX} keys`)
   if (places[dotted]) {
     twice = path + name
     return fail('has the same key twice')
   }
+  if (++keys > KEYS_MAX) return fail(`has more than ${KEYS_MAX} keys`)
   at = close + 1
   byte = body[at] as number
   if ((byte > 32 ? byte : nextByte()) !== 58) return malformed()
@@ -104,12 +107,48 @@ export function nextName(): boolean {
   return fault === ''
 }
 
-/** Reads the value of the name at hand; `hasFiles`: images and sounds are counted in it. False: it has a fault. */
-export function readValue(hasFiles: boolean): boolean {
+/** Whether the value of the name at hand is an object. */
+export function isObject(): boolean {
+  return body[at] === 123
+}
+
+/** Reads the value of the name at hand; `isWatched`: images and sounds are counted in it. False: it has a fault. */
+export function readValue(isWatched: boolean): boolean {
+  beginValue(isWatched)
+  return skipValue()
+}
+
+/** The same of an object, whose fields are told. What stands twice in there is a fault too. */
+export function readInside(isWatched: boolean): Places {
+  beginValue(isWatched)
+  const outer = { name, dotted, places, start: at }
+  path = name + '/'
+  places = {}
+  at++
+  isFirst = true
+  while (nextName()) skipValue()
+  const inner = places
+  name = outer.name
+  dotted = outer.dotted
+  places = outer.places
+  path = ''
+  isFirst = false
+  place = { start: outer.start, end: at, items: 0 }
+  places[dotted] = place
+  return inner
+}
+
+function beginValue(isWatched: boolean): void {
+  const counting = scan as Scan
+  counting.urls = counting.files = counting.fileBytes = 0
+  hasFiles = isWatched
+}
+
+function skipValue(): boolean {
   const skipping = scan as Scan
   const start = at
   const byte = body[at]
-  skipping.items = skipping.urls = skipping.files = skipping.fileBytes = 0
+  skipping.items = 0
   skipping.key = name
   if (byte === 34) {
     let close = body.indexOf(34, at + 1)
@@ -140,29 +179,6 @@ export function closeFields(): void {
   body = GONE
 }
 
-/** The fields inside the value at hand, which is an object. Its parts have been counted. */
-export function innerPlaces(): Places {
-  const skipping = scan as Scan
-  const outer = { name, dotted, place, places, at, parts: skipping.parts }
-  // What comes next was looked for behind it.
-  skipping.next = [-1, -1, -1, -1, -1, -1, -1, -1]
-  path = name + '/'
-  places = {}
-  at = place.start + 1
-  isFirst = true
-  while (nextName()) readValue(false)
-  const inner = places
-  name = outer.name
-  dotted = outer.dotted
-  place = outer.place
-  places = outer.places
-  at = outer.at
-  skipping.parts = outer.parts
-  path = ''
-  isFirst = false
-  return inner
-}
-
 /** The place of the quote that closes the string whose quote stands at a place, escapes or not; -1: there is none. */
 function closeOf(open: number): number {
   const close = endOfString(scan as Scan, body, open + 1) - 1
@@ -179,8 +195,9 @@ function nextByte(): number {
   while (at <= most && (byte === 32 || byte === 10 || byte === 13 || byte === 9))
     byte = body[++at] as number
   spaces += at - begin
-  if (spaces > SPACES_MAX) fail('has too much white space')
-  return byte
+  if (spaces <= SPACES_MAX) return byte
+  fail('has too much white space')
+  return Number.NaN
 }
 
 function malformed(): false {

@@ -1,5 +1,5 @@
+import { isModelAllowed } from '../admit/models.ts'
 import type { Metering, RequestCeilings } from '../config/shapes.ts'
-import { matchesPattern } from '../limits/cost.ts'
 import { type BodyFacts, isAsked, newFacts, type Taken } from './body.ts'
 import { applyEdits, type Edit } from './splice.ts'
 
@@ -19,6 +19,9 @@ const MAXIMUM_MAX = 1e9
 /** Numbers that change nothing for the gate. */
 const NUMBERS =
   ' temperature top_p top_k min_p seed presence_penalty frequency_penalty repetition_penalty '
+
+/** Of a text that comes into no prompt: how many bytes it has is not counted, but characters. */
+const LABEL_MAX = 64
 
 /** So many escapes are looked for one by one, which takes as long as readBody() in all. */
 const ESCAPES_MAX = 100
@@ -164,7 +167,7 @@ export function readQuickly(
         break
       case 'user':
       case 'stop':
-        if (typeof value !== 'string') return false
+        if (typeof value !== 'string' || value.length > LABEL_MAX) return false
         other += value.length + 2
         break
       default:
@@ -183,7 +186,7 @@ export function readQuickly(
   // In characters, as the lengths of texts are.
   const rest = left + text.length - bytes - size
   if (rest !== 0 && rest !== charactersOfEscapes(body, rest)) return false
-  if (model === '' || !isAllowed(model, models)) return false
+  if (model === '' || (models && !isModelAllowed(model, models))) return false
   promptBytes = left < 1 ? 1 : left
   maxOutputTokens = most > 0 ? most : 0
   if (most <= 0 && request && request.maxOutputTokens !== undefined && kind !== 'embeddings') {
@@ -300,12 +303,12 @@ function charactersOfEscapes(body: Buffer, most: number): number {
 }
 
 /**
- * Whether a number stands in the body as JavaScript writes it. 1000 may be written as 1e3, and 0.00001 as 1e-5, which is
- * shorter; others may not. Inside a text there is a backslash before the second quote.
+ * Whether a number stands in the body as JavaScript writes it. 100 may be written as 1e2, which is as long, and 0.00001 as
+ * 1e-5; others may not. Inside a text there is a backslash before the second quote.
  */
 function isWritten(text: string, name: string, number: number): boolean {
   const written = String(number)
-  if (written.length < 5 && !written.endsWith('000')) return true
+  if (written.length < 5 && !written.endsWith('00')) return true
   const start = text.indexOf(`"${name}":${written}`)
   const next = text.charCodeAt(start + name.length + 3 + written.length)
   return start > 0 && (next === 44 || next === 125)
@@ -318,13 +321,4 @@ function asksForUsage(options: unknown): boolean {
   if (options === null || typeof options !== 'object') return false
   const names = Object.keys(options)
   return names.length === 1 && (options as { include_usage?: unknown }).include_usage === true
-}
-
-function isAllowed(model: string, patterns: string[] | undefined): boolean {
-  if (!patterns) return true
-  for (let i = 0; i < patterns.length; i++) {
-    const pattern = patterns[i] as string
-    if (pattern === '*' || matchesPattern(pattern, model)) return true
-  }
-  return false
 }

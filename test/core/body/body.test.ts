@@ -9,6 +9,8 @@ import {
   limitOutput,
   readBody,
 } from '../../../src/core/body/body.ts'
+import { hostileShape } from './hostile.ts'
+import { MALFORMED, OPEN, TAKEN, TWICE } from './objects.ts'
 
 const PATHS: { [name: string]: string } = {
   chat: '/v1/chat/completions',
@@ -58,6 +60,29 @@ function refusal(route: string, body: string | Buffer, rules: BodyRules = OFF): 
   return result
 }
 
+describe('readBody: one body after another', () => {
+  const bodies: (string | Buffer)[] = [
+    ...[...MALFORMED, ...OPEN, ...TWICE, ...TAKEN].map(([, text]) => text),
+    ...Array.from({ length: 40 }, (_, seed) => hostileShape(seed, 400).body),
+    ...['', '{"a":"\0"}', '\ufeff{}', '{"model":"m","messages":[{"role":"user","content":"a"}]}'],
+    '{"model":"m","documents":{"content":["a","b"]},"query":"q"}',
+    '{"model":"m","stream":true,"stream_options":{}}',
+    Buffer.from('{"model":"a"}', 'utf16le'),
+  ]
+
+  it('says the same of each, whatever was read before it', () => {
+    for (const route of ['chat', 'rerank']) {
+      const alone = bodies.map((body) => JSON.stringify([read(route, '{}'), read(route, body)][1]))
+      for (const before of bodies) {
+        for (const [i, body] of bodies.entries()) {
+          read(route, before)
+          expect(JSON.stringify(read(route, body)), `${before} and ${body}`).toBe(alone[i])
+        }
+      }
+    }
+  })
+})
+
 describe('readBody: the body as a whole', () => {
   it.each([
     ['nothing', ''],
@@ -95,6 +120,22 @@ describe('readBody: the body as a whole', () => {
       outcome: 'invalid_body',
       message: `The request body has the same key twice: "${param}"`,
     })
+  })
+
+  it.each([
+    ['documents', '{"model":"m","query":"q","documents":{"content":', '}}'],
+    ['stream_options', '{"model":"m","stream_options":{"a":', '}}'],
+    ['an unknown field', '{"model":"m","a":', '}'],
+  ])('counts parts and escapes inside of %s once', (_, before, behind) => {
+    for (const value of [`["${'a","'.repeat(4200)}"]`, `"${'\\"xxxxxxxxxxxx'.repeat(600000)}"`])
+      expect(
+        read('rerank', before + value + behind, { ...OFF, request: { inputs: 9000 } }),
+      ).not.toHaveProperty('outcome')
+  })
+
+  it('counts the images of an object that it looks into', () => {
+    const image = `"data:image/png;base64,${'A'.repeat(40)}"`
+    expect(facts('rerank', `{"model":"m","documents":{"images":[${image}]}}`).media).toBe(1)
   })
 
   it.each([

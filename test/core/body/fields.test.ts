@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import {
   fault,
-  innerPlaces,
+  isObject,
   name,
   nextName,
   openFields,
   type Places,
-  place,
   places,
+  readInside,
   readValue,
   twice,
 } from '../../../src/core/body/fields.ts'
@@ -22,8 +22,8 @@ function read(text: string | Buffer) {
   let response: Places | undefined
   openFields(bytes)
   while (nextName()) {
-    if (!readValue(false)) break
-    if (name === 'response' && bytes[place.start] === 123) response = innerPlaces()
+    if (name === 'response' && isObject()) response = readInside(false)
+    else readValue(false)
   }
   return { fault, twice, places, response }
 }

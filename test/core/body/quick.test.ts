@@ -145,6 +145,18 @@ test.each<[string, string, BodyRules?]>([
     '{"model":"a\ufffd","messages":[{"role":"user","content":"a"}]}',
   ],
   ['a maximum as 1e3', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":1e3}'],
+  [
+    'a maximum as 1e2, which is as long as 100',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":1e2}',
+  ],
+  [
+    'a maximum as 12e2, which is as long as 1200',
+    '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":12e2}',
+  ],
+  [
+    'a user of whose name it is not counted how many bytes it has',
+    `{"model":"a","messages":[{"role":"user","content":"a"}],"user":"${'中'.repeat(65)}"}`,
+  ],
   ['a maximum as 5.0', '{"model":"a","messages":[{"role":"user","content":"a"}],"max_tokens":5.0}'],
   [
     'a maximum as a text',
@@ -283,7 +295,7 @@ const FIELDS: [string, string[]][] = [
     'stream_options',
     ['{"include_usage":true}', '{"include_usage": true}', '{"include_usage":false}', '{}', 'null'],
   ],
-  ['max_tokens', ['16', '100', '5.0', '1e1', '"5"', '0', '-1', 'null', '200']],
+  ['max_tokens', ['16', '100', '1e2', '5.0', '1e1', '"5"', '0', '-1', 'null', '200']],
   ['max_completion_tokens', ['16', '32']],
   ['n', ['1', '2', '3', '1.0', 'null']],
   ['best_of', ['1', '2']],
