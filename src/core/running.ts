@@ -1,13 +1,15 @@
 import type { Ticket } from './admit/admit.ts'
 import type { Outcome } from './admit/outcome.ts'
 import { type LineFragment, quoteModel } from './ledger/line.ts'
+import { heldOf } from './limits/hold.ts'
 import type { LimitsTaken } from './limits/taken.ts'
 import type { Usage } from './meter/usage.ts'
 
 /**
  * A request in flight, as people see it. In the zone `tollgate_running` stand its address, its tokens so
  * far and its ticket, as runningText() writes them, under the process id of its worker (pidName(), five
- * characters) and nginx's id of the request.
+ * characters) and nginx's id of the request. Who holds places or tokens has an entry from then on, maybe before its
+ * body is there: by that they go back when its worker dies.
  */
 export type Running = {
   client: string
@@ -30,8 +32,8 @@ export type Running = {
 /**
  * What stands in the zone, with a space between two fields: address, tokens of the prompt and of the answer so far,
  * when it was admitted, client, key, group, route, whether it is a stream, what is held in tokens and cost of budgets and in
- * tokens of the minute, what the gate took of time, and as JSON the model, with shadow and limit where there are any. An
- * empty field is unknown; none but the last can hold a space.
+ * tokens of the minute, what the gate took of time, and as JSON the model, or a list of model, shadow, limit and what is
+ * held by name. An empty field is unknown, and without the time the body is not there yet; none but the last can hold a space.
  */
 export function runningText(remote: string, usage: Usage | null, ticket: Ticket): string {
   const hold = ticket.hold
@@ -40,10 +42,30 @@ export function runningText(remote: string, usage: Usage | null, ticket: Ticket)
   let who = (ticket.client || '') + ' ' + (ticket.key || '') + ' '
   who += (ticket.group || '') + ' ' + (ticket.route || '')
   const text = runningLine(remote, counts, ticket.atMs || 0, who, ticket.isStream === true, held)
-  const spent = (ticket.spentMs || 0) + ' '
-  if (ticket.shadow)
-    return text + spent + JSON.stringify([ticket.model, ticket.shadow, ticket.limit])
-  return text + spent + (ticket.model === undefined ? '' : quoteModel(ticket.model))
+  const model = ticket.model === undefined ? '' : quoteModel(ticket.model)
+  const names = hold ? heldOf(hold) : ''
+  return text + (ticket.spentMs || 0) + ' ' + runningEnd(model, names, ticket)
+}
+
+/** The last field: `model` as JSON, `names` as heldOf() gives them. */
+export function runningEnd(model: string, names: string, ticket?: Ticket): string {
+  if (names === '' && !(ticket && ticket.shadow)) return model
+  const shadow = ticket && ticket.shadow ? JSON.stringify(ticket.shadow) : 'null'
+  const limit = ticket && ticket.limit ? JSON.stringify(ticket.limit) : 'null'
+  return '[' + (model || 'null') + ',' + shadow + ',' + limit + ',"' + names + '"]'
+}
+
+/** How far a request has moved counters, by its entry: their birth, 0 where that did not matter, and name and amount of each. */
+export function readHeld(text: string): { birth: number; held: [string, number][] } {
+  const parts = text.split(' ', FIELDS) as string[]
+  const names = (readLast(text, parts)[3] || '').split(' ')
+  const held = names.slice(1).map((name): [string, number] => {
+    const kind = name.charAt(0)
+    const colon = name.lastIndexOf(':')
+    if (kind === 'u') return [name.slice(0, colon), Number(name.slice(colon + 1))]
+    return [name, kind === 'r' ? Number(parts[9]) : kind === 'R' ? Number(parts[10]) : 1]
+  })
+  return { birth: Number(names[0]), held }
 }
 
 /** The fields before the last two. */
@@ -59,6 +81,14 @@ export function runningLine(
     remote + ' ' + counts + ' ' + (atMs || '') + ' ' + who + (isStream ? ' 1 ' : '  ') + held + ' '
   )
 }
+
+/** Of a request whose body is not there yet: who it is, and what it holds by name. */
+export function waitingText(who: string, names: string): string {
+  return '    ' + who + WAITING + names + '"]'
+}
+
+/** No stream, no amounts, no time; and no model, shadow and limit. */
+const WAITING = '     0 [null,null,null,"'
 
 /** Reads it again. */
 export function readRunning(text: string): Running {
@@ -108,7 +138,7 @@ export function readShown(text: string): LineFragment {
   return line
 }
 
-/** The last field: a model, or that with shadow and limit. */
+/** The last field: a model, or a list. */
 function readLast(text: string, parts: string[]): string[] {
   const rest = text.slice(parts.join(' ').length + 1)
   const said = rest ? JSON.parse(rest) : null

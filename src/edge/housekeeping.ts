@@ -16,8 +16,8 @@ import { setProblem } from './ledger/notices.ts'
 import { type Cursor, endTurn, keepCursor, readCursor, takeTurn } from './ledger/sums.ts'
 import { countError } from './metrics/tally.ts'
 import { answerQuestion } from './running/ask.ts'
+import { releaseDead } from './running/dead.ts'
 import { moveEpoch } from './running/epoch.ts'
-import { releaseDead } from './running/slots.ts'
 
 /** What njs hands to a periodic handler. There is no request, so only maps have a value. */
 type Session = { variables: { [name: string]: string | undefined } }

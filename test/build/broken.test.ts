@@ -6,11 +6,10 @@ beforeAll(async () => {
   code = await bundleGate()
 })
 
-/** What a request moves and gives back: places, tokens and cost, for all workers and for its own. */
-function heldOf(counters: Map<string, unknown>, slots: Map<string, unknown>): [string, unknown][] {
-  return [...counters, ...slots].filter(
-    ([name, value]) => /^(?:0000\w)?[frR]\w{10}$/.test(name) && value !== 0,
-  )
+/** What a request moves and gives back: places, tokens and cost; and its entry among those that run. */
+function heldOf(counters: Map<string, unknown>, running: Map<string, unknown>): unknown[] {
+  const held = [...counters].filter(([name, value]) => /^[frR]\w{10}$/.test(name) && value !== 0)
+  return [...held, ...running]
 }
 
 describe('a call of a zone that throws', () => {
@@ -23,11 +22,11 @@ describe('a call of a zone that throws', () => {
     })
     count.ask()
     expect(calls).toBeGreaterThan(15)
-    expect(heldOf(count.counters, count.slots)).toEqual([])
+    expect(heldOf(count.counters, count.running)).toEqual([])
     for (let at = 1; at <= calls; at++) {
       let seen = 0
       let broken = ''
-      const { ask, counters, slots } = openContext(
+      const { ask, counters, running } = openContext(
         code,
         KINDS['all'] as Configuration,
         way,
@@ -43,7 +42,9 @@ describe('a call of a zone that throws', () => {
       // A counter that was not moved back has no room: it is told as such.
       const isLost = counters.get('full') !== undefined
       if (!isLost)
-        expect(heldOf(counters, slots), `call ${at}, ${broken}: ${admission} ${target}`).toEqual([])
+        expect(heldOf(counters, running), `call ${at}, ${broken}: ${admission} ${target}`).toEqual(
+          [],
+        )
       // And the next one in this context is as any other.
       expect(ask(), `after call ${at}, ${broken}`).toMatchObject({
         admission: 'ok',

@@ -116,13 +116,12 @@ export function openContext(
     ['prices', prices ? JSON.stringify(prices) : ''],
   ])
   const counters = new Map<string, unknown>([[BIRTH_COUNTER, 7]])
-  const slots = new Map<string, unknown>()
+  const running = new Map<string, unknown>()
   const shared = {
     tollgate_clients: zone('clients', clients),
     tollgate_counters: zone('counters', counters),
     tollgate_windows: zone('windows', new Map()),
-    tollgate_slots: zone('slots', slots),
-    tollgate_running: zone('running', new Map()),
+    tollgate_running: zone('running', running),
     tollgate_badkeys: zone('badkeys', new Map()),
   }
   const log: string[] = []
@@ -187,5 +186,5 @@ export function openContext(
     for (const act of atExit.splice(0)) act()
     return { admission, target, line, counts }
   }
-  return { ask, log, counters, slots }
+  return { ask, log, counters, running }
 }

@@ -7,7 +7,7 @@ import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, messages } from './
 import { edit } from './edit.ts'
 import { freePort, type Gate, type GateOptions, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { heldBy, probed, zone } from './probe.ts'
+import { entriesOf, heldBy, probed, zone } from './probe.ts'
 import { ask, exchange, message } from './raw.ts'
 import { findEngines } from './setups.ts'
 import { get, send } from './wire.ts'
@@ -58,8 +58,8 @@ describe.each(await findEngines())('$name', (setup) => {
   async function expectNothingHeld(gate: Gate): Promise<void> {
     await until('what was held', async () => {
       const counters = Object.entries(await zone(gate, 'counters'))
-      const slots = Object.keys(await zone(gate, 'slots'))
-      return counters.every(([name, n]) => !/^[afuRr]/.test(name) || n === 0) && slots.length <= 1
+      const isFree = counters.every(([name, n]) => !/^[afuRr]/.test(name) || n === 0)
+      return isFree && (await entriesOf(gate)).length === 0
     })
     expect(await heldBy(gate, 'limited')).toEqual([0, 0, 0])
   }

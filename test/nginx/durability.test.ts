@@ -9,12 +9,13 @@ import {
   pidName,
   subjectName,
 } from '../../src/core/limits/counters.ts'
+import { runningEnd, runningLine } from '../../src/core/running.ts'
 import { subjectId } from '../../src/edge/config/subject.ts'
 import { edit } from './edit.ts'
 import { type Gate, type GateOptions, sleep, startGate, stoppedTogether, until } from './harness.ts'
 import { KILLED_MS, whileKilled } from './locked.ts'
 import { watchLogs } from './logs.ts'
-import { probed, usedBy, zone } from './probe.ts'
+import { entriesOf, probed, usedBy, zone } from './probe.ts'
 import { killAll, killWorkers, workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { get } from './wire.ts'
@@ -210,7 +211,7 @@ describe.each(setups)('$name', { concurrent: true }, (setup) => {
         }
         await until(
           'a worker',
-          async () => (await get(gate, '/zones?zone=tollgate_slots')).status === 200,
+          async () => (await get(gate, '/zones?zone=tollgate_running')).status === 200,
         )
         await waitForTokens(gate, total)
         await waitForKept(gate, total)
@@ -348,43 +349,56 @@ describe.each(setups)('$name', { concurrent: true }, (setup) => {
     await until('the state', async () => (await gate.state()).ledger?.problem === null)
   })
 
+  /** An entry of a request among those that run, but for its last field. */
+  const lineOfRunning = (atMs: number, held: string) =>
+    `${runningLine('192.0.2.1', ' ', atMs, 'app k1  chat', false, held)}0 `
+
   test('what a dead worker held goes back, what living ones hold stays', async () => {
     const gate = await start({}, { workers: 2 })
     await until('the birth of the counters', () => isBorn(gate))
     const [, second = 0] = workersOf(gate)
     const [gone, here] = [pidName(4_194_303), pidName(second)]
     const id = subjectId('client', 'app')
-    const held = {
-      counters: { [`f${id}`]: 5, [`r${id}`]: 700, 'f*': 6, 'a/gone': 2, 'a/both': 4, 'a/': 2 },
-      slots: {
-        [gone]: 1,
-        [here]: 1,
-        [`${gone}f${id}`]: 2,
-        [`${gone}r${id}`]: 300,
-        [`${gone}f*`]: 4,
-        [`${gone}a/gone`]: 2,
-        [`${gone}a/both`]: 1,
-        [`${here}f${id}`]: 3,
-        [`${here}f*`]: 2,
-        [`${here}a/both`]: 3,
-      },
+    const { birth = 0 } = await zone(gate, 'counters')
+    const counters = {
+      ...{ [`f${id}`]: 5, [`r${id}`]: 700, [`R${id}`]: 90, uk1: 30000 },
+      ...{ 'f*': 6, 'a/gone': 2, 'a/both': 4, 'a/': 2 },
     }
-    for (const [name, entries] of Object.entries(held)) {
-      // The marks last: they say that the rest is there.
-      for (const [entry, value] of Object.entries(entries).reverse()) {
-        await zone(gate, name, `&set=${encodeURIComponent(entry)}&to=${value}`)
-      }
+    /** An entry of a worker: what it holds by name, and how many tokens and how much cost. */
+    const entry = (names: string, tokens = 0, cost = 0, of = birth) =>
+      lineOfRunning(1, `${tokens} ${cost} 0`) + runningEnd('"m"', names && `${of} ${names}`)
+    const entries = {
+      [`${gone}1`]: entry(`f${id} f* a/gone r${id} R${id}`, 300, 50),
+      [`${gone}2`]: entry(`f${id} f* a/gone`),
+      // Its body is on its way.
+      [`${gone}3`]: lineOfRunning(0, '  ') + runningEnd('', '0 f* a/both uk1:20000'),
+      [`${gone}4`]: entry('f*'),
+      // Of counters that are gone; and of an older version, which named nothing that it holds.
+      [`${gone}5`]: entry(`f${id}`, 0, 0, birth - 1),
+      [`${gone}6`]: entry('', 5, 7),
+      [`${here}1`]: entry(`f${id} f* a/both r${id} R${id}`, 400, 40),
+      [`${here}2`]: entry(`f${id} f* a/both`),
+      [`${here}3`]: entry(`f${id} a/both`),
     }
-    await until('the dead mark to go', async () => !(gone in (await zone(gate, 'slots'))))
+    for (const [name, value] of Object.entries(counters))
+      await zone(gate, 'counters', `&set=${encodeURIComponent(name)}&to=${value}`)
+    // Those that live first, so that all counters are as they were when the dead ones come.
+    for (const [name, text] of Object.entries(entries).reverse())
+      await zone(gate, 'running', `&set=${name}&text=${encodeURIComponent(text)}`)
+    const of = async (pid: string) => (await entriesOf(gate)).filter((name) => name.startsWith(pid))
+    await until('the dead to go', async () => (await of(gone)).length === 0)
     const counted = await zone(gate, 'counters')
-    expect(counted).toMatchObject({ [`f${id}`]: 3, [`r${id}`]: 400, 'f*': 2, 'a/both': 3, 'a/': 1 })
-    expect(counted['a/gone'] ?? 0).toBe(0)
-    expect(await zone(gate, 'slots')).toEqual({
-      ...{ [here]: 1, [`${here}f${id}`]: 3, [`${here}f*`]: 2, [`${here}a/both`]: 3 },
+    expect(counted).toMatchObject({
+      ...{ [`f${id}`]: 3, [`r${id}`]: 400, [`R${id}`]: 40, uk1: 10000 },
+      ...{ 'f*': 2, 'a/both': 3, 'a/': 1 },
     })
+    expect(counted['a/gone'] ?? 0).toBe(0)
+    expect(await of(here)).toHaveLength(3)
     gate.expectErrors(/exited on signal 9/)
     process.kill(second, 'SIGKILL')
-    await until('the slots of the second', async () => !(here in (await zone(gate, 'slots'))))
-    expect(await zone(gate, 'counters')).toMatchObject({ [`f${id}`]: 0, 'f*': 0, 'a/': 0 })
+    await until('the entries of the second', async () => (await of(here)).length === 0)
+    expect(await zone(gate, 'counters')).toMatchObject({
+      ...{ [`f${id}`]: 0, [`r${id}`]: 0, [`R${id}`]: 0, 'f*': 0, 'a/': 0 },
+    })
   })
 })

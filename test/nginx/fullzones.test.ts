@@ -98,8 +98,8 @@ describe.skipIf(isNearMidnight).each(setups)('$name: a full zone', (setup) => {
     },
   )
 
-  test('tollgate_slots: who finds no room is refused, and there is room when streams end', async () => {
-    const { gate, many, free } = await start('tollgate_slots', { limits: { concurrency: 5 } })
+  test('tollgate_running: who finds no room is refused, and there is room when streams end', async () => {
+    const { gate, many, free } = await start('tollgate_running', { limits: { concurrency: 5 } })
     const slow = chatOf('tokens:9,ttft:60000', { stream: true })
     const calls: Call[] = []
     onTestFinished(() => {
@@ -112,10 +112,11 @@ describe.skipIf(isNearMidnight).each(setups)('$name: a full zone', (setup) => {
       statuses.push((await call.answer).status)
     }
     const admitted = statuses.filter((status) => status === 200).length
-    expect(admitted).toBeGreaterThan(100)
+    // An entry is a text, and takes as much as five numbers.
+    expect(admitted).toBeGreaterThan(50)
     expect(statuses).toEqual([...Array(admitted).fill(200), ...Array(COUNT - admitted).fill(500)])
     await expectClosed(gate, many.at(-1) ?? free, free)
-    await expectTold(gate, 'tollgate_slots')
+    await expectTold(gate, 'tollgate_running')
     for (const { abort } of calls) abort()
     const last = many.at(-1) ?? free
     await until('room', async () => (await ask(gate, last)).status === 200, SECONDS)

@@ -7,7 +7,7 @@ import { subjectName } from '../../src/core/limits/counters.ts'
 import { CHAT, chatOf, clientOf, documentOf, MODEL, sumOf, tokensOf } from './clients.ts'
 import { type Gate, type Line, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { probed, usedBy, zone } from './probe.ts'
+import { entriesOf, probed, usedBy, zone } from './probe.ts'
 import { killAll } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
@@ -142,7 +142,7 @@ describe.skipIf(isNearMidnight).each(setups)('$name', (setup) => {
       await expectCounted(gate)
       await expectEqual(gate)
       expect((await zone(gate, 'counters'))['f*']).toBeUndefined()
-      expect(await zone(gate, 'slots')).toEqual({})
+      expect(await entriesOf(gate)).toEqual([])
     }
     // And what settles by itself comes to the same.
     const load = startLoad(gate)

@@ -19,7 +19,7 @@ function all(zone) {
   return found
 }
 function show(r) {
-  if (r.args.set) ngx.shared[r.args.zone].set(r.args.set, Number(r.args.to))
+  if (r.args.set) ngx.shared[r.args.zone].set(r.args.set, r.args.text || Number(r.args.to))
   r.return(200, JSON.stringify(all(r.args.zone)))
 }
 export default { show }
@@ -41,7 +41,7 @@ export function probed(options: GateOptions = {}): GateOptions {
   }
 }
 
-/** The entries of a zone, by its name without `tollgate_`; `set` is `&set=NAME&to=NUMBER`. */
+/** The entries of a zone of numbers, by its name without `tollgate_`; `set` is `&set=NAME&to=NUMBER`, or `&text=TEXT`. */
 export async function zone(gate: Gate, name: string, set = ''): Promise<Record<string, number>> {
   const { bytes } = await get(gate, `/zones?zone=tollgate_${name}${set}`)
   return JSON.parse(bytes.toString())
@@ -61,6 +61,11 @@ export async function heldBy(gate: Gate, client = 'app'): Promise<number[]> {
   const all = await zone(gate, 'counters')
   const kinds: HeldKind[] = ['f', 'r', 'R']
   return kinds.map((kind) => all[kind + subjectId('client', client)] ?? 0)
+}
+
+/** The entries of the requests that run, by which what they hold goes back when their worker dies. */
+export async function entriesOf(gate: Gate): Promise<string[]> {
+  return Object.keys(await zone(gate, 'running')).filter((name) => !name.startsWith('cut:'))
 }
 
 /** Kept connections to each worker, by its process id. It takes `listenExtra: 'reuseport'`. */

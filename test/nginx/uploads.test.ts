@@ -7,7 +7,7 @@ import { type Caller, CHAT, chatOf, clientOf, documentOf, linesOf, messages } fr
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { begin, openHttp2 } from './http2.ts'
 import { watchLogs } from './logs.ts'
-import { probed, zone } from './probe.ts'
+import { entriesOf, probed, zone } from './probe.ts'
 import { privateBytesOf, workersOf } from './processes.ts'
 import { exchange, firstAnswer, message, open, parseAnswers, type RawAnswer } from './raw.ts'
 import { findEngines } from './setups.ts'
@@ -119,12 +119,11 @@ describe.each(await findEngines())('$name', (setup) => {
   afterAll(() => gate.stop())
   beforeEach(() => gate.mock.reset())
 
-  /** All that anybody holds: places, reservations, unread bytes, and the parts of the workers. */
+  /** All that anybody holds: places, reservations, unread bytes, and the entries of requests. */
   async function held(): Promise<string[]> {
     const counters = Object.entries(await zone(gate, 'counters'))
     const names = counters.filter(([name, value]) => /^[farRu]/.test(name) && value !== 0)
-    const slots = Object.keys(await zone(gate, 'slots')).filter((name) => name.length > 5)
-    return [...names.map(([name]) => name), ...slots]
+    return [...names.map(([name]) => name), ...(await entriesOf(gate))]
   }
   const isFree = () => until('all to be given back', async () => (await held()).length === 0)
 
@@ -466,12 +465,12 @@ describe.each(await findEngines())('$name, what only looks', (setup) => {
 })
 
 describe.each(await findEngines())('$name, what ends otherwise', (setup) => {
-  /** What anybody holds of places and unread bytes, the parts of the workers included. */
+  /** What anybody holds of places and unread bytes, and the entries of requests. */
   async function held(gate: Gate): Promise<string[]> {
     const counters = Object.entries(await zone(gate, 'counters'))
     const names = counters.filter(([name, value]) => /^[fu]/.test(name) && value > 0)
-    const slots = Object.keys(await zone(gate, 'slots')).filter((name) => name.length > 5)
-    return [...names.map(([name]) => name), ...slots].filter((name) => name !== 'full')
+    const held = names.map(([name]) => name).filter((name) => name !== 'full')
+    return [...held, ...(await entriesOf(gate))]
   }
 
   test('D: who stops sending gives everything back when nginx has waited long enough', async () => {

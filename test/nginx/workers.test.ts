@@ -11,7 +11,7 @@ import {
 } from './clients.ts'
 import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { connectAll, heldBy, probed, usedBy, zone } from './probe.ts'
+import { connectAll, entriesOf, heldBy, probed, usedBy, zone } from './probe.ts'
 import { workersOf } from './processes.ts'
 import { findEngines } from './setups.ts'
 import { type Call, type CallOptions, eventsOf, get, send } from './wire.ts'
@@ -115,10 +115,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name: four workers',
     for (const { abort } of [...others, ...more]) abort()
     await until('all to be free', async () => (await heldBy(gate, 'one'))[0] === 0)
     expect(await heldBy(gate, 'one')).toEqual([0, 0, 0])
-    await until('no slots', async () => {
-      const slots = Object.keys(await zone(gate, 'slots'))
-      return slots.every((name) => name.length === 5)
-    })
+    await until('no entries', async () => (await entriesOf(gate)).length === 0)
   })
 
   test('tokens per minute are not overshot but by what requests used beyond their reservation', async () => {

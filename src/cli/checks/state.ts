@@ -118,7 +118,7 @@ export async function checkLedger({ stateDir }: Pick<Installation, 'stateDir'>):
   if (ledger.countersFull > 0) {
     const times = count(ledger.countersFull, 'time')
     const fix =
-      'give tollgate_counters, tollgate_windows and tollgate_slots more memory in http.conf'
+      'give tollgate_counters, tollgate_windows and tollgate_running more memory in http.conf'
     checks.push(problem('ledger', `A zone of counters was full, ${times} since the start: ${fix}`))
   }
   if (ledger.notice !== null) checks.push(warning('ledger', ledger.notice))

@@ -128,10 +128,13 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
     facts: newFacts(0),
     refusal: null,
   }
-  const unread = faultOfBytes(body)
-  if (unread !== '') return unreadable(unread, null)
-  readFields(reading)
-  if (fault !== '') return unreadable(fault, twice)
+  const unread = faultOfBytes(body) || readFields(reading)
+  if (unread !== '') {
+    // Of bytes that were not read, what was found last is another body's.
+    const param = unread === fault ? twice : null
+    const key = param === null ? '' : ': ' + JSON.stringify(param)
+    return { outcome: 'invalid_body', param, message: 'The request body ' + unread + key }
+  }
   readModel(reading)
   readGuarded(reading)
   readNumbers(reading)
@@ -167,11 +170,6 @@ export function newFacts(promptBytes: number): BodyFacts {
 /** The model of the body before as it was written, and what it says: mostly the same. */
 let lastModel = ''
 let lastName = ''
-
-function unreadable(why: string, key: string | null): BodyRefusal {
-  const message = 'The request body ' + why + (key === null ? '' : ': ' + JSON.stringify(key))
-  return { outcome: 'invalid_body', param: key, message }
-}
 
 /** What is wrong with bytes before anything is read of them. */
 function faultOfBytes(body: Buffer): string {
@@ -365,9 +363,9 @@ function lower(body: Buffer, facts: BodyFacts, maximum: Maximum, tokens: number)
 
 /**
  * Reads all fields, and measures what there is to read in them. Every text may come into the prompt, by the template
- * of the chat for one, unless it is known not to.
+ * of the chat for one, unless it is known not to. Returns why they cannot be read; empty: they were.
  */
-function readFields(reading: Reading): void {
+function readFields(reading: Reading): string {
   const route = reading.route
   const isMany = route.scope === 'embeddings' || route.name.startsWith('completions')
   openFields(reading.body)
@@ -444,6 +442,7 @@ function readFields(reading: Reading): void {
   }
   closeFields()
   reading.places = places
+  return fault
 }
 
 /** What else may hold texts. */

@@ -29,8 +29,6 @@ export type Till = Zones & {
   prices(): { [pattern: string]: Price }
   /** The name that the site gives the server behind, where there are several; else empty. */
   upstream: string
-  /** The worker's process id in base 36. */
-  pid: string
 }
 
 /** A request whose body is there: its text is made of the bytes when it is asked for, which only small ones are. */
@@ -222,8 +220,6 @@ function demandOf(
   demand.maxInFlight = rules.maxInFlight
   demand.nowMs = nowMs
   demand.zoneMinutes = rules.zoneMinutes
-  demand.pid = till.pid
-  demand.isMarked = false
   return demand
 }
 

@@ -23,9 +23,8 @@
  * - `p<bucket>` learned prompt tokens per byte of text, `l<bucket>` learned output tokens per choice
  * - `birth`, `epoch`, ... see the constants
  *
- * Zone `tollgate_slots`, what each worker holds, so that it goes back when the worker dies:
- * - `<pid>f<id>`, `<pid>r<id>`, `<pid>R<id>`, `<pid>a<upstream>/<client>`, `<pid>u<key>` its part of the counter of that name
- * - `<pid>` present as long as anything of that worker may be in there
+ * What a request holds of `a`, `f`, `u`, `r` and `R` stands in its entry in `tollgate_running`, so that it goes back
+ * when its worker dies, see core/running.ts.
  */
 export { dayOf, monthOf } from '../time.ts'
 
@@ -81,7 +80,7 @@ export function zoneSuffix(zoneMinutes: number | undefined): string {
 }
 
 /**
- * A worker in the names of its slots: its process id in base 36, always five characters, so that what
+ * A worker in the names of its requests: its process id in base 36, always five characters, so that what
  * follows can be told from it. The largest that Linux gives has five.
  */
 export function pidName(pid: number): string {

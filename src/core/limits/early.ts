@@ -13,8 +13,6 @@ export type Early = {
   checks: Checks
   /** In shadow: what would have been refused. */
   shadow?: LimitRefusal
-  /** As in the demand. */
-  isMarked?: true
 }
 
 /**
@@ -49,7 +47,6 @@ export function reserveEarly(
   const hold = holdOf(demand, checks.first, amounts, birthOf(zones))
   const early: Early = { hold, figures: grant.figures, checks }
   if (grant.refusal) early.shadow = grant.refusal
-  if (demand.isMarked) early.isMarked = true
   const refusal = uploadBytes ? takeUpload(zones, demand, hold, key, uploadBytes) : null
   if (!refusal) return early
   giveBack(zones, hold, 'qaf')
@@ -74,7 +71,7 @@ function takeUpload(
     throw error
   }
   if (level > 0 && level + bytes > check.limit) {
-    undo(zones, demand.pid, [check], hold.amounts, 1)
+    undo(zones, [check], hold.amounts, 1)
     return tellRate(check, IN_FLIGHT_RETRY_MS, {})
   }
   hold.checks = hold.checks.concat(check)

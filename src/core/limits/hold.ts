@@ -12,8 +12,6 @@ import type { Amounts, Zones } from './types.ts'
 
 /** What a request in flight holds. */
 export type Hold = {
-  /** The worker, base 36. */
-  pid: string
   /** The birth of the counters that were moved; 0: none was needed. */
   birth: number
   /** When it was reserved. */
@@ -33,8 +31,7 @@ const NOTHING: Check[] = []
 
 /**
  * Moves one counter, of a kind. Whoever takes the in-flight count of a client from 0 to 1, or back, moves the
- * number of active clients with it. A slot's entry at 0 is deleted: only its own worker touches it, or,
- * when that is dead, the one that cleans up after it.
+ * number of active clients with it.
  */
 export function shift(
   zones: Zones,
@@ -43,10 +40,8 @@ export function shift(
   name: string,
   delta: number,
 ): number {
-  if (kind === 'a' && zone === 'counters') return shiftOfClient(zones.counters, name, delta)
-  const value = zones[zone].incr(name, delta, 0)
-  if (value <= 0 && zone === 'slots') zones.slots.delete(name)
-  return value
+  if (kind === 'a') return shiftOfClient(zones.counters, name, delta)
+  return zones[zone].incr(name, delta, 0)
 }
 
 function shiftOfClient(counters: Zones['counters'], name: string, delta: number): number {
@@ -86,11 +81,20 @@ export function countFull(zones: Zones): void {
   }
 }
 
-/** Moves what is in flight or reserved, for all and for the worker. Never throws. */
-export function shiftHeld(zones: Zones, pid: string, check: Check, delta: number): void {
-  const move = check.move
-  shiftSafely(zones, 'counters', check.kind, move, delta)
-  shiftSafely(zones, 'slots', check.kind, pid + move, delta)
+/**
+ * The counters that a request has moved, as they stand in its entry among those that run: their birth, and names with a
+ * space before each. Of unread bytes the amount stands behind a colon. Empty where nothing is held.
+ */
+export function heldOf(hold: Hold): string {
+  const checks = hold.checks
+  let names = ''
+  for (let i = 0; i < checks.length; i++) {
+    const check = checks[i] as Check
+    if (check.before || !hold.amounts[check.kind] || isSame(checks, i)) continue
+    names += ' ' + check.move
+    if (check.kind === 'u') names += ':' + hold.amounts.u
+  }
+  return names === '' ? '' : hold.birth + names
 }
 
 /**
@@ -110,7 +114,7 @@ export function giveBack(zones: Zones, hold: Hold, kinds: string): void {
     const held = hold.amounts[check.kind]
     if (!held || isSame(checks, i)) continue
     if (check.before) shiftSafely(zones, 'windows', check.kind, check.at, -held)
-    else if (!isGone) shiftHeld(zones, hold.pid, check, -held)
+    else if (!isGone) shiftSafely(zones, 'counters', check.kind, check.move, -held)
   }
   hold.checks = kept
 }
@@ -160,7 +164,8 @@ export function settleHold(
     const kind = check.kind
     const held = amounts[kind] || 0
     if (!check.before) {
-      if (held && !isGone && !isSame(checks, i)) shiftHeld(zones, hold.pid, check, -held)
+      if (held && !isGone && !isSame(checks, i))
+        shiftSafely(zones, 'counters', kind, check.move, -held)
       continue
     }
     if (kind === 'q') continue
@@ -203,37 +208,29 @@ export function extendHold(
   if (!hold.isHard || (more.r <= 0 && more.R <= 0)) return true
   if (zones.counters.get(BIRTH_COUNTER) !== hold.birth) return true
   const checks = hold.checks
-  const moved: Check[] = []
+  const deltaOf = (check: Check) => (check.kind === 'r' ? more.r : check.kind === 'R' ? more.R : 0)
   let isLeft = true
-  let counted: Check | null = null
   let value = 0
+  let end = 0
   try {
-    for (let i = 0; i < checks.length; i++) {
-      const check = checks[i] as Check
-      const delta = check.kind === 'r' ? more.r : check.kind === 'R' ? more.R : 0
+    for (; end < checks.length; end++) {
+      const check = checks[end] as Check
+      const delta = deltaOf(check)
       if (delta <= 0) continue
-      const isNew = !isSame(checks, i)
-      if (isNew) {
-        value = shift(zones, 'counters', check.kind, check.move, delta)
-        counted = check
-      }
+      if (!isSame(checks, end)) value = zones.counters.incr(check.move, delta, 0)
       const used = zones.counters.get(usedName(check, hold, nowMs)) || 0
       if (check.isHard && value + used > check.limit) isLeft = false
-      if (!isNew) continue
-      shift(zones, 'slots', check.kind, hold.pid + check.move, delta)
-      counted = null
-      moved.push(check)
     }
   } catch (_) {
     countFull(zones)
     isLeft = false
   }
   if (!isLeft) {
-    const kind = counted ? (counted.kind as 'r' | 'R') : 'r'
-    if (counted) shiftSafely(zones, 'counters', kind, counted.move, -more[kind])
-    for (let i = 0; i < moved.length; i++) {
-      const check = moved[i] as Check
-      shiftHeld(zones, hold.pid, check, -more[check.kind as 'r' | 'R'])
+    for (let i = 0; i < end; i++) {
+      const check = checks[i] as Check
+      const delta = deltaOf(check)
+      if (delta > 0 && !isSame(checks, i))
+        shiftSafely(zones, 'counters', check.kind, check.move, -delta)
     }
     return false
   }

@@ -25,16 +25,17 @@ const R = 5
 const C = 6
 
 /**
- * What a request moves, as one flat list. An entry has five places: kind; name of the counter; of a window the name of the
- * minute before, of a budget that of what is used, else empty; limit; name of the worker's part, empty for a window.
+ * What a request moves, as one flat list. An entry has four places: kind; name of the counter; of a window the name of the
+ * minute before, of a budget that of what is used, else empty; limit.
  * A budget that shares its counter with the entry before has no names of its own.
  */
-const STRIDE = 5
+const STRIDE = 4
 /**
  * What stands before the entries: minute and time zone of the names; where those begin that need the body; and whether a
- * limit of the minute counts the answer, a budget counts cost, and anything counts tokens.
+ * limit of the minute counts the answer, a budget counts cost, and anything counts tokens; and the names of what is held
+ * before the body, and in all, with a space before each.
  */
-const HEAD = 6
+const HEAD = 8
 type Plan = (string | number | boolean | undefined)[]
 
 /** Where a record stays in its context, its last plan does too. */
@@ -42,10 +43,10 @@ type Kept = Limited[] & { plan?: Plan }
 
 let plan: Plan = []
 let birth = 0
+/** The same as a text, which takes as long to make as all names. */
+let birthText = ''
 /** What stands in the plan before this has been moved. */
 let end = 0
-/** The worker's mark stands in its zone, for as long as the worker lives. */
-let isMarked = false
 const amounts: number[] = [1, 0, 0, 0, 1, 0, 0]
 
 /** The tightest limit of requests and of tokens, for the headers; -1: there is none. */
@@ -66,27 +67,28 @@ export function areSoft(limited: Limited[]): boolean {
 }
 
 /**
- * Takes what needs no body: a request of the minute, and places. `pid` is the worker, base 36. False: nothing is
- * taken, since one of them has no room, or what was used is not known yet.
+ * Takes what needs no body: a request of the minute, and places. False: nothing is taken, since one of them has no room,
+ * or what was used is not known yet.
  */
 export function takeFirst(
   zones: Zones,
   limited: Limited[],
   zoneMinutes: number | undefined,
-  pid: string,
   nowMs: number,
 ): boolean {
   const minute = (nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS
   const kept = (limited as Kept).plan
   if (kept && kept[0] === minute && kept[1] === zoneMinutes) plan = kept
   else {
-    plan = planOf(limited, minute, zoneMinutes, pid, nowMs)
+    plan = planOf(limited, minute, zoneMinutes, nowMs)
     ;(limited as Kept).plan = plan
   }
   end = HEAD
   requestsLimit = tokensLimit = -1
-  birth = zones.counters.get(BIRTH_COUNTER) || 0
-  return birth !== 0 && take(zones, pid, plan[2] as number, nowMs)
+  const now = zones.counters.get(BIRTH_COUNTER) || 0
+  if (now !== birth) birthText = ''
+  birth = now
+  return birth !== 0 && take(zones, plan[2] as number, nowMs)
 }
 
 /** Whether a limit of the minute counts the answer. */
@@ -110,7 +112,6 @@ export function isCounted(): boolean {
  */
 export function takeRest(
   zones: Zones,
-  pid: string,
   input: number,
   output: number,
   usual: number,
@@ -125,14 +126,12 @@ export function takeRest(
   amounts[R] = input + output
   amounts[C] = cost > 1 ? cost : 1
   // The names are those of a minute.
-  if ((nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS === plan[0])
-    return take(zones, pid, plan.length, nowMs)
+  if ((nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS === plan[0]) return take(zones, plan.length, nowMs)
   return giveBack(zones)
 }
 
 /** Moves what stands in the plan up to a place. Where one has no room, or a zone is full, all is moved back. */
-function take(zones: Zones, pid: string, to: number, nowMs: number): boolean {
-  let half = ''
+function take(zones: Zones, to: number, nowMs: number): boolean {
   let held = 0
   try {
     while (end < to) {
@@ -149,15 +148,7 @@ function take(zones: Zones, pid: string, to: number, nowMs: number): boolean {
         const before = zones.windows.get(other)
         if (before) level += Math.ceil((before * (MINUTE_MS - (nowMs % MINUTE_MS))) / MINUTE_MS)
       } else {
-        if (name !== '') {
-          level = held = zones.counters.incr(name, amount, 0)
-          half = name
-          // Tells that there is something to clean up when this worker dies.
-          if (!isMarked) zones.slots.incr(pid, 0, 1)
-          isMarked = true
-          zones.slots.incr(plan[end + 4] as string, amount, 0)
-          half = ''
-        }
+        if (name !== '') level = held = zones.counters.incr(name, amount, 0)
         if (other !== '') level += zones.counters.get(other) || 0
       }
       end += STRIDE
@@ -168,7 +159,6 @@ function take(zones: Zones, pid: string, to: number, nowMs: number): boolean {
     return true
   } catch (_) {
     // A zone is full: the other way tells which.
-    if (half !== '') zones.counters.incr(half, -(amounts[plan[end] as number] as number), 0)
     return giveBack(zones)
   }
 }
@@ -212,11 +202,14 @@ export function tellTaken(nowMs: number): string {
 export function giveBack(zones: Zones): false {
   while (end > HEAD) {
     end -= STRIDE
+    const kind = plan[end] as number
     const name = plan[end + 1] as string
-    const amount = amounts[plan[end] as number] as number
-    const slot = plan[end + 4] as string
-    if (slot !== '') release(zones, name, slot, amount)
-    else if (name !== '') add(zones, zones.windows, name, -amount)
+    if (name === '') continue
+    try {
+      ;(kind < F ? zones.windows : zones.counters).incr(name, -(amounts[kind] as number), 0)
+    } catch (_) {
+      countFull(zones)
+    }
   }
   return false
 }
@@ -226,8 +219,16 @@ export function reservedTokens(): number {
   return amounts[T] as number
 }
 
-/** What it holds, as it is shown among the requests that run: tokens and cost of budgets, tokens of the minute. */
-export function heldText(): string {
+/** What it holds by now, for its entry among those that run: see heldOf(). */
+export function heldNow(): string {
+  const names = plan[end > (plan[2] as number) ? 7 : 6] as string
+  if (names === '') return ''
+  if (birthText === '') birthText = String(birth)
+  return birthText + names
+}
+
+/** How much of it: tokens and cost of budgets, tokens of the minute. */
+export function heldAmounts(): string {
   return amounts[R] + ' ' + amounts[C] + ' ' + amounts[T]
 }
 
@@ -260,7 +261,6 @@ export function settleTaken(
   if (counters.get(BIRTH_COUNTER) !== birth) return false
   const tokens = prompt + completion
   const from = plan[2] as number
-  const slots = zones.slots
   // What is used first: for a moment both count, which is never too little.
   for (let at = from; at < end; at += STRIDE) {
     const kind = plan[at] as number
@@ -278,10 +278,7 @@ export function settleTaken(
     const amount = amounts[kind] as number
     try {
       if (kind >= F) {
-        if (name === '') continue
-        const slot = plan[at + 4] as string
-        counters.incr(name, -amount, 0)
-        if (slots.incr(slot, -amount, 0) <= 0) slots.delete(slot)
+        if (name !== '') counters.incr(name, -amount, 0)
       } else if (kind !== Q) {
         const used = kind === T ? tokens : kind === I ? prompt : completion
         if (used !== amount) zones.windows.incr(name, used - amount, 0)
@@ -294,33 +291,15 @@ export function settleTaken(
   return true
 }
 
-function add(zones: Zones, zone: Zones['windows'], name: string, delta: number): void {
-  try {
-    zone.incr(name, delta, 0)
-  } catch (_) {
-    countFull(zones)
-  }
-}
-
-/** What was in flight or reserved. A worker's part at 0 is deleted: only its own worker touches it. */
-function release(zones: Zones, name: string, slot: string, amount: number): void {
-  add(zones, zones.counters, name, -amount)
-  try {
-    if (zones.slots.incr(slot, -amount, 0) <= 0) zones.slots.delete(slot)
-  } catch (_) {
-    countFull(zones)
-  }
-}
-
 /** The plan of a record with the names of a minute, in the order of checksOf(). What does not hold costs no name. */
 function planOf(
   limited: Limited[],
   minute: number,
   zoneMinutes: number | undefined,
-  pid: string,
   nowMs: number,
 ): Plan {
-  const made: Plan = [minute, zoneMinutes, HEAD, false, false, false]
+  const made: Plan = [minute, zoneMinutes, HEAD, false, false, false, '', '']
+  let held = ''
   const now = minute.toString(36)
   const before = (minute - 1).toString(36)
   for (let i = 0; i < limited.length; i++) {
@@ -331,9 +310,11 @@ function planOf(
     if (requests !== undefined) addWindow(made, Q, 'q' + one.id, now, before, requests)
     if (limits.concurrency === undefined) continue
     const name = 'f' + one.id
-    made.push(F, name, '', limits.concurrency, pid + name)
+    made.push(F, name, '', limits.concurrency)
+    held += ' ' + name
   }
   made[2] = made.length
+  made[6] = held
   let day = ''
   let month = ''
   for (let i = 0; i < limited.length; i++) {
@@ -360,19 +341,26 @@ function planOf(
     if (budgets.tokensPerMonth !== undefined || costPerMonth !== undefined)
       month = month || monthOf(nowMs, zoneMinutes).toString(36) + zoneSuffix(zoneMinutes)
     if (budgets.tokensPerDay !== undefined) {
-      made.push(R, name, 'd' + id + day, budgets.tokensPerDay, pid + name)
+      made.push(R, name, 'd' + id + day, budgets.tokensPerDay)
+      held += ' ' + name
       name = ''
     }
-    if (budgets.tokensPerMonth !== undefined)
-      made.push(R, name, 'm' + id + month, budgets.tokensPerMonth, name && pid + name)
+    if (budgets.tokensPerMonth !== undefined) {
+      made.push(R, name, 'm' + id + month, budgets.tokensPerMonth)
+      if (name !== '') held += ' ' + name
+    }
     name = 'R' + id
     if (costPerDay !== undefined) {
-      made.push(C, name, 'D' + id + day, costPerDay, pid + name)
+      made.push(C, name, 'D' + id + day, costPerDay)
+      held += ' ' + name
       name = ''
     }
-    if (costPerMonth !== undefined)
-      made.push(C, name, 'M' + id + month, costPerMonth, name && pid + name)
+    if (costPerMonth !== undefined) {
+      made.push(C, name, 'M' + id + month, costPerMonth)
+      if (name !== '') held += ' ' + name
+    }
   }
+  made[7] = held
   made[5] = made.length > (made[2] as number)
   return made
 }
@@ -385,5 +373,5 @@ function addWindow(
   before: string,
   limit: number,
 ): void {
-  made.push(kind, name + now, name + before, limit, '')
+  made.push(kind, name + now, name + before, limit)
 }

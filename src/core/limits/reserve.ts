@@ -64,7 +64,6 @@ export function reserve(
   const amounts: Amounts = early
     ? early.hold.amounts
     : { q: 1, a: 1, f: 1, t: 0, i: 0, o: 0, r: 0, R: 0 }
-  if (early && early.isMarked) demand.isMarked = true
   const grant = take(zones, demand, checks, amounts, early ? early.figures : null)
   if ('outcome' in grant) return early ? withoutOwn(grant, early) : grant
   if (!early) return admitted(demand, grant, holdOf(demand, checks, amounts, birth), null)

@@ -1,7 +1,7 @@
 import { type Reservation, reservationOf } from './amounts.ts'
 import { type Check, isSame, levelOf } from './check.ts'
 import { BIRTH_COUNTER, minuteOf } from './counters.ts'
-import { countFull, type Hold, shift, shiftHeld, shiftSafely } from './hold.ts'
+import { countFull, type Hold, shift, shiftSafely } from './hold.ts'
 import { askAll, isAnyOver, judge } from './judge.ts'
 import { type Figures, isTold, type LimitRefusal, noteFigure } from './refusal.ts'
 import type { Amounts, Demand, Zones } from './types.ts'
@@ -45,7 +45,7 @@ export function take(
     const refusal = judge(zones, demand, checks, plan, taken.levels, true, figures)
     if (!refusal) return { plan, figures }
     if (demand.isShadow) return { plan, figures, refusal }
-    undo(zones, demand.pid, checks, amounts, checks.length)
+    undo(zones, checks, amounts, checks.length)
     if (left < 1) return refusal
   }
 }
@@ -70,7 +70,6 @@ export function commit(
   const levels: number[] = []
   let isOver = false
   const nowMs = demand.nowMs
-  let zone: keyof Zones = 'slots'
   let held = 0
   let at = 0
   try {
@@ -80,19 +79,8 @@ export function commit(
       const before = check.before
       const delta = amounts[kind] as number
       if (!delta) held = 0
-      else if (before) {
-        zone = 'windows'
-        held = zones.windows.incr(check.at, delta, 0) - delta
-      } else if (!isSame(checks, at)) {
-        const move = check.move
-        zone = 'counters'
-        held = shift(zones, zone, kind, move, delta) - delta
-        zone = 'slots'
-        // Tells that there is something to clean up when this worker dies.
-        if (!demand.isMarked) zones.slots.incr(demand.pid, 0, 1)
-        demand.isMarked = true
-        zones.slots.incr(demand.pid + move, delta, 0)
-      }
+      else if (before) held = zones.windows.incr(check.at, delta, 0) - delta
+      else if (!isSame(checks, at)) held = shift(zones, 'counters', kind, check.move, delta) - delta
       const level = levelOf(zones, check, held, nowMs)
       const total = level + delta
       levels[at] = level
@@ -100,35 +88,30 @@ export function commit(
       if (isTold(check, figures)) noteFigure(figures, check, total, nowMs, demand.zoneMinutes)
     }
   } catch (error) {
-    // Of the last one the worker's part was not counted, where that was the zone.
-    const check = checks[at] as Check
-    const delta = amounts[check.kind] as number
-    if (zone === 'slots') shiftSafely(zones, 'counters', check.kind, check.move, -delta)
-    undo(zones, demand.pid, checks, amounts, at)
-    countFull(zones)
-    throw new Error(
-      `Cannot count in the zone tollgate_${zone}, which is full: give it more memory in its ` +
-        `js_shared_dict_zone (${(error as Error).message})`,
-    )
+    undo(zones, checks, amounts, at)
+    throw tellFull(zones, (checks[at] as Check).before ? 'windows' : 'counters', error as Error)
   }
   return { levels, isOver }
 }
 
 /** Takes back what the first so many checks have moved. */
-export function undo(
-  zones: Zones,
-  pid: string,
-  checks: Check[],
-  amounts: Amounts,
-  count: number,
-): void {
+export function undo(zones: Zones, checks: Check[], amounts: Amounts, count: number): void {
   for (let i = count - 1; i >= 0; i--) {
     const check = checks[i] as Check
     const delta = amounts[check.kind] as number
     if (!delta) continue
     if (check.before) shiftSafely(zones, 'windows', check.kind, check.at, -delta)
-    else if (!isSame(checks, i)) shiftHeld(zones, pid, check, -delta)
+    else if (!isSame(checks, i)) shiftSafely(zones, 'counters', check.kind, check.move, -delta)
   }
+}
+
+/** What is thrown where a zone is full; the state tells it too. */
+export function tellFull(zones: Zones, name: string, error: Error): Error {
+  countFull(zones)
+  return new Error(
+    `Cannot count in the zone tollgate_${name}, which is full: give it more memory in its ` +
+      `js_shared_dict_zone (${error.message})`,
+  )
 }
 
 /** When the counters were filled; 0: they are not, which matters to who has a budget alone. */
@@ -138,7 +121,7 @@ export function birthOf(zones: Zones): number {
 
 /** The hold of what was taken, `birth` being that of the counters. */
 export function holdOf(demand: Demand, checks: Check[], amounts: Amounts, birth: number): Hold {
-  const hold: Hold = { pid: demand.pid, birth, minute: minuteOf(demand.nowMs), checks, amounts }
+  const hold: Hold = { birth, minute: minuteOf(demand.nowMs), checks, amounts }
   if (demand.zoneMinutes) hold.zoneMinutes = hold.namedZone = demand.zoneMinutes
   return hold
 }

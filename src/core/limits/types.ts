@@ -6,7 +6,6 @@ import type { Price } from '../config/shapes.ts'
 export type Zones = {
   windows: Counters
   counters: Counters
-  slots: Counters & { delete(key: string): boolean }
 }
 
 /** What a request asks of limits and budgets. */
@@ -42,9 +41,6 @@ export type Demand = {
   nowMs: number
   /** Where days and months of budgets begin, minutes east of UTC; left out: UTC. */
   zoneMinutes?: number | undefined
-  /** The worker, base 36; and whether the slots say that there is something to clean up when it dies. */
-  pid: string
-  isMarked?: boolean
 }
 
 /**

@@ -2,13 +2,14 @@ import { type Ticket, whyNot } from '../../core/admit/admit.ts'
 import type { Route } from '../../core/admit/route.ts'
 import type { KeyRecord } from '../../core/config/record.ts'
 import { claim, claimEarly, isFree, needsBody, refund } from '../../core/limits/claim.ts'
+import { heldOf } from '../../core/limits/hold.ts'
 import { type Early, type Figures, giveBack, tellLimits } from '../../core/limits/reserve.ts'
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
 import { findRecord } from './registry.ts'
 import type { GateRequest } from './request.ts'
-import { showRunning } from './running.ts'
+import { enlist } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
 import { openTill, rulesOf } from './till.ts'
 
@@ -25,6 +26,7 @@ export function admitLong(r: GateRequest): string {
   if (ticket.outcome === 'ok') {
     watchEnding(r, ticket)
     chargeEarly(r, ticket)
+    if (ticket.hold && heldOf(ticket.hold) !== '') enlist(r)
   }
   if (ticket.outcome !== 'ok') setRefusal(r, ticket)
   return ticket.outcome
@@ -50,7 +52,7 @@ function claimFor(r: GateRequest, ticket: Ticket): string {
     setReason(r, ticket)
     return 'refused'
   }
-  if (r.found) showRunning(r)
+  if (r.found) enlist(r)
   return ticket.edits || !isSmall(r) ? 'made' : 'ok'
 }
 

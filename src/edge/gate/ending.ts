@@ -24,6 +24,7 @@ export function settleEnding(ending: Ending): void {
   try {
     if (ticket.atMs === undefined) {
       refund(ticket, openZones())
+      if (ending.name) runningZone().delete(ending.name)
       return
     }
     settle(ticket, ending.metered, 'gate_error', Date.now())

@@ -21,8 +21,6 @@ export type Found = {
   facts: BodyFacts | null
   /** What it holds; null where nothing has to be held, or was given back. */
   taken: Taken | null
-  /** The worker, base 36. */
-  pid: string
   name: string
   isMetered: boolean
   /** The first piece of the answer, which has been sent on. */
@@ -73,6 +71,6 @@ function ticketOf(found: Found): Ticket {
   if (found.facts && found.facts.edits.length > 0) ticket.edits = found.facts.edits
   const taken = found.taken
   const route = routeOf(found.route) as Route
-  if (taken) ticket.hold = holdOfTaken(route, record, tillOf(found.rules, '', found.pid), taken)
+  if (taken) ticket.hold = holdOfTaken(route, record, tillOf(found.rules, ''), taken)
   return ticket
 }

@@ -27,8 +27,8 @@ export function settledLong(r: GateRequest): string {
   } else text = whoOf(outcome, {})
   const ending = r.ending
   if (ending) {
-    ending.isSettled = true
     if (ending.name) runningZone().delete(ending.name)
+    ending.isSettled = true
   }
   return text
 }

@@ -210,7 +210,7 @@ function begin(r: GateRequest): MeterState | null {
     else if (ticket.route) {
       const isMetered = rulesOf(r).metering !== 'off' || needsCounts(r, ticket)
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
-        r.metering = startState(isMetered ? meterOf(ticket, ticket.route) : null)
+        r.metering = startState(isMetered ? meterOf(r, ticket, ticket.route) : null)
       } else if (isMetered) r.whole = startWhole(ticket.route)
     }
   } catch (error) {
@@ -227,7 +227,7 @@ function needsCounts(r: GateRequest, ticket: Ticket): boolean {
   return ticket.hold !== undefined && countsTokens(ticket.hold)
 }
 
-function meterOf(ticket: Ticket, route: string): Meter {
+function meterOf(r: GateRequest, ticket: Ticket, route: string): Meter {
   const hold = ticket.hold
   return startMeter({
     route,
@@ -235,7 +235,7 @@ function meterOf(ticket: Ticket, route: string): Meter {
     choices: ticket.choices || 1,
     prompts: ticket.prompts || 1,
     wantsUsage: ticket.wantsUsage === true,
-    mayUse: hold && hold.isHard ? allowanceOf(ticket, hold) : null,
+    mayUse: hold && hold.isHard ? allowanceOf(r, ticket, hold) : null,
   })
 }
 
@@ -258,7 +258,7 @@ function startState(meter: Meter | null): MeterState {
 }
 
 /** Lets a stream with a hard budget go on as long as there is room for what it has used. */
-function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
+function allowanceOf(r: GateRequest, ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse']> {
   const asked = ticket.model || readRules().defaultModel || ''
   const prices = readPrices()
   let price = priceOf('', asked, prices)
@@ -274,11 +274,14 @@ function allowanceOf(ticket: Ticket, hold: Hold): NonNullable<MeterPlan['mayUse'
     const cost = price ? costOf({ promptTokens, completionTokens: completion }, price) : 0
     const tokens = promptTokens + completion
     const nowMs = Date.now()
+    const before = hold.amounts.r + hold.amounts.R
     // Some more than that, so that not every event has to ask.
-    return (
+    const isLeft =
       extendHold(zones, hold, tokens + STEP_TOKENS, Math.ceil(cost * 1.1), nowMs) ||
       extendHold(zones, hold, tokens, cost, nowMs)
-    )
+    // What it holds now goes back too, should this worker die.
+    if (hold.amounts.r + hold.amounts.R > before) showRunning(r)
+    return isLeft
   }
 }
 

@@ -28,7 +28,8 @@ import {
 } from '../../core/limits/estimate.ts'
 import {
   giveBack,
-  heldText,
+  heldAmounts,
+  heldNow,
   isCounted,
   isPaced,
   isPriced,
@@ -46,7 +47,7 @@ import {
   reason,
   served,
 } from '../../core/meter/whole.ts'
-import { runningLine, runningName } from '../../core/running.ts'
+import { runningEnd, runningLine, runningName, waitingText } from '../../core/running.ts'
 import { bodyLong } from './body.ts'
 import { admitLong, claimAnew, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
@@ -161,10 +162,8 @@ function admitQuickly(r: GateRequest): boolean {
   hasHold = limited !== undefined || found.request !== undefined
   if (hasHold) {
     const zoneMinutes = rules.zoneMinutes
-    const pid = worker || workerOf(r)
-    if (!takeFirst(zones || openZones(), limited || [], zoneMinutes, pid, startMs)) return false
+    if (!takeFirst(zones || openZones(), limited || [], zoneMinutes, startMs)) return false
   }
-  owner = r
   route = called
   record = found
   recordText = text
@@ -173,6 +172,13 @@ function admitQuickly(r: GateRequest): boolean {
   isRead = false
   name = ''
   sawLast = false
+  spentMs = 0
+  if (hasHold) {
+    const names = heldNow()
+    const who = found.who || whoOf(found)
+    if (names !== '' && !enter(r, waitingText(who + called, names))) return giveBack(openZones())
+  }
+  owner = r
   njs.on('exit', leave)
   variables['tollgate_client'] = found.client
   variables['tollgate_key'] = found.key
@@ -190,7 +196,9 @@ export function target(r: GateRequest): string {
   if (atMs !== 0) return ''
   const nowMs = Date.now()
   atMs = nowMs
-  if (!claimQuickly(r, nowMs)) {
+  const isClaimed = claimQuickly(r, nowMs)
+  spentMs += Date.now() - nowMs
+  if (!isClaimed || !show(r, hasHold ? heldNow() : '')) {
     atMs = 0
     isRead = false
     if (hasHold) giveBack(openZones())
@@ -198,8 +206,6 @@ export function target(r: GateRequest): string {
     giveUp(r)
     return claimAnew(r)
   }
-  spentMs += Date.now() - nowMs
-  show(r)
   return isRead && isChanged() ? 'made' : 'ok'
 }
 
@@ -240,7 +246,7 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
   }
   const price = isPriced() ? priceOf('', model, readPrices()) : null
   if (!price && isPriced()) return false
-  if (!takeRest(open, worker, input, output, usual, price, nowMs)) return false
+  if (!takeRest(open, input, output, usual, price, nowMs)) return false
   const told = tellTaken(nowMs)
   if (told !== '') variables['tg_told'] = told
   return true
@@ -252,20 +258,24 @@ function readOddly(sent: Buffer): boolean {
   return !('outcome' in found) && takeFacts(found)
 }
 
-/** Shows that it runs. A full zone shows fewer, and stops nobody. */
-function show(r: GateRequest): void {
-  name = runningName(worker || workerOf(r), variables['request_id'] || '')
+/** Shows that it runs, and what it holds by name. False: the zone is full, which matters to who holds anything alone. */
+function show(r: GateRequest, names: string): boolean {
   const who = (record.who || whoOf(record)) + route
-  const held = hasHold ? heldText() : '  '
+  const held = hasHold ? heldAmounts() : '  '
   let text = runningLine(r.remoteAddress, ' ', atMs, who, isRead && isStream, held) + spentMs + ' '
-  if (isRead) {
-    quoted = quoteModel(model)
-    text += quoted
-  }
+  quoted = isRead ? quoteModel(model) : ''
+  text += names === '' ? quoted : runningEnd(quoted, names)
+  return enter(r, text) || names === ''
+}
+
+function enter(r: GateRequest, text: string): boolean {
+  if (name === '') name = runningName(worker || workerOf(r), variables['request_id'] || '')
   try {
     ;(running as NonNullable<typeof running>).set(name, text)
+    return true
   } catch (_) {
     name = ''
+    return false
   }
 }
 
@@ -396,7 +406,6 @@ function find(): Found {
     spentMs,
     facts: isRead ? quickFacts() : null,
     taken: hasHold ? takenSoFar() : null,
-    pid: worker,
     name,
     isMetered,
     answer,

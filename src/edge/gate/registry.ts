@@ -34,7 +34,6 @@ export function openZones(): Zones {
     zones = {
       windows: numberZone('tollgate_windows'),
       counters: countersZone(),
-      slots: numberZone('tollgate_slots'),
     }
   }
   return zones

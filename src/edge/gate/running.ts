@@ -1,10 +1,22 @@
+import { heldOf } from '../../core/limits/hold.ts'
+import { tellFull } from '../../core/limits/take.ts'
 import { countSoFar } from '../../core/meter/meter.ts'
 import { markName, runningName, runningText } from '../../core/running.ts'
-import { runningZone, workerOf } from './registry.ts'
+import { openZones, runningZone, workerOf } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
 
-/** Shows that a request runs, and how far it is. A full zone shows fewer, and stops nobody. */
-export function showRunning(r: GateRequest): void {
+/**
+ * Puts a request among those that run, with what it holds. Where the zone is full it throws, if nothing else would
+ * give that back should this worker die.
+ */
+export function enlist(r: GateRequest): void {
+  const hold = (r.ending as Ending).ticket.hold
+  const error = showRunning(r)
+  if (error && hold && heldOf(hold) !== '') throw tellFull(openZones(), 'running', error)
+}
+
+/** Shows how far a request is, and what it holds by now. Where the zone is full, it says so, and shows fewer. */
+export function showRunning(r: GateRequest): Error | null {
   const ending = r.ending as Ending
   const active = r.metering && r.metering.meter
   const usage = active ? countSoFar(active) : null
@@ -12,9 +24,11 @@ export function showRunning(r: GateRequest): void {
   try {
     runningZone().set(name, runningText(r.remoteAddress, usage, ending.ticket))
     ending.name = name
-  } catch (_) {
-    // What has to be right stands in other zones. A failed set may have dropped the entry that was there.
+    return null
+  } catch (error) {
+    // A failed set may have dropped the entry that was there.
     ending.name = ''
+    return error as Error
   }
 }
 

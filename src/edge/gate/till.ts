@@ -18,7 +18,6 @@ import {
   openZones,
   readPrices,
   readRules,
-  workerOf,
 } from './registry.ts'
 import type { GateRequest } from './request.ts'
 
@@ -37,26 +36,23 @@ export const REGISTRY: Registry = {
 export function openTill(r: GateRequest): Till {
   const rules = rulesOf(r)
   const upstream = rules.maxInFlight === undefined ? '' : r.variables['tollgate_upstream'] || ''
-  return tillOf(rules, upstream, workerOf(r))
+  return tillOf(rules, upstream)
 }
 
 /** The same by rules; `upstream` is the name of the server behind, where maxInFlight holds. */
-export function tillOf(rules: Rules, upstream: string, pid: string): Till {
+export function tillOf(rules: Rules, upstream: string): Till {
   if (till) {
     till.rules = rules
     till.upstream = upstream
-    till.pid = pid
     return till
   }
   const zones = openZones()
   till = {
     windows: zones.windows,
     counters: zones.counters,
-    slots: zones.slots,
     rules,
     prices: readPrices,
     upstream,
-    pid,
   }
   return till
 }

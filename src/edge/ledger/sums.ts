@@ -52,7 +52,7 @@ export type Cursor = {
   /** Something that people should find in state.json, and when that was written last. */
   isNews: boolean
   stateMs: number
-  /** The workers that hold slots, and when they were looked for. */
+  /** The workers that have requests, and when they were looked for. */
   pids: string[]
   listedMs: number
 }

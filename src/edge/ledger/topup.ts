@@ -16,10 +16,10 @@ const DAYS_MAX = 40
 /** Keeps a place for the birth, which comes last into its zone. */
 const SPARE_COUNTER = 'spare'
 
-/** Makes the counters that must not find the zone full. In a new one nobody holds anything. */
+/** Makes the counters that must not find the zone full. */
 export function createCounters(): void {
   const counters = countersZone()
-  if (counters.add(EPOCH_COUNTER, 0)) slotsZone().clear()
+  counters.add(EPOCH_COUNTER, 0)
   counters.add(FULL_COUNTER, 0)
   counters.add(SPARE_COUNTER, 0)
 }
@@ -33,10 +33,6 @@ export function declareBirth(nowMs: number): void {
   } catch (_) {
     counters.incr(FULL_COUNTER, 1, 0)
   }
-}
-
-function slotsZone(): NgxSharedDict<number> {
-  return ngx.shared['tollgate_slots'] as NgxSharedDict<number>
 }
 
 /**

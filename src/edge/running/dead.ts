@@ -1,6 +1,8 @@
-import { PID_LENGTH } from '../../core/limits/counters.ts'
+import { BIRTH_COUNTER, PID_LENGTH } from '../../core/limits/counters.ts'
 import { shiftSafely } from '../../core/limits/hold.ts'
 import type { Zones } from '../../core/limits/types.ts'
+import { isRequestName, readHeld } from '../../core/running.ts'
+import { runningZone } from '../gate/registry.ts'
 import { isWorker } from './workers.ts'
 
 /** Up to here the zone is looked through at every turn, 2 ms; beyond it every ten seconds. */
@@ -10,39 +12,52 @@ const LIST_MS = 10000
 /** What is given back in one turn. */
 const SLICE = 2000
 
-/** The workers that hold slots, and when they were looked for; kept from turn to turn. */
+/** The workers that have requests, and when they were looked for; kept from turn to turn. */
 type Holders = { pids: string[]; listedMs: number }
 
-/** Gives back what workers held that have died. */
+/** Takes the requests of workers that have died off the list, and gives back what they held. */
 export function releaseDead(zones: Zones, holders: Holders, nowMs: number): void {
-  const slots = zones.slots as NgxSharedDict<number>
-  const size = slots.size()
+  const zone = runningZone()
+  const size = zone.size()
   if (size === 0) return
   let names: string[] | null = null
   if (size <= SMALL || nowMs - holders.listedMs > LIST_MS) {
-    names = slots.keys(size)
-    holders.pids = names.filter((name) => name.length === PID_LENGTH)
+    names = zone.keys(size)
+    holders.pids = workersIn(names)
     holders.listedMs = nowMs
   }
   const dead = holders.pids.filter((pid) => !isWorker(parseInt(pid, 36)))
   if (dead.length === 0) return
-  const all = names || slots.keys(size)
+  const all = names || zone.keys(size)
   dead.forEach((pid) => {
     release(zones, pid, all)
   })
 }
 
-function release(zones: Zones, pid: string, names: string[]): void {
-  const slots = zones.slots as NgxSharedDict<number>
-  const held = names.filter((name) => name.length > PID_LENGTH && name.startsWith(pid))
-  held.slice(0, SLICE).forEach((slot) => {
-    const name = slot.slice(PID_LENGTH)
-    const count = slots.pop(slot) || 0
-    // In a new zone of counters nothing is left of it.
-    if (!zones.counters.get(name)) return
-    shiftSafely(zones, 'counters', name.charAt(0), name, -count)
+function workersIn(names: string[]): string[] {
+  const found: { [pid: string]: true } = {}
+  names.forEach((name) => {
+    if (isRequestName(name)) found[name.slice(0, PID_LENGTH)] = true
   })
-  if (held.length > SLICE) return
-  slots.delete(pid)
+  return Object.keys(found)
+}
+
+function release(zones: Zones, pid: string, names: string[]): void {
+  const left = names.filter((name) => isRequestName(name) && name.startsWith(pid))
+  left.slice(0, SLICE).forEach((name) => {
+    const text = runningZone().pop(name)
+    if (text !== undefined) giveBack(zones, text)
+  })
+  if (left.length === 0 || left.length > SLICE) return
   ngx.log(ngx.WARN, `Tollgate gave back what worker ${parseInt(pid, 36)} held, which has died`)
+}
+
+function giveBack(zones: Zones, text: string): void {
+  const said = readHeld(text)
+  // In a new zone of counters nothing is left of it.
+  if (said.birth !== 0 && zones.counters.get(BIRTH_COUNTER) !== said.birth) return
+  said.held.forEach((one) => {
+    if (zones.counters.get(one[0]))
+      shiftSafely(zones, 'counters', one[0].charAt(0), one[0], -one[1])
+  })
 }

@@ -9,7 +9,7 @@ const LISTED_MAX = 5000
 /** A request that somebody wanted to end has ended by then. */
 const MARK_MS = 86400000
 
-/** The requests that run, without those of dead workers, which are taken off the list. */
+/** The requests that run and whose body is there, without those of dead workers, see dead.ts. */
 export function listRunning(nowMs: number): RunningReply['requests'] {
   const zone = runningZone()
   const alive: { [pid: string]: boolean } = {}
@@ -23,10 +23,9 @@ export function listRunning(nowMs: number): RunningReply['requests'] {
     const pid = name.slice(0, PID_LENGTH)
     const worker = parseInt(pid, 36)
     if (alive[pid] === undefined) alive[pid] = isWorker(worker)
-    if (alive[pid]) {
-      const said = readRunning(item[1] as string)
-      running.push(Object.assign({ id: name.slice(PID_LENGTH), worker }, said))
-    } else zone.delete(name)
+    if (!alive[pid]) return
+    const said = readRunning(item[1] as string)
+    if (said.atMs) running.push(Object.assign({ id: name.slice(PID_LENGTH), worker }, said))
   })
   return running
 }

@@ -39,7 +39,6 @@ function demand(limited: Limited[], change: Partial<Demand> = {}): Demand {
     upstream: '',
     clientId: 'app',
     nowMs: NOW,
-    pid: '00p1x',
     ...change,
   }
 }
@@ -58,10 +57,10 @@ function refuse(zones: World, asked: Demand, bytes = 0, key = 'k1'): LimitRefusa
   return early
 }
 
-/** Counters that are not zero, without the marks of what is in the zones. */
+/** Counters that are not zero. */
 function counted(zones: World): { [name: string]: number } {
-  const all = { ...zones.windows.entries, ...zones.counters.entries, ...zones.slots.entries }
-  const names = Object.keys(all).filter((name) => all[name] && !['birth', '00p1x'].includes(name))
+  const all = { ...zones.windows.entries, ...zones.counters.entries }
+  const names = Object.keys(all).filter((name) => all[name] && name !== 'birth')
   return Object.fromEntries(names.sort().map((name) => [name, all[name] ?? 0]))
 }
 
@@ -217,7 +216,7 @@ describe('D: unread bytes of a key', () => {
     const early = begin(zones, demand([client({ concurrency: 1 })]), LARGEST)
     giveBack(zones, early.hold, 'u')
     giveBack(zones, early.hold, 'u')
-    expect(counted(zones)).toEqual({ '00p1xfClientClie': 1, fClientClie: 1 })
+    expect(counted(zones)).toEqual({ fClientClie: 1 })
   })
 
   test('who is refused for them holds no place', () => {
@@ -237,10 +236,12 @@ describe('D: unread bytes of a key', () => {
   })
 
   test('in a full zone all of it goes back, and the error names the zone', () => {
-    const zones = world({ slots: 2 })
+    const zones = world({ counters: 2 })
     const before = counted(zones)
     const asked = demand([client({ concurrency: 9, requestsPerMinute: 9 })])
-    expect(() => reserveEarly(zones, asked, 'k1', 20000)).toThrow('tollgate_slots, which is full')
+    expect(() => reserveEarly(zones, asked, 'k1', 20000)).toThrow(
+      'tollgate_counters, which is full',
+    )
     expect({ ...counted(zones), full: 0 }).toEqual({ ...before, full: 0 })
   })
 

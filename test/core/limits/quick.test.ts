@@ -29,17 +29,16 @@ import { world } from './zones.ts'
 
 const MINUTE = 60000
 const NOW = Date.UTC(2026, 10, 23, 11, 59, 20)
-const PID = '00p1x'
 
 type World = ReturnType<typeof world>
 type Pick = (below: number) => number
 
-/** What stands in the zones, without what is 0 and the worker's mark. */
+/** What stands in the zones, without what is 0. */
 function counted(zones: World): object {
   const of = (entries: { [name: string]: number }) =>
-    Object.fromEntries(Object.entries(entries).filter(([name, value]) => value && name !== PID))
-  const { windows, counters, slots } = zones
-  return [windows, counters, slots].map(({ entries }) => of(entries))
+    Object.fromEntries(Object.entries(entries).filter(([, value]) => value))
+  const { windows, counters } = zones
+  return [windows, counters].map(({ entries }) => of(entries))
 }
 
 function limitedOf(pick: Pick): Limited[] {
@@ -120,7 +119,6 @@ describe('the quick way of limits', () => {
         clientId: 'app',
         nowMs,
         zoneMinutes,
-        pid: PID,
       }
       const isTaken = take(own, demand)
       const early = reserveEarly(other, { ...demand, limited: copy(limited) }, 'k', 0)
@@ -153,7 +151,7 @@ describe('the quick way of limits', () => {
       { of: 'client', id: 'ClientClie', limits: { requestsPerMinute: 5, concurrency: 2 } },
     ]
     const [zones] = worldsOf(() => 0, limited, 0)
-    expect(takeFirst(zones, limited, undefined, PID, NOW)).toBe(true)
+    expect(takeFirst(zones, limited, undefined, NOW)).toBe(true)
     expect(takenSoFar()).toMatchObject({ birth: 7, isWhole: true, amounts: { q: 1, f: 1 } })
     giveBack(zones)
     expect(counted(zones)).toEqual(counted(world()))
@@ -163,18 +161,17 @@ describe('the quick way of limits', () => {
     const limited: Limited[] = [{ of: 'client', id: 'ClientClie', limits: { concurrency: 2 } }]
     const zones = world()
     delete zones.counters.entries[BIRTH_COUNTER]
-    expect(takeFirst(zones, limited, undefined, PID, NOW)).toBe(false)
+    expect(takeFirst(zones, limited, undefined, NOW)).toBe(false)
     zones.counters.entries[BIRTH_COUNTER] = 7
-    expect(takeFirst(zones, limited, undefined, PID, NOW)).toBe(true)
-    expect(takeRest(zones, PID, 8, 8, 8, null, NOW + MINUTE)).toBe(false)
+    expect(takeFirst(zones, limited, undefined, NOW)).toBe(true)
+    expect(takeRest(zones, 8, 8, 8, null, NOW + MINUTE)).toBe(false)
     expect(counted(zones)).toEqual(counted(world()))
   })
 
   test.each([
     ['windows', { windows: 1 }],
     ['counters', { counters: 2 }],
-    ['slots', { slots: 1 }],
-    ['slots, for the second', { slots: 2 }],
+    ['counters, for the second', { counters: 3 }],
   ])('gives everything back where the zone is full: %s', (_, rooms) => {
     const limits = { requestsPerMinute: 5, concurrency: 2, tokensPerMinute: 1000 }
     const limited: Limited[] = [
@@ -182,8 +179,7 @@ describe('the quick way of limits', () => {
       { of: 'key', id: 'KeyKeyKeyK', limits },
     ]
     const zones = world(rooms)
-    const isTaken =
-      takeFirst(zones, limited, undefined, PID, NOW) && takeRest(zones, PID, 8, 8, 8, null, NOW)
+    const isTaken = takeFirst(zones, limited, undefined, NOW) && takeRest(zones, 8, 8, 8, null, NOW)
     expect(isTaken).toBe(false)
     expect(counted(zones)).toEqual(counted(world()))
   })
@@ -201,11 +197,11 @@ describe('the quick way of limits', () => {
 /** As src/edge/gate/quick.ts asks. */
 function take(zones: World, demand: Demand): boolean {
   const { limited, zoneMinutes, nowMs, choices, price } = demand
-  if (!takeFirst(zones, limited, zoneMinutes, PID, nowMs)) return false
+  if (!takeFirst(zones, limited, zoneMinutes, nowMs)) return false
   if (isPriced() && !price) return giveBack(zones)
   const output = demand.outputTokens ?? demand.defaultOutputTokens * choices
   const usual = (demand.usualOutputTokens || demand.defaultOutputTokens) * choices
-  return takeRest(zones, PID, demand.inputTokens, output, isPaced() ? usual : 0, price, nowMs)
+  return takeRest(zones, demand.inputTokens, output, isPaced() ? usual : 0, price, nowMs)
 }
 
 function holdOfTaken(_: World, demand: Demand): Hold {

@@ -38,7 +38,6 @@ function demand(subject: Limited, change: Partial<Demand> = {}): Demand {
     upstream: '',
     clientId: 'app',
     nowMs: NOW,
-    pid: 'p1',
     ...change,
   }
 }

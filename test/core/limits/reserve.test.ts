@@ -42,7 +42,6 @@ function demand(limited: Limited[], change: Partial<Demand> = {}): Demand {
     upstream: '',
     clientId: 'app',
     nowMs: NOW,
-    pid: 'p1',
   }
   return { ...usual, ...change }
 }
@@ -67,10 +66,9 @@ function outcomeOf(zones: Zones, asked: Demand): string {
 /** What is in the zones, but for what is 0. */
 function remains(zones: ReturnType<typeof world>) {
   const left: { [name: string]: number } = {}
-  for (const part of [zones.windows, zones.counters, zones.slots]) {
+  for (const part of [zones.windows, zones.counters]) {
     for (const [name, value] of Object.entries(part.entries)) {
-      if (value !== 0 && name !== BIRTH_COUNTER && name !== 'p1' && name !== 'p2')
-        left[name] = value
+      if (value !== 0 && name !== BIRTH_COUNTER) left[name] = value
     }
   }
   return left
@@ -182,7 +180,7 @@ describe('reserve of all or nothing', () => {
       const late = { ...zones, windows: { ...zones.windows, get: () => 0 } }
       let count = 0
       for (let i = 0; i < 200; i++) {
-        const asked = demand([client({ requestsPerMinute: 50 })], { pid: i % 2 ? 'p1' : 'p2' })
+        const asked = demand([client({ requestsPerMinute: 50 })])
         if (outcomeOf((i * 7 + run) % 3 ? late : zones, asked) === 'ok') count++
       }
       expect(count).toBe(50)
@@ -199,7 +197,7 @@ describe('reserve of all or nothing', () => {
       windows: {
         ...zones.windows,
         incr(name, delta, init) {
-          if (!inner) inner = outcomeOf(zones, { ...one, pid: 'p2' })
+          if (!inner) inner = outcomeOf(zones, one)
           return zones.windows.incr(name, delta, init)
         },
       },
@@ -207,7 +205,6 @@ describe('reserve of all or nothing', () => {
     expect(outcomeOf(outer, one)).toBe('rate_limited')
     expect(inner).toBe('ok')
     expect(zones.counters.entries['fClientClie']).toBe(1)
-    expect(zones.slots.entries).toEqual({ p1: 1, p2: 1, p2fClientClie: 1 })
     expect(Object.values(zones.windows.entries)).toEqual([1])
   })
 
@@ -445,7 +442,6 @@ describe('settleHold', () => {
       named[`${name[0]}ClientClie${minute(at)}`] = value
     }
     expect(remains(zones)).toEqual(named)
-    expect(Object.keys(zones.slots.entries)).toEqual(['p1'])
   })
 
   test('counts a budget in the day in which the request ended', () => {
@@ -487,7 +483,6 @@ describe('extendHold', () => {
     expect(extendHold(zones, hold, 100, 0, NOW)).toBe(true)
     expect(extendHold(zones, hold, 101, 0, NOW)).toBe(false)
     expect(zones.counters.entries['rClientClie']).toBe(100)
-    expect(zones.slots.entries['p1rClientClie']).toBe(100)
     settleHold(zones, hold, { input: 30, output: 70, cost: 0 }, NOW)
     expect(Object.values(remains(zones))).toEqual([100])
   })
@@ -495,7 +490,7 @@ describe('extendHold', () => {
   test('what others hold and used is not there to take', () => {
     const zones = world()
     const { hold } = admit(zones, demand(limited))
-    const other = admit(zones, demand(limited, { inputTokensMax: 20, pid: 'p2' }))
+    const other = admit(zones, demand(limited, { inputTokensMax: 20 }))
     expect(extendHold(zones, hold, 71, 0, NOW)).toBe(false)
     settleHold(zones, other.hold, { input: 5, output: 5, cost: 0 }, NOW)
     expect(extendHold(zones, hold, 91, 0, NOW)).toBe(false)
@@ -636,16 +631,13 @@ describe('limitVariables', () => {
 
 describe('a full zone', () => {
   const limited = [client({ requestsPerMinute: 5, concurrency: 5 }, { tokensPerDay: 500 })]
-  const rows: ['windows' | 'counters' | 'slots', number][] = [
+  const rows: ['windows' | 'counters', number][] = [
     ['windows', 0],
     ['counters', 2],
     ['counters', 3],
     ['counters', 4],
     ['counters', 5],
     ['counters', 6],
-    ['slots', 0],
-    ['slots', 1],
-    ['slots', 3],
   ]
   test.each(rows)('%s with room for %i is closed, told, and left as it was', (name, room) => {
     const zones = world({ [name]: room })
@@ -731,7 +723,6 @@ test('random requests leave nothing in flight or reserved, and what is used is t
             outputTokens: random(3) ? random(300) : null,
             choices: 1 + random(3),
             price: random(4) ? PRICE : null,
-            pid: random(2) ? 'p1' : 'p2',
           }),
         )
         if (!('outcome' in result)) open.push(result.hold)
@@ -750,6 +741,5 @@ test('random requests leave nothing in flight or reserved, and what is used is t
     expect(zones.counters.entries[`DGroupGroup${day}`] ?? 0).toBe(costs)
     const left = Object.keys(remains(zones)).filter((name) => !/^[tdD](Client|Group)/.test(name))
     expect(left).toEqual([])
-    expect(Object.keys(zones.slots.entries).filter((name) => name.length > 2)).toEqual([])
   }
 })

@@ -30,7 +30,7 @@ function demand(budgets: Limited['budgets'], change: Partial<Demand> = {}): Dema
     ...{ limited: [{ of: 'client', id: ID, budgets: budgets ?? {} }], isShadow: false },
     ...{ isMetered: true, inputTokens: 10, inputTokensMax: 40, outputTokens: 10 },
     ...{ defaultOutputTokens: 512, choices: 1, isStream: false, price: null, upstream: '' },
-    ...{ clientId: 'app', nowMs: at('2026-11-29T15:59:00Z'), pid: 'p1' },
+    ...{ clientId: 'app', nowMs: at('2026-11-29T15:59:00Z') },
     ...change,
   }
 }

@@ -25,11 +25,10 @@ export function zone(room = Infinity) {
 }
 
 /** The zones of counters, with room for so many entries, after the first fold. */
-export function world(rooms: { windows?: number; counters?: number; slots?: number } = {}) {
+export function world(rooms: { windows?: number; counters?: number } = {}) {
   const zones = {
     windows: zone(rooms.windows),
     counters: zone(rooms.counters),
-    slots: zone(rooms.slots),
   }
   zones.counters.entries[BIRTH_COUNTER] = 7
   return zones
