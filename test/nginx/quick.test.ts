@@ -137,7 +137,11 @@ describe.each(variants)('$name, metering $metering: the quick way', ({ setup, me
     const prices = { 'Qwen/*': { input: 1, output: 2, cachedInput: 0.5 } }
     const config = {
       clients: documentOf(callers),
-      policy: { version: 1, metering, prices } as const,
+      // With a place for everybody, and more where metering asks for the body and where it does not.
+      policy: {
+        ...({ version: 1, metering, prices } as const),
+        ...(metering === 'final' || metering === 'off' ? { maxInFlight: 40 } : {}),
+      },
     }
     ;[quick, long] = [await startGate(setup, config), await startGate(setup, config)]
     for (const gate of [quick, long]) gate.expectErrors(/upstream prematurely closed connection/)

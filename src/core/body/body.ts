@@ -612,14 +612,21 @@ function setField(
     facts.edits = addEdit(facts.edits, place.start, place.end, text)
     return
   }
-  const others = facts.inserts.filter((insert) => insert.name !== name)
-  facts.inserts = others.concat([{ name, text }])
+  let fields = ''
+  let isNew = true
+  for (let i = 0; i < facts.inserts.length; i++) {
+    const insert = facts.inserts[i] as { name: string; text: string }
+    if (insert.name === name) {
+      insert.text = text
+      isNew = false
+    }
+    fields += '"' + insert.name + '":' + insert.text + ','
+  }
+  if (isNew) {
+    facts.inserts.push({ name, text })
+    fields += '"' + name + '":' + text + ','
+  }
   const at = body.indexOf(123) + 1
-  const fields = facts.inserts.map((insert) => '"' + insert.name + '":' + insert.text)
-  facts.edits = addEdit(
-    facts.edits,
-    at,
-    at,
-    fields.join(',') + (isEmptyObject(body, at) ? '' : ','),
-  )
+  if (isEmptyObject(body, at)) fields = fields.slice(0, -1)
+  facts.edits = addEdit(facts.edits, at, at, fields)
 }

@@ -3,10 +3,18 @@ export type Edit = { start: number; end: number; text: string }
 
 /** With one edit more, instead of an earlier one at the same place, and in the order of places. */
 export function addEdit(edits: Edit[], start: number, end: number, text: string): Edit[] {
-  return edits
-    .filter((edit) => edit.start !== start)
-    .concat([{ start, end, text }])
-    .sort((a, b) => a.start - b.start)
+  const made: Edit[] = []
+  let added: Edit | null = { start, end, text }
+  for (let i = 0; i < edits.length; i++) {
+    const edit = edits[i] as Edit
+    if (added && edit.start >= start) {
+      made.push(added)
+      added = null
+    }
+    if (edit.start !== start) made.push(edit)
+  }
+  if (added) made.push(added)
+  return made
 }
 
 /** Whether the object whose brace is right before a place is empty. */

@@ -29,10 +29,7 @@ export type Hold = {
 
 const NOTHING: Check[] = []
 
-/**
- * Moves one counter, of a kind. Whoever takes the in-flight count of a client from 0 to 1, or back, moves the
- * number of active clients with it.
- */
+/** Moves one counter, of a kind. */
 export function shift(
   zones: Zones,
   zone: keyof Zones,
@@ -44,11 +41,16 @@ export function shift(
   return zones[zone].incr(name, delta, 0)
 }
 
-function shiftOfClient(counters: Zones['counters'], name: string, delta: number): number {
+/**
+ * What a client has in flight of maxInFlight. Whoever takes it from 0 to 1, or back, moves the number of active clients
+ * with it.
+ */
+export function shiftOfClient(counters: Zones['counters'], name: string, delta: number): number {
+  const active = activeName(name)
   // Made first, so that it cannot be the one for which there is no room.
-  counters.incr(activeName(name), 0, 0)
+  counters.incr(active, 0, 0)
   const value = counters.incr(name, delta, 0)
-  if (value === (delta > 0 ? delta : 0)) counters.incr(activeName(name), delta > 0 ? 1 : -1, 0)
+  if (value === (delta > 0 ? delta : 0)) counters.incr(active, delta > 0 ? 1 : -1, 0)
   return value
 }
 
@@ -204,18 +206,20 @@ export function extendHold(
   cost: number,
   nowMs: number,
 ): boolean {
-  const more = { r: tokens - hold.amounts.r, R: cost - hold.amounts.R }
+  const more: Partial<Amounts> & { r: number; R: number } = {
+    r: tokens - hold.amounts.r,
+    R: cost - hold.amounts.R,
+  }
   if (!hold.isHard || (more.r <= 0 && more.R <= 0)) return true
   if (zones.counters.get(BIRTH_COUNTER) !== hold.birth) return true
   const checks = hold.checks
-  const deltaOf = (check: Check) => (check.kind === 'r' ? more.r : check.kind === 'R' ? more.R : 0)
   let isLeft = true
   let value = 0
   let end = 0
   try {
     for (; end < checks.length; end++) {
       const check = checks[end] as Check
-      const delta = deltaOf(check)
+      const delta = more[check.kind] || 0
       if (delta <= 0) continue
       if (!isSame(checks, end)) value = zones.counters.incr(check.move, delta, 0)
       const used = zones.counters.get(usedName(check, hold, nowMs)) || 0
@@ -228,7 +232,7 @@ export function extendHold(
   if (!isLeft) {
     for (let i = 0; i < end; i++) {
       const check = checks[i] as Check
-      const delta = deltaOf(check)
+      const delta = more[check.kind] || 0
       if (delta > 0 && !isSame(checks, i))
         shiftSafely(zones, 'counters', check.kind, check.move, -delta)
     }

@@ -1,8 +1,8 @@
 import type { Limited } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { costOfTokens } from './cost.ts'
-import { BIRTH_COUNTER, dayOf, monthOf, zoneSuffix } from './counters.ts'
-import { countFull } from './hold.ts'
+import { BIRTH_COUNTER, dayOf, EVERYBODY, monthOf, zoneSuffix } from './counters.ts'
+import { countFull, shiftOfClient } from './hold.ts'
 import { durationOf, renewalOf } from './refusal.ts'
 import type { Amounts, Zones } from './types.ts'
 
@@ -23,6 +23,8 @@ const O = 3
 const F = 4
 const R = 5
 const C = 6
+/** A client's part of maxInFlight, see shiftOfClient() in hold.ts. */
+const A = 7
 
 /**
  * What a request moves, as one flat list. An entry has four places: kind; name of the counter; of a window the name of the
@@ -32,10 +34,10 @@ const C = 6
 const STRIDE = 4
 /**
  * What stands before the entries: minute and time zone of the names; where those begin that need the body; and whether a
- * limit of the minute counts the answer, a budget counts cost, and anything counts tokens; and the names of what is held
- * before the body, and in all, with a space before each.
+ * limit of the minute counts the answer, a budget counts cost, and anything counts tokens; the names of what is held
+ * before the body, and in all, with a space before each; and of maxInFlight the limit, the server behind and the client.
  */
-const HEAD = 8
+const HEAD = 11
 type Plan = (string | number | boolean | undefined)[]
 
 /** Where a record stays in its context, its last plan does too. */
@@ -47,7 +49,7 @@ let birth = 0
 let birthText = ''
 /** What stands in the plan before this has been moved. */
 let end = 0
-const amounts: number[] = [1, 0, 0, 0, 1, 0, 0]
+const amounts: number[] = [1, 0, 0, 0, 1, 0, 0, 1]
 
 /** The tightest limit of requests and of tokens, for the headers; -1: there is none. */
 let requestsLimit = -1
@@ -67,24 +69,30 @@ export function areSoft(limited: Limited[]): boolean {
 }
 
 /**
- * Takes what needs no body: a request of the minute, and places. False: nothing is taken, since one of them has no room,
- * or what was used is not known yet.
+ * Takes what needs no body: a request of the minute, and places; of `maxInFlight` too, as long as there is one for
+ * everybody. False: nothing is taken, since one of them has no room, or what was used is not known yet.
  */
 export function takeFirst(
   zones: Zones,
   limited: Limited[],
   zoneMinutes: number | undefined,
   nowMs: number,
+  maxInFlight: number | undefined,
+  upstream: string,
+  client: string,
 ): boolean {
   const minute = (nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS
   const kept = (limited as Kept).plan
-  if (kept && kept[0] === minute && kept[1] === zoneMinutes) plan = kept
+  const isKept = kept !== undefined && kept[0] === minute && kept[1] === zoneMinutes
+  if (isKept && kept[8] === maxInFlight && kept[9] === upstream && kept[10] === client) plan = kept
   else {
-    plan = planOf(limited, minute, zoneMinutes, nowMs)
+    plan = planOf(limited, minute, zoneMinutes, nowMs, maxInFlight, upstream, client)
     ;(limited as Kept).plan = plan
   }
   end = HEAD
   requestsLimit = tokensLimit = -1
+  // Of who has no limits nothing may be asked any more.
+  amounts[T] = amounts[R] = amounts[C] = 0
   const now = zones.counters.get(BIRTH_COUNTER) || 0
   if (now !== birth) birthText = ''
   birth = now
@@ -148,7 +156,8 @@ function take(zones: Zones, to: number, nowMs: number): boolean {
         const before = zones.windows.get(other)
         if (before) level += Math.ceil((before * (MINUTE_MS - (nowMs % MINUTE_MS))) / MINUTE_MS)
       } else {
-        if (name !== '') level = held = zones.counters.incr(name, amount, 0)
+        if (kind === A) shiftOfClient(zones.counters, name, amount)
+        else if (name !== '') level = held = zones.counters.incr(name, amount, 0)
         if (other !== '') level += zones.counters.get(other) || 0
       }
       end += STRIDE
@@ -206,7 +215,8 @@ export function giveBack(zones: Zones): false {
     const name = plan[end + 1] as string
     if (name === '') continue
     try {
-      ;(kind < F ? zones.windows : zones.counters).incr(name, -(amounts[kind] as number), 0)
+      if (kind === A) shiftOfClient(zones.counters, name, -1)
+      else (kind < F ? zones.windows : zones.counters).incr(name, -(amounts[kind] as number), 0)
     } catch (_) {
       countFull(zones)
     }
@@ -278,7 +288,8 @@ export function settleTaken(
     const amount = amounts[kind] as number
     try {
       if (kind >= F) {
-        if (name !== '') counters.incr(name, -amount, 0)
+        if (kind === A) shiftOfClient(zones.counters, name, -1)
+        else if (name !== '') counters.incr(name, -amount, 0)
       } else if (kind !== Q) {
         const used = kind === T ? tokens : kind === I ? prompt : completion
         if (used !== amount) zones.windows.incr(name, used - amount, 0)
@@ -297,8 +308,23 @@ function planOf(
   minute: number,
   zoneMinutes: number | undefined,
   nowMs: number,
+  most: number | undefined,
+  upstream: string,
+  client: string,
 ): Plan {
-  const made: Plan = [minute, zoneMinutes, HEAD, false, false, false, '', '']
+  const made: Plan = [
+    minute,
+    zoneMinutes,
+    HEAD,
+    false,
+    false,
+    false,
+    '',
+    '',
+    most,
+    upstream,
+    client,
+  ]
   let held = ''
   const now = minute.toString(36)
   const before = (minute - 1).toString(36)
@@ -312,6 +338,12 @@ function planOf(
     const name = 'f' + one.id
     made.push(F, name, '', limits.concurrency)
     held += ' ' + name
+  }
+  if (most !== undefined) {
+    const own = 'a' + upstream + '/' + client
+    const all = 'f' + EVERYBODY + upstream
+    made.push(A, own, '', Infinity, F, all, '', most)
+    held += ' ' + own + ' ' + all
   }
   made[2] = made.length
   made[6] = held

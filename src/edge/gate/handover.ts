@@ -21,6 +21,8 @@ export type Found = {
   facts: BodyFacts | null
   /** What it holds; null where nothing has to be held, or was given back. */
   taken: Taken | null
+  /** The name of the server behind, where there is a maxInFlight; else empty. */
+  upstream: string
   name: string
   isMetered: boolean
   /** The first piece of the answer, which has been sent on. */
@@ -71,6 +73,6 @@ function ticketOf(found: Found): Ticket {
   if (found.facts && found.facts.edits.length > 0) ticket.edits = found.facts.edits
   const taken = found.taken
   const route = routeOf(found.route) as Route
-  if (taken) ticket.hold = holdOfTaken(route, record, tillOf(found.rules, ''), taken)
+  if (taken) ticket.hold = holdOfTaken(route, record, tillOf(found.rules, found.upstream), taken)
   return ticket
 }

@@ -14,7 +14,7 @@ import {
   readQuickly,
   takeFacts,
 } from '../../core/body/quick.ts'
-import { ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
+import { type Limited, ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
 import { quoteModel } from '../../core/ledger/line.ts'
 import { bodyRulesOf } from '../../core/limits/claim.ts'
 import { costOfTokens, NANOS, priceOf } from '../../core/limits/cost.ts'
@@ -96,7 +96,11 @@ let rules: Rules
 /** When it was admitted, ms since 1970; 0: its body is not there yet. */
 let atMs = 0
 let spentMs = 0
+/** Whether there are limits, budgets or ceilings; and whether anything is held, maybe a place of maxInFlight alone. */
+let hasLimits = false
 let hasHold = false
+/** The name of the server behind, where maxInFlight asks for it. */
+let upstream = ''
 /** Of the averages of the model, see core/limits/estimate.ts. */
 let bucket = ''
 /** The model as JSON. */
@@ -109,6 +113,9 @@ let isMetered = false
 /** The first piece of the answer. */
 let answer: Buffer | null = null
 let sawLast = false
+
+/** Of who has no limits: one list, so that its plan stays too. */
+const NOBODY: Limited[] = []
 
 /** Of a request that has left the quick way. */
 let ending: Ending | null = null
@@ -157,12 +164,17 @@ function admitQuickly(r: GateRequest): boolean {
   if (until === undefined || (until !== 0 && until <= startMs)) return false
   if (called === 'embeddings' && found.scopes !== undefined) return false
   rules = readRules()
-  if (rules.maxInFlight !== undefined) return false
   const limited = found.limited
-  hasHold = limited !== undefined || found.request !== undefined
+  const most = rules.maxInFlight
+  hasLimits = limited !== undefined || found.request !== undefined
+  hasHold = hasLimits || most !== undefined
   if (hasHold) {
+    upstream = most === undefined ? '' : variables['tollgate_upstream'] || ''
+    const open = zones || openZones()
     const zoneMinutes = rules.zoneMinutes
-    if (!takeFirst(zones || openZones(), limited || [], zoneMinutes, startMs)) return false
+    const client = found.client
+    if (!takeFirst(open, limited || NOBODY, zoneMinutes, startMs, most, upstream, client))
+      return false
   }
   route = called
   record = found
@@ -221,7 +233,7 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
   const metering = rules.metering
   isMetered = metering !== 'off'
   const ceilings = record.request
-  if (!hasHold && !record.models && !isAsked(metering)) return true
+  if (!hasLimits && !record.models && !isAsked(metering)) return true
   const sent = r.requestBuffer as Buffer
   isRead = readQuickly(route, text, sent, metering, record.models, ceilings) || readOddly(sent)
   if (!isRead) return false
@@ -341,6 +353,9 @@ function settleQuickly(): string {
     const used = settleUse(isSeen)
     if (used === '') return ''
     line += used
+  } else if (hasHold) {
+    if (!settleTaken(zones || openZones(), 0, 0, 0, Date.now())) return ''
+    hasHold = false
   }
   variables['tollgate_outcome'] = 'ok'
   if (name !== '') (running as NonNullable<typeof running>).delete(name)
@@ -406,6 +421,7 @@ function find(): Found {
     spentMs,
     facts: isRead ? quickFacts() : null,
     taken: hasHold ? takenSoFar() : null,
+    upstream,
     name,
     isMetered,
     answer,

@@ -82,6 +82,10 @@ function worldsOf(pick: Pick, limited: Limited[], minute: number): [World, World
     const day = at(Math.floor(NOW / 86400000))
     for (const kind of ['d', 'D']) put('counters', kind + id + day, pick(3) ? 0 : pick(900))
   }
+  const own = pick(3)
+  put('counters', 'f*vllm', own + pick(4))
+  put('counters', 'avllm/app', own)
+  put('counters', 'avllm/', (own ? 1 : 0) + pick(2))
   return zones
 }
 
@@ -91,7 +95,7 @@ describe('the quick way of limits', () => {
     const pick = integersOf(seed)
     let quick = 0
     let settled = 0
-    for (let turn = 0; turn < 4000; turn++) {
+    for (let turn = 0; turn < 6000; turn++) {
       const why = `seed ${seed}, turn ${turn}`
       const limited = limitedOf(pick)
       const nowMs = NOW + pick(2 * MINUTE)
@@ -115,7 +119,8 @@ describe('the quick way of limits', () => {
         isStream: false,
         price,
         unpriced: price ? undefined : 'm',
-        upstream: '',
+        maxInFlight: pick(3) ? undefined : [1, 4, 50][pick(3)],
+        upstream: 'vllm',
         clientId: 'app',
         nowMs,
         zoneMinutes,
@@ -151,7 +156,7 @@ describe('the quick way of limits', () => {
       { of: 'client', id: 'ClientClie', limits: { requestsPerMinute: 5, concurrency: 2 } },
     ]
     const [zones] = worldsOf(() => 0, limited, 0)
-    expect(takeFirst(zones, limited, undefined, NOW)).toBe(true)
+    expect(takeFirst(zones, limited, undefined, NOW, undefined, '', 'app')).toBe(true)
     expect(takenSoFar()).toMatchObject({ birth: 7, isWhole: true, amounts: { q: 1, f: 1 } })
     giveBack(zones)
     expect(counted(zones)).toEqual(counted(world()))
@@ -161,9 +166,9 @@ describe('the quick way of limits', () => {
     const limited: Limited[] = [{ of: 'client', id: 'ClientClie', limits: { concurrency: 2 } }]
     const zones = world()
     delete zones.counters.entries[BIRTH_COUNTER]
-    expect(takeFirst(zones, limited, undefined, NOW)).toBe(false)
+    expect(takeFirst(zones, limited, undefined, NOW, undefined, '', 'app')).toBe(false)
     zones.counters.entries[BIRTH_COUNTER] = 7
-    expect(takeFirst(zones, limited, undefined, NOW)).toBe(true)
+    expect(takeFirst(zones, limited, undefined, NOW, undefined, '', 'app')).toBe(true)
     expect(takeRest(zones, 8, 8, 8, null, NOW + MINUTE)).toBe(false)
     expect(counted(zones)).toEqual(counted(world()))
   })
@@ -179,7 +184,9 @@ describe('the quick way of limits', () => {
       { of: 'key', id: 'KeyKeyKeyK', limits },
     ]
     const zones = world(rooms)
-    const isTaken = takeFirst(zones, limited, undefined, NOW) && takeRest(zones, 8, 8, 8, null, NOW)
+    const isTaken =
+      takeFirst(zones, limited, undefined, NOW, undefined, '', 'app') &&
+      takeRest(zones, 8, 8, 8, null, NOW)
     expect(isTaken).toBe(false)
     expect(counted(zones)).toEqual(counted(world()))
   })
@@ -197,7 +204,8 @@ describe('the quick way of limits', () => {
 /** As src/edge/gate/quick.ts asks. */
 function take(zones: World, demand: Demand): boolean {
   const { limited, zoneMinutes, nowMs, choices, price } = demand
-  if (!takeFirst(zones, limited, zoneMinutes, nowMs)) return false
+  const { maxInFlight, upstream, clientId } = demand
+  if (!takeFirst(zones, limited, zoneMinutes, nowMs, maxInFlight, upstream, clientId)) return false
   if (isPriced() && !price) return giveBack(zones)
   const output = demand.outputTokens ?? demand.defaultOutputTokens * choices
   const usual = (demand.usualOutputTokens || demand.defaultOutputTokens) * choices
