@@ -38,6 +38,8 @@ export type InstructionRow = {
   subject: string
   perRequest: number
   requestRatio: number
+  /** Of an agent's request, see agentBody(); absent in results of before. */
+  perAgent?: number
   perEvent: number
   eventRatio: number
 }

@@ -1,6 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { run } from '../../src/cli/nginx/child.ts'
+import { agentBody } from '../bodies.ts'
 import { makeKeys } from '../clients.ts'
 import type { Context } from '../context.ts'
 import type { Role } from '../machine.ts'
@@ -13,6 +14,7 @@ import { findOnPath } from '../tools.ts'
 /** Before anything is counted, so that all caches are warm. */
 const WARM_REQUESTS = 60
 const REQUESTS = 40
+const AGENT_REQUESTS = 10
 /** The least of so many counts is taken: in that one there was no housekeeping. */
 const TIMES = 3
 /** Two streams that differ in nothing but their length. */
@@ -21,10 +23,10 @@ const TOKENS = [20, 120] as const
 const GAP_MS = 10
 const ANSWER_MS_MAX = 60_000
 
-type Counts = { subject: string; perRequest: number; perEvent: number }
+type Counts = { subject: string; perRequest: number; perAgent: number; perEvent: number }
 
 /**
- * Instructions of one request and of one streamed event, as callgrind counts them. Nothing else that
+ * Instructions of one request, of an agent's and of one streamed event, as callgrind counts them. Nothing else that
  * runs on the machine changes them, but they say nothing of the kernel, nor of what misses a cache.
  */
 export async function measureInstructions(context: Context): Promise<InstructionRow[]> {
@@ -94,22 +96,24 @@ async function countOne(context: Context, subject: Subject, role: Role): Promise
   const server = await startCounted(subject, context.upstream.port, role)
   try {
     const perRequest = await countWarm(server)
+    const perAgent = (await countLeast(server, AGENT_REQUESTS, agentBody())) / AGENT_REQUESTS
     const [short, long] = [
-      await countLeast(server, 1, TOKENS[0]),
-      await countLeast(server, 1, TOKENS[1]),
+      await countLeast(server, 1, chatBody(TOKENS[0])),
+      await countLeast(server, 1, chatBody(TOKENS[1])),
     ]
     const perEvent = (long - short) / (TOKENS[1] - TOKENS[0])
-    tell(`  ${subject.id}: ${Math.round(perRequest)} a request, ${Math.round(perEvent)} an event`)
-    return { subject: subject.id, perRequest, perEvent }
+    const counts = [perRequest, perAgent, perEvent].map((count) => Math.round(count))
+    tell(`  ${subject.id}: ${counts[0]} a request, ${counts[1]} an agent's, ${counts[2]} an event`)
+    return { subject: subject.id, perRequest, perAgent, perEvent }
   } finally {
     await server.stop()
   }
 }
 
-async function countLeast(server: Server, requests: number, tokens = 0): Promise<number> {
+async function countLeast(server: Server, requests: number, body = chatBody()): Promise<number> {
   const counts: number[] = []
   for (let time = 0; time < TIMES; time++) {
-    await ask(server, requests, tokens)
+    await ask(server, requests, body)
     counts.push(await takeDump(server))
   }
   return Math.min(...counts)
@@ -144,12 +148,16 @@ async function takeDump(server: Server): Promise<number> {
   return Number(/^(?:totals|summary): (\d+)/m.exec(text)?.[1])
 }
 
-async function ask(server: Server, count: number, tokens = 0): Promise<void> {
-  const body = JSON.stringify({
+/** A small chat; of so many tokens it is a stream. */
+function chatBody(tokens = 0): string {
+  return JSON.stringify({
     model: 'bench-8b',
     messages: [{ role: 'user', content: 'Tell me something short.' }],
     ...(tokens === 0 ? {} : { stream: true, max_tokens: tokens, bench: { gapMs: GAP_MS } }),
   })
+}
+
+async function ask(server: Server, count: number, body = chatBody()): Promise<void> {
   for (let index = 0; index < count; index++) {
     const answer = await fetch(`http://127.0.0.1:${server.port}/v1/chat/completions`, {
       method: 'POST',

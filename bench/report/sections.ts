@@ -13,8 +13,9 @@ export function requestSection(results: Results): string[] {
     ...requestCells(row),
     show(counted.get(row.subject)?.perRequest, 0),
     show(counted.get(row.subject)?.requestRatio, 2),
+    show(counted.get(row.subject)?.perAgent, 0),
   ])
-  return formatTable([...head, 'instructions', 'x plain'], rows)
+  return formatTable([...head, 'instructions', 'x plain', "an agent's 12 KB"], rows)
 }
 
 function requestCells(row: RequestRow): string[] {
