@@ -59,10 +59,11 @@ export function runningEnd(model: string, names: string, ticket?: Ticket): strin
 export function readHeld(text: string): { birth: number; held: [string, number][] } {
   const parts = text.split(' ', FIELDS) as string[]
   const names = (readLast(text, parts)[3] || '').split(' ')
-  const held = names.slice(1).map((name): [string, number] => {
+  const held = names.slice(1).map((written): [string, number] => {
+    const colon = written.indexOf(':')
+    const name = decodeURIComponent(colon < 0 ? written : written.slice(0, colon))
     const kind = name.charAt(0)
-    const colon = name.lastIndexOf(':')
-    if (kind === 'u') return [name.slice(0, colon), Number(name.slice(colon + 1))]
+    if (kind === 'u') return [name, Number(written.slice(colon + 1))]
     return [name, kind === 'r' ? Number(parts[9]) : kind === 'R' ? Number(parts[10]) : 1]
   })
   return { birth: Number(names[0]), held }
@@ -111,6 +112,11 @@ export function readRunning(text: string): Running {
     running.heldCost = Number(parts[10])
   }
   return running
+}
+
+/** Whether its body is not there yet. */
+export function isWaiting(text: string): boolean {
+  return text.split(' ', 4)[3] === ''
 }
 
 /** The client alone, for who counts many. */

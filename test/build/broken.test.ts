@@ -53,3 +53,30 @@ describe('a call of a zone that throws', () => {
     }
   })
 })
+
+describe('an entry among those that run', () => {
+  const all = KINDS['all'] as Configuration
+  const denied = { ...all, record: { ...all.record, models: ['other'] } }
+
+  test.each(['quick', 'long'] as const)(
+    'goes with what it names, when the body is refused, on the %s way',
+    (way) => {
+      const { ask, counters, running } = openContext(code, denied as Configuration, way)
+      expect(ask()).toMatchObject({ admission: 'ok', target: 'refused', entries: 0 })
+      expect(heldOf(counters, running)).toEqual([])
+    },
+  )
+
+  test.each(['quick', 'long'] as const)(
+    'goes at the end, though the zone was full when it was to say more, on the %s way',
+    (way) => {
+      let sets = 0
+      const { ask, running } = openContext(code, all, way, (call) => {
+        if (call === 'running.set' && ++sets > 1) throw new Error('no memory')
+      })
+      ask()
+      expect(sets).toBeGreaterThan(1)
+      expect([...running]).toEqual([])
+    },
+  )
+})

@@ -114,6 +114,7 @@ export function openContext(
     ['routes', ';'],
     ['rules', rules ? JSON.stringify(rules) : ''],
     ['prices', prices ? JSON.stringify(prices) : ''],
+    ['password', 'secret'],
   ])
   const counters = new Map<string, unknown>([[BIRTH_COUNTER, 7]])
   const running = new Map<string, unknown>()
@@ -176,6 +177,7 @@ export function openContext(
     }
     const admission = called(gate.admission)
     const target = admission === 'ok' ? called(gate.target) : ''
+    const entries = running.size
     if (target === 'made') called(gate.body)
     if (target === 'made' || target === 'ok') {
       r.status = status
@@ -184,7 +186,7 @@ export function openContext(
     }
     const line = isLogged ? called(gate.settled) : ''
     for (const act of atExit.splice(0)) act()
-    return { admission, target, line, counts }
+    return { admission, target, entries, line, counts }
   }
   return { ask, log, counters, running }
 }

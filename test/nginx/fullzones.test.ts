@@ -99,8 +99,10 @@ describe.skipIf(isNearMidnight).each(setups)('$name: a full zone', (setup) => {
   )
 
   test('tollgate_running: who finds no room is refused, and there is room when streams end', async () => {
-    const { gate, many, free } = await start('tollgate_running', { limits: { concurrency: 5 } })
-    const slow = chatOf('tokens:9,ttft:60000', { stream: true })
+    const limited = { limits: { concurrency: 5 }, budgets: { tokensPerDay: 1e9 } }
+    const { gate, many, free } = await start('tollgate_running', limited)
+    // How far a stream is stands in its entry too, which the full zone refuses now and then.
+    const slow = chatOf('tokens:100000,itl:300', { stream: true })
     const calls: Call[] = []
     onTestFinished(() => {
       for (const { abort } of calls) abort()
@@ -113,7 +115,7 @@ describe.skipIf(isNearMidnight).each(setups)('$name: a full zone', (setup) => {
     }
     const admitted = statuses.filter((status) => status === 200).length
     // An entry is a text, and takes as much as five numbers.
-    expect(admitted).toBeGreaterThan(50)
+    expect(admitted).toBeGreaterThan(30)
     expect(statuses).toEqual([...Array(admitted).fill(200), ...Array(COUNT - admitted).fill(500)])
     await expectClosed(gate, many.at(-1) ?? free, free)
     await expectTold(gate, 'tollgate_running')

@@ -26,6 +26,9 @@ const LABEL_MAX = 64
 /** So many escapes are looked for one by one, which takes as long as readBody() in all. */
 const ESCAPES_MAX = 100
 
+/** A request whose body is there: its bytes are made when they are asked for. */
+type Sent = { requestBuffer?: Buffer }
+
 /** What readQuickly() found: of a body that is allowed, what the gate goes by. Nobody else may change it. */
 export let model = ''
 /** The model as an answer names it: empty where it is written otherwise in JSON, or may be. */
@@ -63,16 +66,16 @@ let plainModel = ''
 export function readQuickly(
   kind: string,
   text: string,
-  body: Buffer,
+  bytes: number,
+  sent: Sent,
   metering: Metering | undefined,
   models: string[] | undefined,
   request: RequestCeilings | undefined,
 ): boolean {
-  const bytes = body.length
   if (bytes > QUICK_BYTES_MAX || text.charCodeAt(0) !== 123) return false
   const isChat = kind === 'chat'
   const isText = isChat || kind === 'completions'
-  if (!isText && kind !== 'embeddings' && kind !== 'messages') return false
+  if (!isText && kind !== 'embeddings') return false
   let said: { [name: string]: unknown }
   try {
     said = JSON.parse(text)
@@ -106,7 +109,7 @@ export function readQuickly(
         other += value.length + 2
         break
       case 'messages':
-        if (!isChat && kind !== 'messages') return false
+        if (!isChat) return false
         promptName = promptName || name
         size += sizeOfTexts(value)
         if (textsFault) return false
@@ -161,7 +164,6 @@ export function readQuickly(
         break
       case 'tool_choice':
       case 'reasoning_effort':
-      case 'system':
         if (typeof value !== 'string') return false
         size += value.length + 2
         break
@@ -185,7 +187,7 @@ export function readQuickly(
   }
   // In characters, as the lengths of texts are.
   const rest = left + text.length - bytes - size
-  if (rest !== 0 && rest !== charactersOfEscapes(body, rest)) return false
+  if (rest !== 0 && rest !== charactersOfEscapes(sent, rest)) return false
   if (model === '' || (models && !isModelAllowed(model, models))) return false
   promptBytes = left < 1 ? 1 : left
   maxOutputTokens = most > 0 ? most : 0
@@ -291,7 +293,8 @@ function sizeOfTexts(messages: unknown): number {
 }
 
 /** What escapes are longer by than the characters that they stand for; -1: by more than `most`, or they are too many. */
-function charactersOfEscapes(body: Buffer, most: number): number {
+function charactersOfEscapes(sent: Sent, most: number): number {
+  const body = sent.requestBuffer as Buffer
   let more = 0
   let count = 0
   let at = body.indexOf(92)

@@ -1,14 +1,14 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
 import { type BodyFacts, type BodyRules, isAsked, limitOutput, readBody } from '../body/body.ts'
-import { QUICK_BYTES_MAX, quickFacts, readQuickly } from '../body/quick.ts'
 import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { checksOf } from './check.ts'
 import { priceOf } from './cost.ts'
+import { addUpload } from './early.ts'
 import { modelBucket, OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
 import type { Hold } from './hold.ts'
-import { areSoft, type Taken } from './quick.ts'
+import type { Taken } from './quick.ts'
 import {
   type Demand,
   type Early,
@@ -31,8 +31,7 @@ export type Till = Zones & {
   upstream: string
 }
 
-/** A request whose body is there: its text is made of the bytes when it is asked for, which only small ones are. */
-export type Sent = { requestText?: string }
+const MINUTE_MS = 60000
 
 /** Tokens that a chat template may put around a prompt, for the upper bound of hard budgets. */
 const TEMPLATE_TOKENS = 256
@@ -95,13 +94,12 @@ export function claim(
   early: Early | null,
   till: Till,
   nowMs: number,
-  sent?: Sent,
 ): Figures | null {
   ticket.atMs = nowMs
   if (record.models && route.name === 'models') ticket.models = record.models
   // What a handler before a redirect took is taken anew.
   if (!early) refund(ticket, till)
-  const facts = body ? examine(ticket, route, record, body, till.rules, sent) : null
+  const facts = body ? examine(ticket, route, record, body, till.rules) : null
   const needsHold = isLimited(record, till.rules) || record.request
   const figures =
     ticket.outcome === 'ok' && needsHold
@@ -130,19 +128,8 @@ function examine(
   record: KeyRecord,
   body: Buffer,
   rules: Rules,
-  sent: Sent | undefined,
 ): BodyFacts | null {
-  const known = bodyRulesOf(rules, record)
-  const bytes = body.length
-  // What hard budgets lower is the long way's.
-  const isSteered = record.salt !== undefined || record.priority !== undefined
-  const isSmall =
-    sent && bytes > 0 && bytes <= QUICK_BYTES_MAX && !isSteered && areSoft(record.limited || [])
-  const text = isSmall ? sent.requestText : undefined
-  const isQuick =
-    text !== undefined &&
-    readQuickly(route.name, text, body, rules.metering, record.models, record.request)
-  const facts = isQuick ? quickFacts() : readBody(route, body, known)
+  const facts = readBody(route, body, bodyRulesOf(rules, record))
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message
@@ -169,7 +156,18 @@ export function noteFacts(ticket: Ticket, facts: BodyFacts): void {
 export function holdOfTaken(route: Route, record: KeyRecord, till: Till, taken: Taken): Hold {
   const demand = demandOf(route, record, true, till, taken.minuteMs)
   const lists = checksOf(demand)
-  return holdOf(demand, taken.isWhole ? lists.all : lists.first, taken.amounts, taken.birth)
+  const hold = holdOf(demand, taken.isWhole ? lists.all : lists.first, taken.amounts, taken.birth)
+  if (taken.unread > 0) addUpload(hold, record.key, taken.unread)
+  return hold
+}
+
+/** What it had before its body, as if claimEarly() had taken it. */
+export function earlyOf(hold: Hold, taken: Taken): Early {
+  const early: Early = { hold, figures: {}, checks: null }
+  const resetMs = taken.minuteMs + 2 * MINUTE_MS
+  if (taken.requestsLimit >= 0)
+    early.figures['q'] = { limit: taken.requestsLimit, left: taken.requestsLeft, resetMs }
+  return early
 }
 
 /** What holds for the bodies of a key. */

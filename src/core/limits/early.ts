@@ -1,4 +1,4 @@
-import { type Checks, checksOf, heldCheck } from './check.ts'
+import { type Check, type Checks, checksOf, heldCheck } from './check.ts'
 import { giveBack, type Hold } from './hold.ts'
 import { askAll, IN_FLIGHT_RETRY_MS, judge } from './judge.ts'
 import { type Figures, type LimitRefusal, tellRate } from './refusal.ts'
@@ -9,8 +9,8 @@ import type { Amounts, Demand, Zones } from './types.ts'
 export type Early = {
   hold: Hold
   figures: Figures
-  /** All that holds for the request, those included that are asked when its body is there. */
-  checks: Checks
+  /** All that holds for the request, those included that are asked when its body is there; null: to be asked for again. */
+  checks: Checks | null
   /** In shadow: what would have been refused. */
   shadow?: LimitRefusal
 }
@@ -44,6 +44,8 @@ export function reserveEarly(
     const refusal = judge(zones, demand, all, plan, levels, false, figures)
     return Object.assign(refusal || grant, { figures })
   }
+  // That of tokens and cost the least was asked for is nothing that it holds.
+  amounts.t = amounts.r = amounts.R = 0
   const hold = holdOf(demand, checks.first, amounts, birthOf(zones))
   const early: Early = { hold, figures: grant.figures, checks }
   if (grant.refusal) early.shadow = grant.refusal
@@ -61,21 +63,30 @@ function takeUpload(
   key: string,
   bytes: number,
 ): LimitRefusal | null {
-  const check = heldCheck('u', `u${key}`, 'key', UPLOAD_BYTES_MAX)
-  hold.amounts.u = bytes
+  const before = hold.checks
+  const check = addUpload(hold, key, bytes)
   let level: number
   try {
     level = commit(zones, demand, [check], hold.amounts, {}).levels[0] as number
   } catch (error) {
+    hold.checks = before
     giveBack(zones, hold, 'qaf')
     throw error
   }
   if (level > 0 && level + bytes > check.limit) {
     undo(zones, [check], hold.amounts, 1)
+    hold.checks = before
     return tellRate(check, IN_FLIGHT_RETRY_MS, {})
   }
-  hold.checks = hold.checks.concat(check)
   return null
+}
+
+/** Adds bytes that are not read yet to a hold, which has moved their counter, or is going to. */
+export function addUpload(hold: Hold, key: string, bytes: number): Check {
+  const check = heldCheck('u', `u${key}`, 'key', UPLOAD_BYTES_MAX)
+  hold.amounts.u = bytes
+  hold.checks = hold.checks.concat(check)
+  return check
 }
 
 /** What the headers say when a request is refused that is in the counters of requests already. */

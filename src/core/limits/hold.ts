@@ -85,7 +85,8 @@ export function countFull(zones: Zones): void {
 
 /**
  * The counters that a request has moved, as they stand in its entry among those that run: their birth, and names with a
- * space before each. Of unread bytes the amount stands behind a colon. Empty where nothing is held.
+ * space before each: a site may give a server any name. Of unread bytes the amount stands behind a colon. Empty where
+ * nothing is held.
  */
 export function heldOf(hold: Hold): string {
   const checks = hold.checks
@@ -93,7 +94,7 @@ export function heldOf(hold: Hold): string {
   for (let i = 0; i < checks.length; i++) {
     const check = checks[i] as Check
     if (check.before || !hold.amounts[check.kind] || isSame(checks, i)) continue
-    names += ' ' + check.move
+    names += ' ' + encodeURIComponent(check.move)
     if (check.kind === 'u') names += ':' + hold.amounts.u
   }
   return names === '' ? '' : hold.birth + names

@@ -1,7 +1,8 @@
-import type { Limited } from '../config/record.ts'
+import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { costOfTokens } from './cost.ts'
 import { BIRTH_COUNTER, dayOf, EVERYBODY, monthOf, zoneSuffix } from './counters.ts'
+import { UPLOAD_BYTES_MAX } from './early.ts'
 import { countFull, shiftOfClient } from './hold.ts'
 import { durationOf, renewalOf } from './refusal.ts'
 import type { Amounts, Zones } from './types.ts'
@@ -40,6 +41,9 @@ const STRIDE = 4
 const HEAD = 11
 type Plan = (string | number | boolean | undefined)[]
 
+/** Of who has no limits: one list, so that its plan stays too. */
+const NOBODY: Limited[] = []
+
 /** Where a record stays in its context, its last plan does too. */
 type Kept = Limited[] & { plan?: Plan }
 
@@ -49,6 +53,9 @@ let birth = 0
 let birthText = ''
 /** What stands in the plan before this has been moved. */
 let end = 0
+/** Bytes that are announced and not read yet, and their counter. */
+export let unread = 0
+let unreadName = ''
 const amounts: number[] = [1, 0, 0, 0, 1, 0, 0, 1]
 
 /** The tightest limit of requests and of tokens, for the headers; -1: there is none. */
@@ -70,33 +77,60 @@ export function areSoft(limited: Limited[]): boolean {
 
 /**
  * Takes what needs no body: a request of the minute, and places; of `maxInFlight` too, as long as there is one for
- * everybody. False: nothing is taken, since one of them has no room, or what was used is not known yet.
+ * everybody; and the bytes that are announced, 0 where they are too few to count. False: nothing is taken, since
+ * one of them has no room, or what was used is not known yet.
  */
 export function takeFirst(
   zones: Zones,
-  limited: Limited[],
-  zoneMinutes: number | undefined,
-  nowMs: number,
-  maxInFlight: number | undefined,
+  record: Pick<KeyRecord, 'client' | 'key' | 'limited'>,
+  rules: Pick<Rules, 'zoneMinutes' | 'maxInFlight'>,
   upstream: string,
-  client: string,
+  uploadBytes: number,
+  nowMs: number,
 ): boolean {
+  const limited = record.limited || NOBODY
+  const client = record.client
+  const zoneMinutes = rules.zoneMinutes
+  const most = rules.maxInFlight
   const minute = (nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS
   const kept = (limited as Kept).plan
-  const isKept = kept !== undefined && kept[0] === minute && kept[1] === zoneMinutes
-  if (isKept && kept[8] === maxInFlight && kept[9] === upstream && kept[10] === client) plan = kept
+  const isKept =
+    kept !== undefined && kept[0] === minute && kept[1] === zoneMinutes && kept[8] === most
+  if (isKept && (most === undefined || (kept[9] === upstream && kept[10] === client))) plan = kept
   else {
-    plan = planOf(limited, minute, zoneMinutes, nowMs, maxInFlight, upstream, client)
+    plan = planOf(limited, minute, zoneMinutes, nowMs, most, upstream, client)
     ;(limited as Kept).plan = plan
   }
   end = HEAD
   requestsLimit = tokensLimit = -1
-  // Of who has no limits nothing may be asked any more.
-  amounts[T] = amounts[R] = amounts[C] = 0
+  unread = 0
+  // Of who has no limits the rest may not be asked.
+  if (limited === NOBODY) amounts[T] = amounts[R] = amounts[C] = 0
   const now = zones.counters.get(BIRTH_COUNTER) || 0
   if (now !== birth) birthText = ''
   birth = now
-  return birth !== 0 && take(zones, plan[2] as number, nowMs)
+  if (birth === 0 || !take(zones, plan[2] as number, nowMs)) return false
+  if (uploadBytes === 0) return true
+  unreadName = 'u' + record.key
+  try {
+    const level = zones.counters.incr(unreadName, uploadBytes, 0)
+    unread = uploadBytes
+    // A single body is let in whatever its size.
+    if (level <= UPLOAD_BYTES_MAX || level === uploadBytes) return true
+  } catch (_) {
+    // The zone is full: the other way tells so.
+  }
+  return giveBack(zones)
+}
+
+/** Its body is there: nothing of it is unread any more. */
+export function endUpload(zones: Zones): void {
+  try {
+    zones.counters.incr(unreadName, -unread, 0)
+  } catch (_) {
+    countFull(zones)
+  }
+  unread = 0
 }
 
 /** Whether a limit of the minute counts the answer. */
@@ -116,7 +150,7 @@ export function isCounted(): boolean {
 
 /**
  * Takes the rest, when the body is there: for a prompt of `input` tokens and answers of `output` in all, of which limits of the
- * minute count no more than is `usual`. False: nothing is taken any more, of the first part neither.
+ * minute count no more than is `usual`. False: nothing more is taken.
  */
 export function takeRest(
   zones: Zones,
@@ -134,12 +168,12 @@ export function takeRest(
   amounts[R] = input + output
   amounts[C] = cost > 1 ? cost : 1
   // The names are those of a minute.
-  if ((nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS === plan[0]) return take(zones, plan.length, nowMs)
-  return giveBack(zones)
+  return (nowMs - (nowMs % MINUTE_MS)) / MINUTE_MS === plan[0] && take(zones, plan.length, nowMs)
 }
 
 /** Moves what stands in the plan up to a place. Where one has no room, or a zone is full, all is moved back. */
 function take(zones: Zones, to: number, nowMs: number): boolean {
+  const start = end
   let held = 0
   try {
     while (end < to) {
@@ -149,7 +183,7 @@ function take(zones: Zones, to: number, nowMs: number): boolean {
       const limit = plan[end + 3] as number
       const amount = amounts[kind] as number
       // What is larger than a limit would be cut down to it. The last unit of cost is left to who rounds it.
-      if (amount > limit || (kind === C && amount === limit)) return giveBack(zones)
+      if (amount > limit || (kind === C && amount === limit)) return giveBackTo(zones, start)
       let level = held
       if (kind < F) {
         level = zones.windows.incr(name, amount, 0)
@@ -161,14 +195,14 @@ function take(zones: Zones, to: number, nowMs: number): boolean {
         if (other !== '') level += zones.counters.get(other) || 0
       }
       end += STRIDE
-      if (level > limit) return giveBack(zones)
+      if (level > limit) return giveBackTo(zones, start)
       if (kind === Q) noteRequests(limit, limit - level)
       else if (kind === T || kind === R) noteTokens(limit, limit - level, kind === T ? '' : other)
     }
     return true
   } catch (_) {
     // A zone is full: the other way tells which.
-    return giveBack(zones)
+    return giveBackTo(zones, start)
   }
 }
 
@@ -209,7 +243,17 @@ export function tellTaken(nowMs: number): string {
 
 /** Gives back what was taken, as if it had never been there. Never throws. Returns false. */
 export function giveBack(zones: Zones): false {
-  while (end > HEAD) {
+  if (unread > 0) endUpload(zones)
+  return giveBackTo(zones, HEAD)
+}
+
+/** The same of what was taken with the body. */
+export function giveBackRest(zones: Zones): void {
+  giveBackTo(zones, plan[2] as number)
+}
+
+function giveBackTo(zones: Zones, start: number): false {
+  while (end > start) {
     end -= STRIDE
     const kind = plan[end] as number
     const name = plan[end + 1] as string
@@ -231,7 +275,8 @@ export function reservedTokens(): number {
 
 /** What it holds by now, for its entry among those that run: see heldOf(). */
 export function heldNow(): string {
-  const names = plan[end > (plan[2] as number) ? 7 : 6] as string
+  let names = plan[end > (plan[2] as number) ? 7 : 6] as string
+  if (unread !== 0) names += ' ' + unreadName + ':' + unread
   if (names === '') return ''
   if (birthText === '') birthText = String(birth)
   return birthText + names
@@ -243,15 +288,30 @@ export function heldAmounts(): string {
 }
 
 /** What was taken, for the hold of a request that goes on by the other way; and when, by the minute. */
-export type Taken = { amounts: Amounts; birth: number; minuteMs: number; isWhole: boolean }
+export type Taken = {
+  amounts: Amounts
+  birth: number
+  minuteMs: number
+  isWhole: boolean
+  unread: number
+  /** The tightest limit of requests; -1: there is none. */
+  requestsLimit: number
+  requestsLeft: number
+}
 
 export function takenSoFar(): Taken {
   const of = (kind: number) => amounts[kind] as number
+  const bytes = unread
+  // From here on it is the hold's.
+  unread = 0
   return {
     amounts: { q: of(Q), a: 1, f: of(F), t: of(T), i: of(I), o: of(O), r: of(R), R: of(C) },
     birth,
     minuteMs: (plan[0] as number) * MINUTE_MS,
     isWhole: end === plan.length,
+    unread: bytes,
+    requestsLimit,
+    requestsLeft,
   }
 }
 
@@ -343,7 +403,7 @@ function planOf(
     const own = 'a' + upstream + '/' + client
     const all = 'f' + EVERYBODY + upstream
     made.push(A, own, '', Infinity, F, all, '', most)
-    held += ' ' + own + ' ' + all
+    held += ' ' + encodeURIComponent(own) + ' ' + encodeURIComponent(all)
   }
   made[2] = made.length
   made[6] = held

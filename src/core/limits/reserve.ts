@@ -54,7 +54,7 @@ export function reserve(
 ): Reserved | LimitRefusal {
   // A body may have taken longer than the minute that stands in the names.
   const isOld = !early || minuteOf(demand.nowMs) !== early.hold.minute
-  const lists = isOld ? checksOf(demand) : (early as Early).checks
+  const lists = (!isOld && early && early.checks) || checksOf(demand)
   const checks = early ? lists.rest : lists.all
   const birth = (early && early.hold.birth) || birthOf(zones)
   if (birth === 0 && hasBudget(checks)) {

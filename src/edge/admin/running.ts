@@ -5,7 +5,7 @@ import { PID_LENGTH } from '../../core/limits/counters.ts'
 import { isRequestName, markName, type Running, readRunning } from '../../core/running.ts'
 import { runningZone } from '../gate/registry.ts'
 import { moveEpoch } from '../running/epoch.ts'
-import { listRunning } from '../running/requests.ts'
+import { countRunning, listRunning } from '../running/requests.ts'
 
 type Listed = Running & { id: string; worker: number }
 
@@ -13,7 +13,11 @@ type Listed = Running & { id: string; worker: number }
 export function listRequests(call: Call): Reply {
   const listed = listRunning(call.nowMs).sort((a, b) => a.atMs - b.atMs)
   const requests = listed.map((one) => show(one, call.nowMs))
-  const body = { time: new Date(call.nowMs).toISOString(), total: countRunning(listed), requests }
+  const body = {
+    time: new Date(call.nowMs).toISOString(),
+    total: countRunning(listed.length),
+    requests,
+  }
   return { status: 200, body }
 }
 
@@ -46,13 +50,6 @@ function findName(id: string): string | null {
   const names = zone.keys(zone.size())
   const found = names.find((name) => isRequestName(name) && name.slice(PID_LENGTH) === id)
   return found === undefined ? null : found
-}
-
-/** Of very many not all are listed. */
-function countRunning(listed: Listed[]): number {
-  const zone = runningZone()
-  const size = zone.size()
-  return size <= listed.length ? listed.length : zone.keys(size).filter(isRequestName).length
 }
 
 function show(one: Listed, nowMs: number): object {

@@ -7,8 +7,8 @@ import { type Early, type Figures, giveBack, tellLimits } from '../../core/limit
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
-import { findRecord } from './registry.ts'
-import type { GateRequest } from './request.ts'
+import { findRecord, runningZone } from './registry.ts'
+import type { Ending, GateRequest } from './request.ts'
 import { enlist } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
 import { openTill, rulesOf } from './till.ts'
@@ -39,16 +39,12 @@ export function claimLong(r: GateRequest): string {
   return claimFor(r, ticket)
 }
 
-/** The same of one that has nothing of limits yet. */
-export function claimAnew(r: GateRequest): string {
-  const ticket = r.ticket as Ticket
-  chargeEarly(r, ticket)
-  return claimFor(r, ticket)
-}
-
 function claimFor(r: GateRequest, ticket: Ticket): string {
-  if (ticket.outcome === 'ok') charge(r, ticket)
+  charge(r, ticket)
   if (ticket.outcome !== 'ok') {
+    // It holds nothing any more.
+    const ending = r.ending as Ending
+    if (ending.name) runningZone().delete(ending.name)
     setReason(r, ticket)
     return 'refused'
   }
@@ -61,7 +57,7 @@ function isSmall(r: GateRequest): boolean {
   return Number(r.variables['content_length']) <= COPIED_BYTES_MAX
 }
 
-const COPIED_BYTES_MAX = 65536
+export const COPIED_BYTES_MAX = 65536
 
 /** What the gate gets of the body; empty where there is none. */
 function bodyOf(r: GateRequest): Buffer {
@@ -106,7 +102,7 @@ function chargeBody(r: GateRequest, ticket: Ticket, record: KeyRecord, nowMs: nu
   const till = openTill(r)
   const route = (r.found as { route: Route }).route
   const body = needsBody(route, record, till.rules) ? bodyOf(r) : null
-  const figures = claim(ticket, route, record, body, r.early || null, till, nowMs, r)
+  const figures = claim(ticket, route, record, body, r.early || null, till, nowMs)
   delete r.early
   if (figures) r.variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
 }

@@ -2,7 +2,8 @@ import type { Ticket } from '../../core/admit/admit.ts'
 import { type Route, routeOf } from '../../core/admit/route.ts'
 import type { BodyFacts } from '../../core/body/body.ts'
 import type { KeyRecord, Rules } from '../../core/config/record.ts'
-import { holdOfTaken, noteFacts } from '../../core/limits/claim.ts'
+import { earlyOf, holdOfTaken, noteFacts } from '../../core/limits/claim.ts'
+import type { Hold } from '../../core/limits/hold.ts'
 import type { Taken } from '../../core/limits/quick.ts'
 import { feedWhole, startWhole } from '../../core/meter/meter.ts'
 import { meterSeen } from './meter.ts'
@@ -36,6 +37,7 @@ export function handOver(r: GateRequest, found: Found): Ending {
   r.ticket = ending.ticket
   r.found = { route: routeOf(found.route) as Route, record: found.record }
   r.rules = found.rules
+  if (found.taken && !found.atMs) r.early = earlyOf(ending.ticket.hold as Hold, found.taken)
   r.ending = ending
   if (found.sawLast) r.sawLast = true
   if (found.answer) meterSeen(r, found.answer)
@@ -69,8 +71,11 @@ function ticketOf(found: Found): Ticket {
   }
   if (record.group !== undefined) ticket.group = record.group
   if (found.atMs) ticket.atMs = found.atMs
-  if (found.facts) noteFacts(ticket, found.facts)
-  if (found.facts && found.facts.edits.length > 0) ticket.edits = found.facts.edits
+  const facts = found.facts
+  if (facts) {
+    noteFacts(ticket, facts)
+    if (facts.edits.length > 0) ticket.edits = facts.edits
+  }
   const taken = found.taken
   const route = routeOf(found.route) as Route
   if (taken) ticket.hold = holdOfTaken(route, record, tillOf(found.rules, found.upstream), taken)

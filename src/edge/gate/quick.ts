@@ -10,11 +10,12 @@ import {
   model,
   promptBytes,
   prompts,
+  QUICK_BYTES_MAX,
   quickFacts,
   readQuickly,
   takeFacts,
 } from '../../core/body/quick.ts'
-import { type Limited, ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
+import { ROUTES_ENTRY, type Rules, routeAccess } from '../../core/config/record.ts'
 import { quoteModel } from '../../core/ledger/line.ts'
 import { bodyRulesOf } from '../../core/limits/claim.ts'
 import { costOfTokens, NANOS, priceOf } from '../../core/limits/cost.ts'
@@ -27,7 +28,9 @@ import {
   usualOutput,
 } from '../../core/limits/estimate.ts'
 import {
+  endUpload,
   giveBack,
+  giveBackRest,
   heldAmounts,
   heldNow,
   isCounted,
@@ -39,6 +42,7 @@ import {
   takenSoFar,
   takeRest,
   tellTaken,
+  unread,
 } from '../../core/limits/quick.ts'
 import {
   completionTokens,
@@ -49,7 +53,7 @@ import {
 } from '../../core/meter/whole.ts'
 import { runningEnd, runningLine, runningName, waitingText } from '../../core/running.ts'
 import { bodyLong } from './body.ts'
-import { admitLong, claimAnew, claimLong, judgeLong } from './door.ts'
+import { admitLong, COPIED_BYTES_MAX, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
 import { endingOf, type Found, handOver } from './handover.ts'
 import { settledLong } from './line.ts'
@@ -87,6 +91,8 @@ import { SMALL_BYTES_MAX } from './ticket.ts'
 let owner: GateRequest | null = null
 let variables: GateRequest['variables']
 let route = ''
+/** Of the body, as it was announced. */
+let bytes = 0
 let hash = ''
 let recordText = ''
 let record: KeptRecord
@@ -96,8 +102,9 @@ let rules: Rules
 /** When it was admitted, ms since 1970; 0: its body is not there yet. */
 let atMs = 0
 let spentMs = 0
-/** Whether there are limits, budgets or ceilings; and whether anything is held, maybe a place of maxInFlight alone. */
+/** Whether there are limits, budgets or ceilings; whether there is a maxInFlight; and whether anything is held. */
 let hasLimits = false
+let hasPlaces = false
 let hasHold = false
 /** The name of the server behind, where maxInFlight asks for it. */
 let upstream = ''
@@ -114,8 +121,8 @@ let isMetered = false
 let answer: Buffer | null = null
 let sawLast = false
 
-/** Of who has no limits: one list, so that its plan stays too. */
-const NOBODY: Limited[] = []
+/** What is larger goes the long way, where a body that is refused is read once. */
+const BODY_BYTES_MAX = 131072
 
 /** Of a request that has left the quick way. */
 let ending: Ending | null = null
@@ -147,7 +154,7 @@ function admitQuickly(r: GateRequest): boolean {
   if (called !== 'chat' && called !== 'completions' && called !== 'embeddings') return false
   // Without a call, which takes as much as a field.
   const length = +(variables['content_length'] as string)
-  if (!(length > 0 && length <= SMALL_BYTES_MAX)) return false
+  if (!(length > 0 && length <= BODY_BYTES_MAX)) return false
   const secret = variables['tg_secret']
   if (secret === undefined || secret === '') return false
   // The long way opens one of them alone.
@@ -164,19 +171,17 @@ function admitQuickly(r: GateRequest): boolean {
   if (until === undefined || (until !== 0 && until <= startMs)) return false
   if (called === 'embeddings' && found.scopes !== undefined) return false
   rules = readRules()
-  const limited = found.limited
-  const most = rules.maxInFlight
-  hasLimits = limited !== undefined || found.request !== undefined
-  hasHold = hasLimits || most !== undefined
+  const uploadBytes = length > SMALL_BYTES_MAX ? length : 0
+  hasPlaces = rules.maxInFlight !== undefined
+  hasLimits = found.limited !== undefined || found.request !== undefined
+  hasHold = hasLimits || hasPlaces || uploadBytes > 0
   if (hasHold) {
-    upstream = most === undefined ? '' : variables['tollgate_upstream'] || ''
+    upstream = hasPlaces ? variables['tollgate_upstream'] || '' : ''
     const open = zones || openZones()
-    const zoneMinutes = rules.zoneMinutes
-    const client = found.client
-    if (!takeFirst(open, limited || NOBODY, zoneMinutes, startMs, most, upstream, client))
-      return false
+    if (!takeFirst(open, found, rules, upstream, uploadBytes, startMs)) return false
   }
   route = called
+  bytes = length
   record = found
   recordText = text
   atMs = 0
@@ -213,29 +218,32 @@ export function target(r: GateRequest): string {
   if (!isClaimed || !show(r, hasHold ? heldNow() : '')) {
     atMs = 0
     isRead = false
-    if (hasHold) giveBack(openZones())
-    hasHold = false
+    // What it had before its body it keeps: others may wait for it.
+    if (hasHold) giveBackRest(openZones())
     giveUp(r)
-    return claimAnew(r)
+    return claimLong(r)
   }
-  return isRead && isChanged() ? 'made' : 'ok'
+  return (isRead && isChanged()) || bytes > COPIED_BYTES_MAX ? 'made' : 'ok'
 }
 
-/** The second half of admission: body, limits, budgets. False: the long way has to judge it, from the first half on. */
+/** The second half of admission: body, limits, budgets. False: the long way has to judge it. */
 function claimQuickly(r: GateRequest, nowMs: number): boolean {
   // The body may have taken long.
   if ((clients as NonNullable<typeof clients>).get(hash) !== recordText) return false
   if (until !== 0 && (until as number) <= nowMs) return false
   // From a file nginx would not pass it on, and njs before 0.8.10 throws for it, see gate.conf.
   if (variables['request_body_file']) return false
-  const text = r.requestText
-  if (!text) return false
+  // Of a small one the text takes less.
+  const text = bytes <= QUICK_BYTES_MAX ? r.requestText : undefined
+  if (!text && !r.requestBuffer) return false
+  if (unread > 0) endUpload(zones || openZones())
+  hasHold = hasLimits || hasPlaces
   const metering = rules.metering
   isMetered = metering !== 'off'
   const ceilings = record.request
   if (!hasLimits && !record.models && !isAsked(metering)) return true
-  const sent = r.requestBuffer as Buffer
-  isRead = readQuickly(route, text, sent, metering, record.models, ceilings) || readOddly(sent)
+  isRead = !!text && readQuickly(route, text, bytes, r, metering, record.models, ceilings)
+  if (!isRead) isRead = readOddly(r)
   if (!isRead) return false
   if (!hasHold) return true
   const open = zones || openZones()
@@ -265,7 +273,8 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
 }
 
 /** Reads a body that is not usual, with tools say, as the long way does. False: that has to refuse it, or to weigh it. */
-function readOddly(sent: Buffer): boolean {
+function readOddly(r: GateRequest): boolean {
+  const sent = r.requestBuffer as Buffer
   const found = readBody(routeOf(route) as Route, sent, bodyRulesOf(rules, record))
   return !('outcome' in found) && takeFacts(found)
 }
@@ -286,7 +295,7 @@ function enter(r: GateRequest, text: string): boolean {
     ;(running as NonNullable<typeof running>).set(name, text)
     return true
   } catch (_) {
-    name = ''
+    // The entry from before the body still stands, and goes at the end.
     return false
   }
 }
@@ -298,7 +307,7 @@ function enter(r: GateRequest, text: string): boolean {
 export function body(r: GateRequest): Buffer | string {
   if (owner !== r) return bodyLong(r)
   const sent = r.requestBuffer
-  return sent ? changeQuickly(sent) : ''
+  return sent ? (isRead && isChanged() ? changeQuickly(sent) : sent) : ''
 }
 
 /**

@@ -21,13 +21,12 @@ export function showRunning(r: GateRequest): Error | null {
   const active = r.metering && r.metering.meter
   const usage = active ? countSoFar(active) : null
   const name = ending.name || nameOf(r)
+  ending.name = name
   try {
     runningZone().set(name, runningText(r.remoteAddress, usage, ending.ticket))
-    ending.name = name
     return null
   } catch (error) {
-    // A failed set may have dropped the entry that was there.
-    ending.name = ''
+    // The one that was there before still stands.
     return error as Error
   }
 }

@@ -9,7 +9,7 @@ import { counterName, FULL_COUNTER, UNLOGGED_COUNTER } from '../../core/limits/c
 import { takenOf } from '../../core/limits/taken.ts'
 import { addLimited } from '../../core/metrics/limited.ts'
 import { addSample, type Samples } from '../../core/metrics/text.ts'
-import { clientOf, MARK_PREFIX } from '../../core/running.ts'
+import { clientOf, isWaiting, MARK_PREFIX } from '../../core/running.ts'
 import { clean, OTHER } from '../../core/usage/rows.ts'
 import { idOf } from '../config/subject.ts'
 import { clientsZone, countersZone, openZones, runningZone } from '../gate/registry.ts'
@@ -51,7 +51,7 @@ function addRunning(samples: Samples): void {
   const counts: { [client: string]: number } = {}
   const items = zone.items(LISTED_MAX)
   items.forEach((item) => {
-    if ((item[0] as string).startsWith(MARK_PREFIX)) return
+    if ((item[0] as string).startsWith(MARK_PREFIX) || isWaiting(item[1] as string)) return
     const client = `.${clientOf(item[1] as string)}`
     counts[client] = (counts[client] || 0) + 1
   })

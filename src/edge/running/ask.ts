@@ -10,8 +10,7 @@ import {
 } from '../../core/running.ts'
 import { replaceFile } from '../config/files.ts'
 import { idOf } from '../config/subject.ts'
-import { runningZone } from '../gate/registry.ts'
-import { listRunning } from './requests.ts'
+import { countRunning, listRunning } from './requests.ts'
 
 /** A question names a client, its keys and its group. */
 const QUESTION_BYTES_MAX = 1048576
@@ -46,7 +45,7 @@ export function answerQuestion(
     requests: listRunning(nowMs),
     subjects: {},
   }
-  reply.total = runningZone().size()
+  reply.total = countRunning(reply.requests.length)
   question.subjects.forEach((name) => {
     reply.subjects[name] = takenOf(zones, idOf(name), nowMs)
   })

@@ -1,10 +1,17 @@
 import { PID_LENGTH } from '../../core/limits/counters.ts'
-import { MARK_PREFIX, type RunningReply, readRunning } from '../../core/running.ts'
+import { isRequestName, MARK_PREFIX, type RunningReply, readRunning } from '../../core/running.ts'
 import { runningZone } from '../gate/registry.ts'
 import { isWorker } from './workers.ts'
 
 /** More are counted, and not listed. */
 const LISTED_MAX = 5000
+
+/** How many run, of which so many are listed: more than that only where they are too many to look at. */
+export function countRunning(listed: number): number {
+  const zone = runningZone()
+  const size = zone.size()
+  return size <= LISTED_MAX ? listed : zone.keys(size).filter(isRequestName).length
+}
 
 /** A request that somebody wanted to end has ended by then. */
 const MARK_MS = 86400000

@@ -24,6 +24,7 @@ const route = (path: string) => findRoute(path) as Route
 const CHAT = route('/v1/chat/completions')
 const PATHS = [
   '/v1/chat/completions',
+  '/v1/chat/completions',
   '/v1/completions',
   '/v1/embeddings',
   '/v1/messages',
@@ -36,7 +37,15 @@ const messages = [
 ]
 
 const quick = (of: Route, text: string, rules: BodyRules = {}) =>
-  readQuickly(of.name, text, Buffer.from(text), rules.metering, rules.models, rules.request)
+  readQuickly(
+    of.name,
+    text,
+    Buffer.byteLength(text),
+    { requestBuffer: Buffer.from(text) },
+    rules.metering,
+    rules.models,
+    rules.request,
+  )
     ? quickFacts()
     : null
 

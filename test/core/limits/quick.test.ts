@@ -1,11 +1,15 @@
 import { describe, expect, test } from 'vitest'
-import type { Limited } from '../../../src/core/config/record.ts'
+import type { Limited, Rules } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits, Price } from '../../../src/core/config/shapes.ts'
 import { checksOf } from '../../../src/core/limits/check.ts'
+import { earlyOf } from '../../../src/core/limits/claim.ts'
 import { BIRTH_COUNTER } from '../../../src/core/limits/counters.ts'
 import {
   areSoft,
+  endUpload,
   giveBack,
+  giveBackRest,
+  heldNow,
   isPaced,
   isPriced,
   reservedTokens,
@@ -14,14 +18,17 @@ import {
   takenSoFar,
   takeRest,
   tellTaken,
+  unread,
 } from '../../../src/core/limits/quick.ts'
 import {
   type Demand,
+  giveBack as giveBackHold,
   type Hold,
   reserve,
   reserveEarly,
   settleHold,
   tellLimits,
+  UPLOAD_BYTES_MAX,
 } from '../../../src/core/limits/reserve.ts'
 import { holdOf } from '../../../src/core/limits/take.ts'
 import { integersOf } from '../../random.ts'
@@ -82,6 +89,7 @@ function worldsOf(pick: Pick, limited: Limited[], minute: number): [World, World
     const day = at(Math.floor(NOW / 86400000))
     for (const kind of ['d', 'D']) put('counters', kind + id + day, pick(3) ? 0 : pick(900))
   }
+  put('counters', 'uk', pick(3) === 1 ? UPLOAD_BYTES_MAX - 25_000 : 0)
   const own = pick(3)
   put('counters', 'f*vllm', own + pick(4))
   put('counters', 'avllm/app', own)
@@ -95,6 +103,7 @@ describe('the quick way of limits', () => {
     const pick = integersOf(seed)
     let quick = 0
     let settled = 0
+    let handed = 0
     for (let turn = 0; turn < 6000; turn++) {
       const why = `seed ${seed}, turn ${turn}`
       const limited = limitedOf(pick)
@@ -125,12 +134,26 @@ describe('the quick way of limits', () => {
         nowMs,
         zoneMinutes,
       }
-      const isTaken = take(own, demand)
-      const early = reserveEarly(other, { ...demand, limited: copy(limited) }, 'k', 0)
+      const uploadBytes = pick(3) ? 0 : ([20_000, 30_000_000][pick(2)] as number)
+      const part = take(own, demand, uploadBytes)
+      const early = reserveEarly(other, { ...demand, limited: copy(limited) }, 'k', uploadBytes)
+      if (!('outcome' in early)) giveBackHold(other, early.hold, 'u')
       const rest =
         'outcome' in early ? early : reserve(other, { ...demand, limited: copy(limited) }, early)
-      if (!isTaken) {
+      if (part === 'nothing') {
         expect(counted(own), why).toEqual(before)
+        continue
+      }
+      if (part === 'first') {
+        handed++
+        const result = handOver(own, demand)
+        expect('outcome' in result && [result.outcome, result.limit], why).toEqual(
+          'outcome' in rest && [rest.outcome, rest.limit],
+        )
+        expect(tellLimits(result.figures, 'openai', nowMs), why).toBe(
+          tellLimits(rest.figures, 'openai', nowMs),
+        )
+        expect(counted(own), why).toEqual(counted(other))
         continue
       }
       quick++
@@ -149,6 +172,7 @@ describe('the quick way of limits', () => {
     // Of what is drawn here the half has no room somewhere.
     expect(quick).toBeGreaterThan(800)
     expect(settled).toBeGreaterThan(quick / 2)
+    expect(handed).toBeGreaterThan(800)
   })
 
   test('gives a hold of what is taken so far, also before the body', () => {
@@ -156,7 +180,7 @@ describe('the quick way of limits', () => {
       { of: 'client', id: 'ClientClie', limits: { requestsPerMinute: 5, concurrency: 2 } },
     ]
     const [zones] = worldsOf(() => 0, limited, 0)
-    expect(takeFirst(zones, limited, undefined, NOW, undefined, '', 'app')).toBe(true)
+    expect(takeFirst(zones, { client: 'app', key: 'k', limited }, {}, '', 0, NOW)).toBe(true)
     expect(takenSoFar()).toMatchObject({ birth: 7, isWhole: true, amounts: { q: 1, f: 1 } })
     giveBack(zones)
     expect(counted(zones)).toEqual(counted(world()))
@@ -166,10 +190,11 @@ describe('the quick way of limits', () => {
     const limited: Limited[] = [{ of: 'client', id: 'ClientClie', limits: { concurrency: 2 } }]
     const zones = world()
     delete zones.counters.entries[BIRTH_COUNTER]
-    expect(takeFirst(zones, limited, undefined, NOW, undefined, '', 'app')).toBe(false)
+    expect(takeFirst(zones, { client: 'app', key: 'k', limited }, {}, '', 0, NOW)).toBe(false)
     zones.counters.entries[BIRTH_COUNTER] = 7
-    expect(takeFirst(zones, limited, undefined, NOW, undefined, '', 'app')).toBe(true)
+    expect(takeFirst(zones, { client: 'app', key: 'k', limited }, {}, '', 0, NOW)).toBe(true)
     expect(takeRest(zones, 8, 8, 8, null, NOW + MINUTE)).toBe(false)
+    giveBack(zones)
     expect(counted(zones)).toEqual(counted(world()))
   })
 
@@ -185,9 +210,10 @@ describe('the quick way of limits', () => {
     ]
     const zones = world(rooms)
     const isTaken =
-      takeFirst(zones, limited, undefined, NOW, undefined, '', 'app') &&
+      takeFirst(zones, { client: 'app', key: 'k', limited }, {}, '', 0, NOW) &&
       takeRest(zones, 8, 8, 8, null, NOW)
     expect(isTaken).toBe(false)
+    giveBack(zones)
     expect(counted(zones)).toEqual(counted(world()))
   })
 
@@ -201,15 +227,28 @@ describe('the quick way of limits', () => {
   })
 })
 
-/** As src/edge/gate/quick.ts asks. */
-function take(zones: World, demand: Demand): boolean {
-  const { limited, zoneMinutes, nowMs, choices, price } = demand
-  const { maxInFlight, upstream, clientId } = demand
-  if (!takeFirst(zones, limited, zoneMinutes, nowMs, maxInFlight, upstream, clientId)) return false
-  if (isPriced() && !price) return giveBack(zones)
+/** As src/edge/gate/quick.ts asks: what was taken. */
+function take(zones: World, demand: Demand, uploadBytes: number): 'nothing' | 'first' | 'all' {
+  const { limited, nowMs, choices, price, upstream } = demand
+  const record = { client: demand.clientId, key: 'k', limited }
+  if (!takeFirst(zones, record, demand as Rules, upstream, uploadBytes, nowMs)) return 'nothing'
+  const held = uploadBytes ? ` uk:${uploadBytes}` : ''
+  expect(heldNow().endsWith(held)).toBe(true)
+  if (unread > 0) endUpload(zones)
+  if (isPriced() && !price) return 'first'
   const output = demand.outputTokens ?? demand.defaultOutputTokens * choices
   const usual = (demand.usualOutputTokens || demand.defaultOutputTokens) * choices
-  return takeRest(zones, demand.inputTokens, output, isPaced() ? usual : 0, price, nowMs)
+  const isTaken = takeRest(zones, demand.inputTokens, output, isPaced() ? usual : 0, price, nowMs)
+  return isTaken ? 'all' : 'first'
+}
+
+/** The long way goes on with what the quick one had before the body. */
+function handOver(zones: World, demand: Demand) {
+  giveBackRest(zones)
+  const taken = takenSoFar()
+  const then = { ...demand, limited: copy(demand.limited), nowMs: taken.minuteMs }
+  const hold = holdOf(then, checksOf(then).first, taken.amounts, taken.birth)
+  return reserve(zones, { ...demand, limited: copy(demand.limited) }, earlyOf(hold, taken))
 }
 
 function holdOfTaken(_: World, demand: Demand): Hold {
