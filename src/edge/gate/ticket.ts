@@ -14,8 +14,7 @@ const OPEN_BYTES = 8388608
 
 /**
  * Bodies up to here are not counted while they are on their way: a request takes more by itself, 128 KB
- * on njs's own engine and 600 KB on QuickJS, and how many of them a client has is `concurrency`. So they may go the
- * quick way, which counts none.
+ * on njs's own engine and 600 KB on QuickJS, and how many of them a client has is `concurrency`.
  */
 export const SMALL_BYTES_MAX = 16384
 
