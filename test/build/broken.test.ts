@@ -80,3 +80,23 @@ describe('an entry among those that run', () => {
     },
   )
 })
+
+test.each(['quick', 'long'] as const)(
+  'a request keeps its place of maxInFlight, whoever comes while its body does, on the %s way',
+  (way) => {
+    const all = KINDS['all'] as Configuration
+    // Its maximum is more than is left of the budget, which the long way has to weigh.
+    const limited = [{ of: 'client', id: 'AbCdEfGhIj', budgets: { tokensPerDay: 700 } }]
+    const record = { ...all.record, limited }
+    const given = { ...all, record, rules: { maxInFlight: 1 } } as Configuration
+    const { ask, counters, running } = openContext(code, given, way)
+    const others = (count: number) => counters.set('f*', Number(counters.get('f*') ?? 0) + count)
+    const meanwhile = () => {
+      others(5)
+    }
+    expect(ask({ meanwhile })).toMatchObject({ admission: 'ok', target: 'made' })
+    others(-5)
+    expect(heldOf(counters, running)).toEqual([])
+    expect([counters.get('f*'), counters.get('a/app'), counters.get('a/')]).toEqual([0, 0, 0])
+  },
+)

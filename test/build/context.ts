@@ -143,9 +143,9 @@ export function openContext(
   ) as Gate
   /**
    * One request from its line to its end: what its handlers return, and what it asked for. It may have another key, another
-   * status, and end without a log phase.
+   * status, end without a log phase, and something may happen while its body comes.
    */
-  const ask = ({ secret = SECRET, status = 200, isLogged = true } = {}) => {
+  const ask = ({ secret = SECRET, status = 200, isLogged = true, meanwhile = () => {} } = {}) => {
     counts = {}
     const r = {
       method: 'POST',
@@ -176,6 +176,7 @@ export function openContext(
       }
     }
     const admission = called(gate.admission)
+    meanwhile()
     const target = admission === 'ok' ? called(gate.target) : ''
     const entries = running.size
     if (target === 'made') called(gate.body)
