@@ -1,6 +1,13 @@
 import type { Ticket } from '../admit/admit.ts'
 import type { Route } from '../admit/route.ts'
-import { type BodyFacts, type BodyRules, isAsked, limitOutput, readBody } from '../body/body.ts'
+import {
+  type BodyFacts,
+  type BodyRefusal,
+  type BodyRules,
+  isAsked,
+  limitOutput,
+  readBody,
+} from '../body/body.ts'
 import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { checksOf } from './check.ts'
@@ -83,8 +90,8 @@ export function claimEarly(
 /**
  * The second half of admission: what the body asks for, and whether limits and budgets have it. Both
  * stand in the ticket afterwards. `body` is null where the route has none that is read, `early` is what
- * claimEarly() gave, null where it was not asked. Returns what the limits say, for the headers of the
- * answer; null where there are none.
+ * claimEarly() gave, null where it was not asked, and `read` what readBody() said where that was asked already.
+ * Returns what the limits say, for the headers of the answer; null where there are none.
  */
 export function claim(
   ticket: Ticket,
@@ -94,12 +101,13 @@ export function claim(
   early: Early | null,
   till: Till,
   nowMs: number,
+  read?: BodyFacts | BodyRefusal,
 ): Figures | null {
   ticket.atMs = nowMs
   if (record.models && route.name === 'models') ticket.models = record.models
   // What a handler before a redirect took is taken anew.
   if (!early) refund(ticket, till)
-  const facts = body ? examine(ticket, route, record, body, till.rules) : null
+  const facts = body ? examine(ticket, route, record, body, till.rules, read) : null
   const needsHold = isLimited(record, till.rules) || record.request
   const figures =
     ticket.outcome === 'ok' && needsHold
@@ -128,8 +136,9 @@ function examine(
   record: KeyRecord,
   body: Buffer,
   rules: Rules,
+  read: BodyFacts | BodyRefusal | undefined,
 ): BodyFacts | null {
-  const facts = readBody(route, body, bodyRulesOf(rules, record))
+  const facts = read || readBody(route, body, bodyRulesOf(rules, record))
   if ('outcome' in facts) {
     ticket.outcome = facts.outcome
     ticket.message = facts.message

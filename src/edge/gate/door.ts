@@ -102,7 +102,7 @@ function chargeBody(r: GateRequest, ticket: Ticket, record: KeyRecord, nowMs: nu
   const till = openTill(r)
   const route = (r.found as { route: Route }).route
   const body = needsBody(route, record, till.rules) ? bodyOf(r) : null
-  const figures = claim(ticket, route, record, body, r.early || null, till, nowMs)
+  const figures = claim(ticket, route, record, body, r.early || null, till, nowMs, r.read)
   delete r.early
   if (figures) r.variables['tg_told'] = tellLimits(figures, ticket.dialect, nowMs)
 }
@@ -113,7 +113,10 @@ function chargeBody(r: GateRequest, ticket: Ticket, record: KeyRecord, nowMs: nu
  */
 function renew(r: GateRequest, ticket: Ticket, before: KeyRecord, nowMs: number): KeyRecord {
   const record = findRecord(ticket.hash as string)
-  if (record !== before) delete r.early
+  if (record !== before) {
+    delete r.early
+    delete r.read
+  }
   const why = record ? whyNot(record, nowMs) : 'invalid_key'
   if (why) ticket.outcome = why
   return record || before

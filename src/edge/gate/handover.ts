@@ -1,6 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import { type Route, routeOf } from '../../core/admit/route.ts'
-import type { BodyFacts } from '../../core/body/body.ts'
+import type { BodyFacts, BodyRefusal } from '../../core/body/body.ts'
 import type { KeyRecord, Rules } from '../../core/config/record.ts'
 import { earlyOf, holdOfTaken, noteFacts } from '../../core/limits/claim.ts'
 import type { Hold } from '../../core/limits/hold.ts'
@@ -20,6 +20,8 @@ export type Found = {
   atMs: number
   spentMs: number
   facts: BodyFacts | null
+  /** What readBody() said, where that was asked. */
+  odd: BodyFacts | BodyRefusal | null
   /** What it holds; null where nothing has to be held, or was given back. */
   taken: Taken | null
   /** The name of the server behind, where there is a maxInFlight; else empty. */
@@ -37,6 +39,7 @@ export function handOver(r: GateRequest, found: Found): Ending {
   r.ticket = ending.ticket
   r.found = { route: routeOf(found.route) as Route, record: found.record }
   r.rules = found.rules
+  if (found.odd) r.read = found.odd
   if (found.taken && !found.atMs) r.early = earlyOf(ending.ticket.hold as Hold, found.taken)
   r.ending = ending
   if (found.sawLast) r.sawLast = true

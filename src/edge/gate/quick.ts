@@ -1,5 +1,5 @@
 import { type Route, routeOf } from '../../core/admit/route.ts'
-import { isAsked, readBody } from '../../core/body/body.ts'
+import { type BodyFacts, type BodyRefusal, isAsked, readBody } from '../../core/body/body.ts'
 import {
   asked,
   changeQuickly,
@@ -114,6 +114,8 @@ let bucket = ''
 let quoted = ''
 /** Its body was read, see core/body/quick.ts; else that passes unread. */
 let isRead = false
+/** What readBody() said of it, where that was asked: nobody reads a body twice. */
+let odd: BodyFacts | BodyRefusal | null = null
 /** Its name among those that run; empty while it is not among them. */
 let name = ''
 let isMetered = false
@@ -185,7 +187,7 @@ function admitQuickly(r: GateRequest): boolean {
   record = found
   recordText = text
   atMs = 0
-  answer = ending = null
+  answer = ending = odd = null
   isRead = false
   name = ''
   sawLast = false
@@ -275,8 +277,8 @@ function claimQuickly(r: GateRequest, nowMs: number): boolean {
 /** Reads a body that is not usual, with tools say, as the long way does. False: that has to refuse it, or to weigh it. */
 function readOddly(r: GateRequest): boolean {
   const sent = r.requestBuffer as Buffer
-  const found = readBody(routeOf(route) as Route, sent, bodyRulesOf(rules, record))
-  return !('outcome' in found) && takeFacts(found)
+  odd = readBody(routeOf(route) as Route, sent, bodyRulesOf(rules, record))
+  return !('outcome' in odd) && takeFacts(odd)
 }
 
 /** Shows that it runs, and what it holds by name. False: the zone is full, which matters to who holds anything alone. */
@@ -415,7 +417,7 @@ function giveUp(r: GateRequest): void {
 function leave(): void {
   const isQuick = owner !== null
   const left = isQuick ? endingOf(find()) : ending
-  owner = ending = answer = null
+  owner = ending = answer = odd = null
   if (left) settleEnding(left)
 }
 
@@ -431,6 +433,7 @@ function find(): Found {
     facts: isRead ? quickFacts() : null,
     taken: hasHold ? takenSoFar() : null,
     upstream,
+    odd,
     name,
     isMetered,
     answer,

@@ -1,5 +1,6 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import type { Route } from '../../core/admit/route.ts'
+import type { BodyFacts, BodyRefusal } from '../../core/body/body.ts'
 import type { KeyRecord, Rules } from '../../core/config/record.ts'
 import type { Early } from '../../core/limits/early.ts'
 import type { Cut } from '../../core/meter/cut.ts'
@@ -16,6 +17,8 @@ export type GateRequest = NginxHTTPRequest & {
   rules?: Rules
   /** What was taken before the body was read. */
   early?: Early
+  /** What the quick way has found in the body, which is read once. */
+  read?: BodyFacts | BodyRefusal
   ending?: Ending
   /** Of an answer that is a stream. */
   metering?: MeterState
