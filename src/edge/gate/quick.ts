@@ -51,7 +51,7 @@ import {
   reason,
   served,
 } from '../../core/meter/whole.ts'
-import { runningEnd, runningLine, runningName, waitingText } from '../../core/running.ts'
+import { runningLine, runningName, waitingText } from '../../core/running.ts'
 import { bodyLong } from './body.ts'
 import { admitLong, COPIED_BYTES_MAX, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
@@ -194,8 +194,8 @@ function admitQuickly(r: GateRequest): boolean {
   spentMs = 0
   if (hasHold) {
     const names = heldNow()
-    const who = found.who || whoOf(found)
-    if (names !== '' && !enter(r, waitingText(who + called, names))) return giveBack(openZones())
+    const who = (found.who || whoOf(found)) + called
+    if (names !== '' && !enter(r, waitingText(who, names))) return giveBack(openZones())
   }
   owner = r
   njs.on('exit', leave)
@@ -287,7 +287,8 @@ function show(r: GateRequest, names: string): boolean {
   const held = hasHold ? heldAmounts() : '  '
   let text = runningLine(r.remoteAddress, ' ', atMs, who, isRead && isStream, held) + spentMs + ' '
   quoted = isRead ? quoteModel(model) : ''
-  text += names === '' ? quoted : runningEnd(quoted, names)
+  // As runningEnd() writes it, without a call.
+  text += names === '' ? quoted : '[' + (quoted || 'null') + ',null,null,"' + names + '"]'
   return enter(r, text) || names === ''
 }
 
