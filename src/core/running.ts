@@ -1,7 +1,6 @@
 import type { Ticket } from './admit/admit.ts'
 import type { Outcome } from './admit/outcome.ts'
 import { type LineFragment, quoteModel } from './ledger/line.ts'
-import { heldOf } from './limits/hold.ts'
 import type { LimitsTaken } from './limits/taken.ts'
 import type { Usage } from './meter/usage.ts'
 
@@ -33,9 +32,14 @@ export type Running = {
  * What stands in the zone, with a space between two fields: address, tokens of the prompt and of the answer so far,
  * when it was admitted, client, key, group, route, whether it is a stream, what is held in tokens and cost of budgets and in
  * tokens of the minute, what the gate took of time, and as JSON the model, or a list of model, shadow, limit and what is
- * held by name. An empty field is unknown, and without the time the body is not there yet; none but the last can hold a space.
+ * held: `names`, as heldOf() gives them. An empty field is unknown, and without the time the body is not there yet; none but the last can hold a space.
  */
-export function runningText(remote: string, usage: Usage | null, ticket: Ticket): string {
+export function runningText(
+  remote: string,
+  usage: Usage | null,
+  ticket: Ticket,
+  names: string,
+): string {
   const hold = ticket.hold
   const counts = usage ? usage.promptTokens + ' ' + usage.completionTokens : ' '
   const held = hold ? hold.amounts.r + ' ' + hold.amounts.R + ' ' + hold.amounts.t : '  '
@@ -43,7 +47,6 @@ export function runningText(remote: string, usage: Usage | null, ticket: Ticket)
   who += (ticket.group || '') + ' ' + (ticket.route || '')
   const text = runningLine(remote, counts, ticket.atMs || 0, who, ticket.isStream === true, held)
   const model = ticket.model === undefined ? '' : quoteModel(ticket.model)
-  const names = hold ? heldOf(hold) : ''
   return text + (ticket.spentMs || 0) + ' ' + runningEnd(model, names, ticket)
 }
 

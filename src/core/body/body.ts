@@ -27,8 +27,9 @@ const IDS_MAX = 1000000
 
 const MODEL_BYTES_MAX = 256
 
-/** The usual ceiling of prompts in one body. */
-const PROMPTS_MAX = 2048
+/** The usual ceilings of choices and of prompts. */
+export const CHOICES_MAX = 16
+export const PROMPTS_MAX = 2048
 
 const BYTE_ORDER_MARK = 'begins with a byte order mark: send UTF-8 without one'
 
@@ -98,9 +99,9 @@ type Reading = {
   places: Places
   /** Those of them that are refused unless they are allowed, in their order. */
   guarded: string[]
-  /** The first list that has more entries than are allowed, and how many; empty: there is none. */
+  /** The first list that has more entries than are allowed, and what is said of it; empty: there is none. */
   long: string
-  longItems: number
+  whyLong: string
   /** Of the fields of `stream_options`; null: it is no object. */
   options: Places | null
   facts: BodyFacts
@@ -123,7 +124,7 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
     places: {},
     guarded: [],
     long: '',
-    longItems: 0,
+    whyLong: '',
     options: null,
     facts: newFacts(0),
     refusal: null,
@@ -139,7 +140,7 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
   readGuarded(reading)
   readNumbers(reading)
   readMaxima(reading)
-  if (reading.long !== '') refuseLong(reading)
+  if (reading.long !== '') deny(reading, reading.long, reading.whyLong)
   readStream(reading)
   steer(reading)
   return reading.refusal || reading.facts
@@ -210,16 +211,15 @@ function readGuarded(reading: Reading): void {
   const allow: string[] = reading.ceilings.allow || []
   for (let i = 0; i < reading.guarded.length; i++) {
     const name = reading.guarded[i] as string
-    const text = textOf(reading, name)
-    let isOn = text !== 'null'
     let guarded = name
+    let isOn: boolean
     if (name === 'use_beam_search' || name === 'background' || name === 'store')
       isOn = readFlag(reading, reading.places, name)
     else if (name === 'encoding_format') {
       // The answers of this format tell no usage at all.
       guarded = 'bytes_only'
-      isOn = decodeString(text) === guarded
-    }
+      isOn = decodeString(textOf(reading, name)) === guarded
+    } else isOn = textOf(reading, name) !== 'null'
     if (isOn && !allow.includes(guarded)) deny(reading, name, 'is not allowed here')
   }
 }
@@ -229,9 +229,9 @@ function readNumbers(reading: Reading): void {
   const there = reading.places
   const facts = reading.facts
   // Mostly none of them is there, and to ask for each is dear.
-  if (there['.n']) facts.choices = Math.max(clamp(reading, 'n', ceilings.n, 16), 1)
+  if (there['.n']) facts.choices = Math.max(clamp(reading, 'n', ceilings.n, CHOICES_MAX), 1)
   if (there['.best_of'])
-    facts.choices = Math.max(clamp(reading, 'best_of', ceilings.bestOf, 16), facts.choices)
+    facts.choices = Math.max(clamp(reading, 'best_of', ceilings.bestOf, CHOICES_MAX), facts.choices)
   // Their -1 asks for the whole vocabulary.
   if (there['.top_logprobs']) clamp(reading, 'top_logprobs', ceilings.topLogprobs, 20)
   if (there['.prompt_logprobs']) clamp(reading, 'prompt_logprobs', ceilings.promptLogprobs, 5)
@@ -242,9 +242,14 @@ function readNumbers(reading: Reading): void {
     clamp(reading, 'logprobs', ceilings.topLogprobs, 20)
 }
 
+/** What the policy says, or what is usual. */
+export function ceilingOf(said: number | undefined, usual: number): number {
+  return said === undefined ? usual : said
+}
+
 /** The number of a field after its ceiling; -1 when it says null. */
 function clamp(reading: Reading, name: string, ceiling: number | undefined, usual: number): number {
-  const most = ceiling === undefined ? usual : ceiling
+  const most = ceilingOf(ceiling, usual)
   const value = readNumber(reading, name, name.includes('logprobs'))
   if (value <= most) return value
   exceed(reading, name, most)
@@ -479,15 +484,10 @@ function readInput(reading: Reading, isMany: boolean, isInside: boolean): void {
   if (!isMany) return
   const items = list && body[list.start] === 91 ? list.items : 1
   if (items > facts.prompts) facts.prompts = items
-  const inputs = reading.ceilings.inputs
-  if (items <= (inputs === undefined ? PROMPTS_MAX : inputs) || reading.long !== '') return
+  const most = ceilingOf(reading.ceilings.inputs, PROMPTS_MAX)
+  if (items <= most || reading.long !== '') return
   reading.long = name
-  reading.longItems = items
-}
-
-function refuseLong(reading: Reading): void {
-  const most = reading.ceilings.inputs === undefined ? PROMPTS_MAX : reading.ceilings.inputs
-  deny(reading, reading.long, 'has ' + reading.longItems + ' entries, above ' + most)
+  reading.whyLong = 'has ' + items + ' entries, above ' + most
 }
 
 /**

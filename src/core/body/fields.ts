@@ -157,7 +157,6 @@ function skipValue(): boolean {
     if (hasFiles) noteString(skipping, body, at, close)
     at = close + 1
   } else if (byte === 123 || byte === 91) {
-    skipping.state = 'nested'
     skipping.hasFiles = hasFiles
     skipping.stack[0] = byte + 2
     skipping.depth = 1

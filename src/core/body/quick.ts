@@ -1,6 +1,14 @@
 import { isModelAllowed } from '../admit/models.ts'
 import type { Metering, RequestCeilings } from '../config/shapes.ts'
-import { type BodyFacts, isAsked, newFacts, type Taken } from './body.ts'
+import {
+  type BodyFacts,
+  CHOICES_MAX,
+  ceilingOf,
+  isAsked,
+  newFacts,
+  PROMPTS_MAX,
+  type Taken,
+} from './body.ts'
 import { applyEdits, type Edit } from './splice.ts'
 
 /**
@@ -8,10 +16,6 @@ import { applyEdits, type Edit } from './splice.ts'
  * JSON.parse makes of a body would be in the memory of the request.
  */
 export const QUICK_BYTES_MAX = 8192
-
-/** The usual ceilings of choices and of prompts, see readNumbers() and readPrompts(). */
-const CHOICES_MAX = 16
-const PROMPTS_MAX = 2048
 
 /** A larger maximum is left to the long way. */
 const MAXIMUM_MAX = 1e9
@@ -265,10 +269,6 @@ function editsOf(): Edit[] {
   if (taken === 'running')
     edits.push({ start: usageAt, end: usageAt, text: '"continuous_usage_stats":true,' })
   return edits
-}
-
-function ceilingOf(said: number | undefined, usual: number): number {
-  return said === undefined ? usual : said
 }
 
 let textsFault = false

@@ -12,10 +12,11 @@ import type { KeyRecord, Limited, Rules } from '../config/record.ts'
 import type { Price } from '../config/shapes.ts'
 import { checksOf } from './check.ts'
 import { priceOf } from './cost.ts'
-import { addUpload } from './early.ts'
+import { uploadCheck } from './early.ts'
 import { modelBucket, OUTPUT_TOKENS_DEFAULT, usualOutput } from './estimate.ts'
 import type { Hold } from './hold.ts'
 import type { Taken } from './quick.ts'
+import { resetOf } from './refusal.ts'
 import {
   type Demand,
   type Early,
@@ -37,8 +38,6 @@ export type Till = Zones & {
   /** The name that the site gives the server behind, where there are several; else empty. */
   upstream: string
 }
-
-const MINUTE_MS = 60000
 
 /** Tokens that a chat template may put around a prompt, for the upper bound of hard budgets. */
 const TEMPLATE_TOKENS = 256
@@ -166,16 +165,19 @@ export function holdOfTaken(route: Route, record: KeyRecord, till: Till, taken: 
   const demand = demandOf(route, record, true, till, taken.minuteMs)
   const lists = checksOf(demand)
   const hold = holdOf(demand, taken.isWhole ? lists.all : lists.first, taken.amounts, taken.birth)
-  if (taken.unread > 0) addUpload(hold, record.key, taken.unread)
+  if (taken.unread > 0) {
+    hold.amounts.u = taken.unread
+    hold.checks = hold.checks.concat(uploadCheck(record.key))
+  }
   return hold
 }
 
 /** What it had before its body, as if claimEarly() had taken it. */
 export function earlyOf(hold: Hold, taken: Taken): Early {
   const early: Early = { hold, figures: {}, checks: null }
-  const resetMs = taken.minuteMs + 2 * MINUTE_MS
-  if (taken.requestsLimit >= 0)
-    early.figures['q'] = { limit: taken.requestsLimit, left: taken.requestsLeft, resetMs }
+  const limit = taken.requestsLimit
+  const left = taken.requestsLeft
+  if (limit >= 0) early.figures['q'] = { limit, left, resetMs: resetOf(hold.minute) }
   return early
 }
 

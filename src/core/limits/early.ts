@@ -63,30 +63,26 @@ function takeUpload(
   key: string,
   bytes: number,
 ): LimitRefusal | null {
-  const before = hold.checks
-  const check = addUpload(hold, key, bytes)
+  const check = uploadCheck(key)
+  hold.amounts.u = bytes
   let level: number
   try {
     level = commit(zones, demand, [check], hold.amounts, {}).levels[0] as number
   } catch (error) {
-    hold.checks = before
     giveBack(zones, hold, 'qaf')
     throw error
   }
   if (level > 0 && level + bytes > check.limit) {
     undo(zones, [check], hold.amounts, 1)
-    hold.checks = before
     return tellRate(check, IN_FLIGHT_RETRY_MS, {})
   }
+  hold.checks = hold.checks.concat(check)
   return null
 }
 
-/** Adds bytes that are not read yet to a hold, which has moved their counter, or is going to. */
-export function addUpload(hold: Hold, key: string, bytes: number): Check {
-  const check = heldCheck('u', `u${key}`, 'key', UPLOAD_BYTES_MAX)
-  hold.amounts.u = bytes
-  hold.checks = hold.checks.concat(check)
-  return check
+/** The bound of what a key, by its public id, has announced and not sent yet. */
+export function uploadCheck(key: string): Check {
+  return heldCheck('u', `u${key}`, 'key', UPLOAD_BYTES_MAX)
 }
 
 /** What the headers say when a request is refused that is in the counters of requests already. */

@@ -154,10 +154,15 @@ export function noteFigure(
   if (best && partOf(best.left, best.limit) <= partOf(left, check.limit)) return
   const resetMs = check.usedAt
     ? renewalOf(isDaily(check), nowMs, zoneMinutes)
-    : (minuteOf(nowMs) + 2) * MINUTE_MS
+    : resetOf(minuteOf(nowMs))
   const figure: Figure = { limit: check.limit, left, resetMs }
   if (check.usedAt && zoneMinutes) figure.zoneMinutes = zoneMinutes
   figures[kind] = figure
+}
+
+/** When all that is in the window of a minute has slid away. */
+export function resetOf(minute: number): number {
+  return (minute + 2) * MINUTE_MS
 }
 
 function partOf(left: number, limit: number): number {

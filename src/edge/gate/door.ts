@@ -2,14 +2,13 @@ import { type Ticket, whyNot } from '../../core/admit/admit.ts'
 import type { Route } from '../../core/admit/route.ts'
 import type { KeyRecord } from '../../core/config/record.ts'
 import { claim, claimEarly, isFree, needsBody, refund } from '../../core/limits/claim.ts'
-import { heldOf } from '../../core/limits/hold.ts'
 import { type Early, type Figures, giveBack, tellLimits } from '../../core/limits/reserve.ts'
 import { watchEnding } from './ending.ts'
 import { setReason } from './reason.ts'
 import { setRefusal } from './refusal.ts'
 import { findRecord, runningZone } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
-import { enlist } from './running.ts'
+import { enlist, enlistEarly } from './running.ts'
 import { ticketFor, uploadOf } from './ticket.ts'
 import { openTill, rulesOf } from './till.ts'
 
@@ -26,7 +25,7 @@ export function admitLong(r: GateRequest): string {
   if (ticket.outcome === 'ok') {
     watchEnding(r, ticket)
     chargeEarly(r, ticket)
-    if (ticket.hold && heldOf(ticket.hold) !== '') enlist(r)
+    enlistEarly(r)
   }
   if (ticket.outcome !== 'ok') setRefusal(r, ticket)
   return ticket.outcome
@@ -36,10 +35,6 @@ export function admitLong(r: GateRequest): string {
 export function claimLong(r: GateRequest): string {
   const ticket = r.ticket
   if (!ticket || !r.ending || ticket.outcome !== 'ok' || ticket.atMs !== undefined) return ''
-  return claimFor(r, ticket)
-}
-
-function claimFor(r: GateRequest, ticket: Ticket): string {
   charge(r, ticket)
   if (ticket.outcome !== 'ok') {
     // It holds nothing any more.

@@ -123,7 +123,7 @@ let isMetered = false
 let answer: Buffer | null = null
 let sawLast = false
 
-/** What is larger goes the long way, where a body that is refused is read once. */
+/** What is larger goes the long way: what that takes more is little beside the reading. */
 const BODY_BYTES_MAX = 131072
 
 /** Of a request that has left the quick way. */

@@ -14,7 +14,18 @@ import {
 import { feedScan, startScan } from '../../../src/core/body/scan.ts'
 import { randomOf } from '../../random.ts'
 import { hostileShape } from './hostile.ts'
-import { BOUNDED, DENSE, LARGE, MALFORMED, OPEN, randomValue, TAKEN, TWICE } from './objects.ts'
+import {
+  BOUNDED,
+  DENSE,
+  LARGE,
+  MALFORMED,
+  OPEN,
+  OTHERS,
+  PLACED,
+  randomValue,
+  TAKEN,
+  TWICE,
+} from './objects.ts'
 
 /** All fields of an object, and those inside `response`, where that is an object. */
 function read(text: string | Buffer) {
@@ -30,19 +41,12 @@ function read(text: string | Buffer) {
 
 describe('the fields of an object', () => {
   it('tell where every value stands', () => {
-    const text =
-      ' {"a": 12 , "b":"x,}" ,"c":[1,"2",[3],{"d":4}],"response":{"e":true}, "f":-1.5e+3}'
+    const { text } = PLACED
     const found = read(text)
     const values = Object.entries(found.places).map(([key, at]) => {
       return [key, text.slice(at?.start, at?.end)]
     })
-    expect(values).toEqual([
-      ['.a', '12'],
-      ['.b', '"x,}"'],
-      ['.c', '[1,"2",[3],{"d":4}]'],
-      ['.response', '{"e":true}'],
-      ['.f', '-1.5e+3'],
-    ])
+    expect(values).toEqual(PLACED.values)
     const inner = found.response?.['.e']
     expect(text.slice(inner?.start, inner?.end)).toBe('true')
   })
@@ -57,7 +61,7 @@ describe('the fields of an object', () => {
     expect(read(`{"x":${list}}`).places['.x']?.items).toBe(items)
   })
 
-  it.each(['[1]', '"a"', 'null', '\ufeff{}'])('are not read of %s, which is no object', (text) => {
+  it.each(OTHERS)('are not read of %s, which is no object', (text) => {
     expect(read(text).fault).toBe('is not a JSON object')
   })
 

@@ -4,6 +4,21 @@ function manyKeys(count: number): string {
   return Array.from({ length: count }, (_, i) => `"${i}":1`).join()
 }
 
+/** Where each value stands in it, by its name; and inside of `response` there is `e`, which is true. */
+export const PLACED = {
+  text: ' {"a": 12 , "b":"x,}" ,"c":[1,"2",[3],{"d":4}],"response":{"e":true}, "f":-1.5e+3}',
+  values: [
+    ['.a', '12'],
+    ['.b', '"x,}"'],
+    ['.c', '[1,"2",[3],{"d":4}]'],
+    ['.response', '{"e":true}'],
+    ['.f', '-1.5e+3'],
+  ],
+}
+
+/** What is no object. */
+export const OTHERS = ['[1]', '"a"', 'null', '\ufeff{}']
+
 /** No JSON. */
 export const MALFORMED: [string, string][] = [
   ['no value', '{"a":}'],

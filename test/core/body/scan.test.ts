@@ -2,7 +2,17 @@ import { describe, expect, it } from 'vitest'
 import { type Entries, feedScan, type Scan, startScan } from '../../../src/core/body/scan.ts'
 import { randomOf } from '../../random.ts'
 import { hostileShape } from './hostile.ts'
-import { BOUNDED, LARGE, MALFORMED, OPEN, randomValue, TAKEN, TWICE } from './objects.ts'
+import {
+  BOUNDED,
+  LARGE,
+  MALFORMED,
+  OPEN,
+  OTHERS,
+  PLACED,
+  randomValue,
+  TAKEN,
+  TWICE,
+} from './objects.ts'
 
 const WANTED = ['model', 'usage', 'response/usage', 'meta/billed_units', 'message/usage']
 
@@ -89,17 +99,10 @@ describe('feedScan', () => {
   })
 
   it('tells where every value stands, wanted or not', () => {
-    const text =
-      ' {"a": 12 , "b":"x,}" ,"c":[1,"2",[3],{"d":4}],"response":{"e":true}, "f":-1.5e+3}'
+    const { text } = PLACED
     const { entries } = scan(text)
     const values = Object.entries(entries).map(([key, at]) => [key, text.slice(at.start, at.end)])
-    expect(values).toEqual([
-      ['.a', '12'],
-      ['.b', '"x,}"'],
-      ['.c', '[1,"2",[3],{"d":4}]'],
-      ['.response', '{"e":true}'],
-      ['.f', '-1.5e+3'],
-    ])
+    expect(values).toEqual(PLACED.values)
     const inner = entries['.response']?.inner?.['.e']
     expect(text.slice(inner?.start, inner?.end)).toBe('true')
   })
@@ -116,7 +119,7 @@ describe('feedScan', () => {
     }
   })
 
-  it.each(['[1]', '"a"', 'null', '\ufeff{}'])('refuses %s, which is no object', (text) => {
+  it.each(OTHERS)('refuses %s, which is no object', (text) => {
     expect(scan(text)).toMatchObject({ state: 'broken', fault: 'is not a JSON object' })
   })
 
