@@ -16,7 +16,7 @@ describe('a request in a context that is used again', () => {
       return counts
     }
     const after = countsAfter({ secret: '' })
-    expect(after).toMatchObject({ set: 4, delete: 1 })
+    expect(after).toMatchObject({ set: 2, delete: 1 })
     // What the first one has made stays, of which a refused one makes less.
     expect(after['get']).toBe(countsAfter({})['get'])
   })
@@ -43,13 +43,13 @@ describe('what a request asks for', () => {
   test.each([
     ['identity', 'quick', 'cold', { get: 4, set: 1, delete: 1, parse: 2 }],
     ['identity', 'quick', 'warm', { get: 4, set: 1, delete: 1 }],
-    ['body', 'quick', 'cold', { get: 6, set: 2, delete: 1, parse: 2, stringify: 1 }],
-    ['body', 'quick', 'warm', { get: 6, set: 2, delete: 1, parse: 1 }],
-    ['all', 'quick', 'cold', { get: 16, set: 4, incr: 11, delete: 1, parse: 3, stringify: 1 }],
-    ['all', 'quick', 'warm', { get: 16, set: 4, incr: 11, delete: 1, parse: 1 }],
+    ['body', 'quick', 'cold', { get: 5, set: 1, delete: 1, parse: 2, stringify: 1 }],
+    ['body', 'quick', 'warm', { get: 5, set: 1, delete: 1, parse: 1 }],
+    ['all', 'quick', 'cold', { get: 14, set: 2, incr: 11, delete: 1, parse: 3, stringify: 1 }],
+    ['all', 'quick', 'warm', { get: 14, set: 2, incr: 11, delete: 1, parse: 1 }],
     ['identity', 'long', 'cold', { get: 4, set: 1, delete: 1, parse: 2 }],
-    ['body', 'long', 'cold', { get: 6, set: 2, delete: 1, parse: 2, stringify: 1 }],
-    ['all', 'long', 'cold', { get: 17, set: 4, incr: 11, delete: 1, parse: 3, stringify: 1 }],
+    ['body', 'long', 'cold', { get: 5, set: 1, delete: 1, parse: 2, stringify: 1 }],
+    ['all', 'long', 'cold', { get: 15, set: 2, incr: 11, delete: 1, parse: 3, stringify: 1 }],
   ] as const)('of %s on the %s way in a context that is %s', (kind, way, state, expected) => {
     const { ask, log } = openContext(code, KINDS[kind] as Configuration, way)
     if (state === 'warm') ask()

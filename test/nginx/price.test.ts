@@ -2,10 +2,11 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Policy } from '../../src/core/config/shapes.ts'
+import { modelBucket } from '../../src/core/limits/estimate.ts'
 import { type Caller, CHAT, clientOf, documentOf, linesOf, messages, tokensOf } from './clients.ts'
-import { type Gate, startGate } from './harness.ts'
+import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
-import { heldBy, probed, usedBy } from './probe.ts'
+import { heldBy, probed, usedBy, zone } from './probe.ts'
 import { findEngines } from './setups.ts'
 
 /** The name under which the server answers, whatever it is asked by. */
@@ -230,9 +231,12 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
 
     test('is taken for what answers of the model have had', async () => {
       const reserved: number[] = []
+      const average = async () => (await zone(gate, 'counters'))[`l${modelBucket('learned')}`]
       for (let i = 1; i <= 3; i++) {
+        const before = await average()
         expect((await ask('learns', { model: 'learned', max_tokens: 32_000 })).status).toBe(200)
         reserved.push(Number((await linesOf(gate, 'learns', i)).at(-1)?.['reservedTokens']))
+        await until('housekeeping to learn', async () => (await average()) !== before)
       }
       const [first = 0, second = 0, third = 0] = reserved
       expect(first).toBeGreaterThan(1024)

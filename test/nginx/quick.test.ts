@@ -1,6 +1,8 @@
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Client } from '../../src/core/config/shapes.ts'
 import { CHAT, clientOf, documentOf, linesOf, MODEL, messages } from './clients.ts'
+import { edit } from './edit.ts'
 import { type Gate, type Line, startGate } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findEngines } from './setups.ts'
@@ -144,7 +146,7 @@ describe.each(variants)('$name, metering $metering: the quick way', ({ setup, me
   const kinds = metering === 'exact' ? Object.keys(KINDS) : ['free', 'bound', 'full']
   const cases = CASES.filter(([name]) => metering === 'exact' || FEW.includes(name))
   const callers = Object.fromEntries(kinds.map((kind) => [kind, clientOf(KINDS[kind])]))
-  /** One for either way, so that none learns from the other how long prompts and answers are. */
+  /** One for either way. What they would learn of the model comes by a clock: housekeeping runs once, and learns nothing. */
   let quick: Gate
   let long: Gate
 
@@ -152,6 +154,8 @@ describe.each(variants)('$name, metering $metering: the quick way', ({ setup, me
     const prices = { 'Qwen/*': { input: 1, output: 2, cachedInput: 0.5 } }
     const config = {
       clients: documentOf(callers),
+      prepare: (root: string) =>
+        edit(join(root, 'tollgate', 'admin.conf'), 'interval=500ms', 'interval=1h'),
       // With a place for everybody, and more where metering asks for the body and where it does not.
       policy: {
         ...({ version: 1, metering, prices } as const),

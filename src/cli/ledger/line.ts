@@ -48,6 +48,8 @@ export type Unreadable = { kind: 'unreadable'; problem: string }
 
 const NUMBERS = [
   'at',
+  'promptBytes',
+  'choices',
   'promptTokens',
   'cachedTokens',
   'completionTokens',

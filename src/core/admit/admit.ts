@@ -79,6 +79,8 @@ export type Ticket = {
   choices?: number
   /** Prompts, where more than one; each has the same number of these choices. */
   prompts?: number
+  /** The most tokens of a choice that the server was told. */
+  maxOutputTokens?: number
   /** Bytes of text in the prompt, to learn from; absent where there is something else in it. */
   textBytes?: number
   /** What the request holds of limits and budgets. */

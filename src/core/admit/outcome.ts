@@ -25,6 +25,7 @@ export type Outcome =
   | 'client_aborted'
   | 'upstream_aborted'
   | 'upstream_unavailable'
+  | 'upstream_error'
   | 'starting'
   | 'gate_error'
 
@@ -38,6 +39,7 @@ export type Refusal = Exclude<
   | 'cut_unread'
   | 'client_aborted'
   | 'upstream_aborted'
+  | 'upstream_error'
 >
 
 /** What the caller is told: the status, and the words of both dialects. */

@@ -15,6 +15,8 @@ export type Folded = {
   batches: Batch[]
   /** What the metrics count, of the lines that are not older than this nginx. */
   tally: Tally
+  /** These lines themselves, of which averages are learned. */
+  fresh: LedgerLine[]
   lines: number
   /** Lines that cannot be read, in whole or at their beginning. */
   skipped: number
@@ -33,7 +35,14 @@ export function foldLines(
   freshMs?: number,
   zoneMinutes?: number,
 ): Folded {
-  const folded: Folded = { subjects: {}, batches: [], tally: newTally(), lines: 0, skipped: 0 }
+  const folded: Folded = {
+    subjects: {},
+    batches: [],
+    tally: newTally(),
+    fresh: [],
+    lines: 0,
+    skipped: 0,
+  }
   const since = freshMs === undefined ? Infinity : freshMs
   text.split('\n').forEach((one) => {
     if (one === '') return
@@ -97,7 +106,9 @@ function addLine(
     batch.isSummary === isSummary
   if (!batch || !isSame) batch = batchOf(folded.batches, hour, day, isSummary, isFresh)
   gather(batch, line, sumsOf(line), isSummary)
-  if (isFresh) tallyLine(folded.tally, line)
+  if (!isFresh) return
+  tallyLine(folded.tally, line)
+  folded.fresh.push(line)
 }
 
 /** Adds in place. Months begin with a day, so that its number tells them. */

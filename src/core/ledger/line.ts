@@ -37,6 +37,9 @@ export type LedgerLine = {
   model?: string
   served?: string
   stream?: boolean
+  /** Bytes of text in the prompt, and choices of the answer where there are several: the averages are learned from these. */
+  promptBytes?: number
+  choices?: number
   promptTokens?: number
   cachedTokens?: number
   completionTokens?: number
@@ -101,6 +104,8 @@ export function fragmentOf(line: LineFragment): string {
       line.model,
       line.served,
       line.stream,
+      line.promptBytes,
+      line.choices,
       line.estimated,
       line.cost,
       line.reservedTokens,
@@ -167,6 +172,8 @@ export function usedOf(
   model: string | undefined,
   served: string | undefined,
   isStream: boolean | undefined,
+  promptBytes: number | undefined,
+  choices: number | undefined,
   isEstimated: boolean | undefined,
   cost: number | undefined,
   reserved: number | undefined,
@@ -178,6 +185,8 @@ export function usedOf(
   if (model !== undefined) text = ',"model":' + quoteModel(model)
   if (served !== undefined) text += ',"served":' + quoteModel(served)
   if (isStream) text += ',"stream":true'
+  if (promptBytes) text += ',"promptBytes":' + promptBytes
+  if (choices) text += ',"choices":' + choices
   if (isEstimated) text += ',"estimated":true'
   const prompt = usage.promptTokens as number
   if (prompt >= 0 && prompt < AMOUNT_MAX) text += ',"promptTokens":' + prompt
@@ -202,19 +211,23 @@ export function usedOf(
 /**
  * How a request ended. nginx logs 200 when the caller leaves in mid-stream and when the server
  * breaks off, and its own completion flag is set in the second case: only both marks together tell
- * the three apart (njs.md, section 2.5).
+ * the three apart (njs.md, section 2.5). `hasFailed`: the server has told an error in its answer, for which its callers leave.
  */
-export function endOf(ticket: Ticket | null, ending: Ending): Outcome {
+export function endOf(ticket: Ticket | null, ending: Ending, hasFailed?: boolean): Outcome {
   const variables = ending.variables
   if (ticket && ticket.outcome !== 'ok') return ticket.outcome
+  if (hasFailed) return 'upstream_error'
   // The whole answer was sent to the caller.
   if (ticket && variables['request_completion'] !== 'OK') return 'client_aborted'
-  if (ticket && ending.sawLast) return 'ok'
   const status = Number(variables['status']) || 0
   if (!ticket) return outcomeOfStatus(status)
-  // 204 and 304 have no body, so the meter is not called; and it stands in the guarded location alone.
-  const hasBody = status !== 204 && status !== 304
-  return hasBody && variables['tg_metered'] === '1' ? 'upstream_aborted' : 'ok'
+  if (!ending.sawLast && isCutShort(status, variables)) return 'upstream_aborted'
+  return status >= 500 ? 'upstream_error' : 'ok'
+}
+
+/** 204 and 304 have no body, so the meter is not called; and it stands in the guarded location alone. */
+function isCutShort(status: number, variables: Ending['variables']): boolean {
+  return status !== 204 && status !== 304 && variables['tg_metered'] === '1'
 }
 
 /** What nginx meant by an error of its own: one that met the request before or after admission. */

@@ -157,6 +157,7 @@ export function noteFacts(ticket: Ticket, facts: BodyFacts): void {
   if (facts.prompts > 1) ticket.prompts = facts.prompts
   if (facts.taken !== 'nothing') ticket.taken = facts.taken
   if (facts.wantsUsage) ticket.wantsUsage = true
+  if (facts.maxOutputTokens) ticket.maxOutputTokens = facts.maxOutputTokens
   if (facts.media === 0 && facts.promptBytes > 0) ticket.textBytes = facts.promptBytes
 }
 
@@ -307,6 +308,7 @@ function hold(
   // A stream goes on as long as there is room, and is ended then; what is whole cannot be cut.
   if (result.outputCeiling !== undefined && body && facts && !facts.isStream) {
     limitOutput(route, body, facts, result.outputCeiling)
+    ticket.maxOutputTokens = result.outputCeiling
   }
   return result.figures
 }

@@ -1,22 +1,13 @@
 import type { Counters } from '../admit/lockout.ts'
 
 /** Tokens per byte of text, until a model has taught its own: English has 0.2 to 0.3, JSON 0.4. */
-const RATIO_DEFAULT = 0.3
-const RATIO_MIN = 0.02
-const RATIO_MAX = 2
+export const RATIO_DEFAULT = 0.3
 
 /** What a chat template puts around a short conversation. */
-const TEMPLATE_TOKENS = 8
+export const TEMPLATE_TOKENS = 8
 
 /** An image, sound or file: an estimate, since its tokens depend on a size that nobody decodes here. */
 const MEDIA_TOKENS = 1000
-
-/** A text of this size or more moves the average by a tenth; shorter ones are mostly template. */
-const FULL_WEIGHT_BYTES = 256
-
-/** Answers are taken for no shorter and no longer than this in the average of a model's. */
-const OUTPUT_MIN = 16
-const OUTPUT_MAX = 16384
 
 /** Output tokens per choice that a model is taken to give, until its answers have taught better. */
 export const OUTPUT_TOKENS_DEFAULT = 1024
@@ -35,27 +26,12 @@ export function estimateInput(
   textBytes: number,
   media: number,
 ): number {
-  const ratio = counters.get('p' + bucket) || RATIO_DEFAULT
-  return Math.ceil(ratio * textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
+  return estimateText(counters, bucket, textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
 }
 
-/**
- * Learns from a request that has ended: the engine counted `promptTokens` in `textBytes` of text. Two
- * workers at once may lose one of two samples, which an average does not mind. A full zone teaches
- * nothing.
- */
-export function learnRatio(
-  counters: Counters,
-  bucket: string,
-  promptTokens: number,
-  textBytes: number,
-): void {
-  if (!(textBytes > 0)) return
-  const name = 'p' + bucket
-  const sample = within((promptTokens - TEMPLATE_TOKENS) / textBytes, RATIO_MIN, RATIO_MAX)
-  const before = counters.get(name) || RATIO_DEFAULT
-  const weight = within(textBytes, 0, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
-  move(counters, name, before, sample, weight)
+/** The tokens of a text alone. */
+export function estimateText(counters: Counters, bucket: string, bytes: number): number {
+  return Math.ceil((counters.get('p' + bucket) || RATIO_DEFAULT) * bytes)
 }
 
 /** The tokens that an answer of the model usually has, per choice; undefined before the first one. */
@@ -64,40 +40,19 @@ export function usualOutput(counters: Counters, bucket: string): number | undefi
   return usual === undefined ? undefined : Math.ceil(usual)
 }
 
+/** Until a model has taught its own: ms to the first token of an answer, and from one token of a choice to the next. */
+const WAIT_MS_DEFAULT = 500
+const GAP_MS_DEFAULT = 20
+
 /**
- * Learns from an answer that came to its end: a tenth of it goes into the average, per choice. One that its maximum
- * cut short (`isCut`) would have been longer, and so teaches nothing where it is below the average.
+ * The tokens per choice of an answer that nobody has counted, after `ranMs`: by the first token and the pace that streams of the model
+ * have had of late, and no more than its answers usually have. -1: the server will not have begun.
  */
-export function learnOutput(
-  counters: Counters,
-  bucket: string,
-  tokens: number,
-  isCut: boolean,
-): void {
-  const name = 'l' + bucket
-  const sample = within(tokens, OUTPUT_MIN, OUTPUT_MAX)
-  const before = counters.get(name) || OUTPUT_TOKENS_DEFAULT
-  if (!isCut || sample > before) move(counters, name, before, sample, 0.1)
-}
-
-/** The nearest value within bounds. */
-function within(value: number, least: number, most: number): number {
-  return value < least ? least : value > most ? most : value
-}
-
-/** Moves an average by a part of the way to a sample. */
-function move(
-  counters: Counters,
-  name: string,
-  before: number,
-  sample: number,
-  part: number,
-): void {
-  try {
-    counters.set(name, before + (sample - before) * part)
-  } catch (_) {
-    // The zone is full: the default has to do.
-  }
+export function estimateOutput(counters: Counters, bucket: string, ranMs: number): number {
+  const waitMs = counters.get('w' + bucket) ?? WAIT_MS_DEFAULT
+  if (ranMs < waitMs) return -1
+  const tokens = (ranMs - waitMs) / (counters.get('g' + bucket) || GAP_MS_DEFAULT)
+  return Math.min(Math.ceil(tokens), usualOutput(counters, bucket) || OUTPUT_TOKENS_DEFAULT)
 }
 
 /** The last model and its bucket: a request asks at both of its ends. */

@@ -140,19 +140,17 @@ function isOfOther(zones: Zones, hold: Hold): boolean {
  * Gives back what a request holds, and counts what it used, at its end. What it did not use of a
  * minute goes back to the minute it was taken from, as long as that counts; what exceeded it is added
  * to the running one. Budgets count in the day and month of `endMs`, which is the ledger line's time.
- * Cost in nano-units. A second call for the same hold does nothing. Never throws. Returns whether a limit of
- * the minute counts its answer, which is then worth learning from.
+ * Cost in nano-units. A second call for the same hold does nothing. Never throws.
  */
 export function settleHold(
   zones: Zones,
   hold: Hold,
   used: { input: number; output: number; cost: number },
   endMs: number,
-): boolean {
+): void {
   const checks = hold.checks
   const amounts = hold.amounts
   const tokens = used.input + used.output
-  let isPaced = false
   const isGone = isOfOther(zones, hold)
   hold.checks = NOTHING
   // What is used first: for a moment both count, which is never too little.
@@ -172,7 +170,6 @@ export function settleHold(
       continue
     }
     if (kind === 'q') continue
-    if (kind !== 'i') isPaced = true
     const delta = (kind === 't' ? tokens : kind === 'i' ? used.input : used.output) - held
     // A minute that does not count any more takes nothing back.
     if (!delta || (delta < 0 && minuteOf(endMs) > hold.minute + 1)) continue
@@ -180,7 +177,6 @@ export function settleHold(
     const name = isLater ? check.move + minuteOf(endMs).toString(36) : check.at
     shiftSafely(zones, 'windows', kind, name, delta)
   }
-  return isPaced
 }
 
 /** The counter of what is used of a budget, in the day or month of a time. */

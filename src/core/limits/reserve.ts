@@ -7,7 +7,7 @@ import { birthOf, type Grant, holdOf, take } from './take.ts'
 import type { Amounts, Demand, Zones } from './types.ts'
 
 export { type Early, reserveEarly, UPLOAD_BYTES_MAX } from './early.ts'
-export { estimateInput, learnOutput, learnRatio } from './estimate.ts'
+export { estimateInput } from './estimate.ts'
 export { countsTokens, extendHold, giveBack, type Hold, settleHold } from './hold.ts'
 export { type Figures, type LimitRefusal, tellLimits } from './refusal.ts'
 export type { Demand, Zones } from './types.ts'

@@ -1,5 +1,5 @@
 import { numberAt } from './events.ts'
-import { finishMeter, lastEvent, parse, reasonIn } from './total.ts'
+import { finishMeter, lastEvent, parse } from './total.ts'
 import type { Meter } from './types.ts'
 import { type Fields, fieldsOf } from './usage.ts'
 
@@ -65,10 +65,9 @@ function endChunks(meter: Meter): string {
       choices,
       usage,
     })
-  const isFinished = meter.plan.choices > 1 ? meter.finished : [reasonIn(meter.last) !== null]
   let text = ''
   for (let index = 0; index < meter.plan.choices; index++) {
-    if (isFinished[index]) continue
+    if (meter.finished[index]) continue
     const content = isChat ? { index, delta: {} } : { index, text: '' }
     text += chunk([Object.assign(content, { logprobs: null, finish_reason: 'length' })], undefined)
   }

@@ -1,4 +1,5 @@
 import type { Meter } from './types.ts'
+import { COUNT_MAX } from './usage.ts'
 
 /**
  * What is looked for in one event of a stream, by native searches alone: on the njs engine every
@@ -12,7 +13,8 @@ import type { Meter } from './types.ts'
  * Notes what an event tells, and returns what is sent in its place: null for the event as it is,
  * else buffers in order, maybe none.
  */
-export function takeEvent(meter: Meter, event: Buffer): Buffer[] | null {
+export function takeEvent(meter: Meter, sent: Buffer): Buffer[] | null {
+  const event = joinLines(sent)
   switch (meter.plan.route) {
     case 'messages':
       noteMessage(meter, event)
@@ -21,12 +23,21 @@ export function takeEvent(meter: Meter, event: Buffer): Buffer[] | null {
       noteResponse(meter, event)
       return meter.isSpent ? [] : null
     case 'cohere_chat':
-      if (event.indexOf('content-delta') >= 0) countEvent(meter)
+      if (event.indexOf('"type":"content-delta"') >= 0) countEvent(meter, event.length)
       else if (event.indexOf('"usage":') >= 0) meter.final = event
       return meter.isSpent ? [] : null
     default:
       return takeChunk(meter, event)
   }
+}
+
+/** Of an event with several lines of data one that has them in one: where a line of JSON ends may be a space. */
+function joinLines(event: Buffer): Buffer {
+  const start = event[0] === 100 ? 0 : event.indexOf('\ndata:')
+  const next = start < 0 ? -1 : event.indexOf(10, start + 1)
+  if (next < 0 || event.indexOf('data:', next) !== next + 1) return event
+  const rest = event.toString('utf8', next).replace(/\r?\ndata:/g, ' ')
+  return Buffer.concat([event.subarray(0, next), Buffer.from(rest)])
 }
 
 /** A chunk of chat, completions, and what looks like them. */
@@ -36,13 +47,15 @@ function takeChunk(meter: Meter, event: Buffer): Buffer[] | null {
   const key = event.lastIndexOf('"usage":')
   const value = key < 0 ? -1 : skipSpace(event, key + 8)
   const hasUsage = event[value] === 123
-  const isRunning = isRunningUsage(event, key)
-  const list = isRunning ? -1 : findValue(event, '"choices":')
-  const isFilled = isRunning || (list >= 0 && event[skipSpace(event, list + 1)] !== 93)
+  const isBehind = hasUsage && isBehindChoices(event, key)
+  const list = isBehind ? -1 : findValue(event, '"choices":')
+  const isFilled = isBehind || (list >= 0 && event[skipSpace(event, list + 1)] !== 93)
+  const isEnd = isFilled && findReason(event) >= 0
+  const isRunning = hasUsage && isFilled && isOfChoice(meter, event, isBehind, isEnd)
   if (isRunning) noteRunning(meter, event, value)
   else if (hasUsage) meter.final = event
-  if (isFilled && !meter.isSpent) noteFilled(meter, event, isRunning)
-  else if (!hasUsage && event.indexOf('[DONE]') >= 0) meter.isDone = true
+  else if (!isFilled) noteOther(meter, event)
+  if (isFilled && !meter.isSpent) noteFilled(meter, event, isRunning, isEnd)
   if (meter.isSpent) return []
   if (plan.taken === 'nothing') return null
 
@@ -50,27 +63,39 @@ function takeChunk(meter: Meter, event: Buffer): Buffer[] | null {
   if (plan.taken === 'all' && hasUsage && list >= 0 && !isFilled) {
     return waiting ? putBack(waiting, event, value) : []
   }
-  let out = isRunning ? cutUsage(meter, event, key, value) : null
+  // What stands elsewhere is told unasked.
+  const isAsked = isBehind || event[key - 1] === 123
+  let out = isRunning && isAsked ? cutUsage(meter, event, key, value) : null
   // Held back for the moment that it takes the usage chunk to come.
-  if (plan.taken === 'all' && plan.choices === 1 && isFilled && findReason(event) >= 0) {
+  if (plan.taken === 'all' && plan.choices === 1 && isEnd) {
     meter.waiting = out ? Buffer.concat(out) : event
     out = []
   }
   return waiting ? [waiting].concat(out || [event]) : out
 }
 
+/** Whether a usage stands directly behind filled choices, where vLLM, its Rust frontend and SGLang write a running count. */
+function isBehindChoices(event: Buffer, key: number): boolean {
+  return event[key - 1] === 44 && event[key - 2] === 93 && event[key - 3] === 125
+}
+
 /**
- * Whether this usage is a running count: it stands directly behind filled choices. So do vLLM, its
- * Rust frontend and SGLang write it. llama.cpp, which counts unasked in its finish chunk, and vLLM's
- * beam search, one event with the whole answer, have other fields between.
+ * Whether the usage of an event that has choices is that of its own choice, and not of the whole answer: as vLLM's
+ * beam search has it, one event with all choices, and as some write it behind the end of the last one. llama.cpp, which
+ * counts unasked in the chunk that ends a choice, has other fields between.
  */
-function isRunningUsage(event: Buffer, key: number): boolean {
-  return (
-    event[key - 1] === 44 &&
-    event[key - 2] === 93 &&
-    event[key - 3] === 125 &&
-    event[skipSpace(event, key + 8)] === 123
-  )
+function isOfChoice(meter: Meter, event: Buffer, isBehind: boolean, isEnd: boolean): boolean {
+  if (meter.ended >= meter.plan.choices) return false
+  if (meter.plan.choices === 1 || isBehind) return true
+  return isEnd && event.indexOf('"index":') === event.lastIndexOf('"index":')
+}
+
+/** Notes an event that has neither choices nor usage: the end, or an error. Comments are such, too. */
+function noteOther(meter: Meter, event: Buffer): void {
+  const done = event.indexOf('[DONE]')
+  if (done >= 0 && done < 7) meter.isDone = true
+  // llama.cpp had lines of their own for errors.
+  else if (event.indexOf('"error"') >= 0 || event.indexOf('error:') === 0) meter.error = event
 }
 
 /**
@@ -103,11 +128,21 @@ export function promptOfChoice(meter: Meter, index: number): number {
   return Math.floor((index * meter.plan.prompts) / meter.plan.choices)
 }
 
-/** Counts an event with a token, for servers that tell no running count. */
-function countEvent(meter: Meter): void {
+/**
+ * Counts an event with a token, for servers that tell no running count. By its length, as far as it is that of an event like
+ * others, the text of all of them is told: 0 is one that has other fields.
+ */
+function countEvent(meter: Meter, bytes: number): void {
   const mayUse = meter.plan.mayUse
-  if (mayUse && !mayUse(promptOf(meter), meter.events + 1, meter)) meter.isSpent = true
-  else meter.events++
+  if (mayUse && !mayUse(promptOf(meter), meter.events + 1, meter)) {
+    meter.isSpent = true
+    return
+  }
+  meter.events++
+  if (bytes === 0) return
+  if (meter.like === 0 || bytes < meter.shortest) meter.shortest = bytes
+  meter.like++
+  meter.likeBytes += bytes
 }
 
 /** The prompt of a message, which its first event tells. */
@@ -115,14 +150,17 @@ function promptOf(meter: Meter): number | null {
   return meter.first ? numberAt(meter.first, '"input_tokens":', 0) || null : null
 }
 
-function noteFilled(meter: Meter, event: Buffer, isRunning: boolean): void {
-  const plan = meter.plan
+function noteFilled(meter: Meter, event: Buffer, isRunning: boolean, isEnd: boolean): void {
   meter.last = event
   // The chunks that only open a choice come before all others.
-  if (!isRunning && !(meter.events < plan.choices && isOpening(event))) countEvent(meter)
-  if (plan.mayUse && plan.choices > 1 && findReason(event) >= 0) {
-    meter.finished[indexOf(meter, event)] = true
+  if (!isRunning && !(meter.events < meter.plan.choices && isOpening(event))) {
+    countEvent(meter, isEnd ? 0 : event.length)
   }
+  if (!isEnd) return
+  const index = indexOf(meter, event)
+  meter.end = event
+  if (!meter.finished[index]) meter.ended++
+  meter.finished[index] = true
 }
 
 function isOpening(event: Buffer): boolean {
@@ -198,11 +236,14 @@ function endOfObject(event: Buffer, start: number): number {
  * for it is the model's own JSON.
  */
 function noteMessage(meter: Meter, event: Buffer): void {
-  if (event.indexOf('content_block_delta') >= 0) {
-    countEvent(meter)
+  const delta = event.indexOf('content_block_delta')
+  // In its name, and not in a text.
+  if (delta >= 0 && delta < 8) {
+    countEvent(meter, event.length)
     return
   }
   const name = nameOf(event)
+  if (name === 'error') meter.error = event
   if (name === 'message_start') meter.first = event
   else if (name === 'message_delta') meter.final = event
   else if (name === 'message_stop' || name === 'error') meter.isDone = true
@@ -215,11 +256,12 @@ function noteResponse(meter: Meter, event: Buffer): void {
   meter.last = event
   const delta = event.indexOf('.delta')
   if (delta >= 0 && delta < event.indexOf('\n')) {
-    countEvent(meter)
+    countEvent(meter, event.length)
     return
   }
   const name = nameOf(event)
-  if (name === 'response.created') meter.first = event
+  if (name === 'error') meter.error = event
+  else if (name === 'response.created') meter.first = event
   else if (name.split('.').length === 2) {
     meter.final = event
     meter.isDone = name !== 'response.in_progress' && name !== 'response.queued'
@@ -244,14 +286,15 @@ function skipSpace(data: Buffer, from: number): number {
   return at
 }
 
-/** The whole number behind a key; 0 where there is none. */
+/** The whole number behind a key; 0 where there is none, or one that is no count (usage.ts). */
 export function numberAt(data: Buffer, key: string, from: number): number {
   const found = data.indexOf(key, from)
   if (found < 0) return 0
   let number = 0
   for (let at = skipSpace(data, found + key.length); ; at++) {
-    const digit = (data[at] as number) - 48
-    if (!(digit >= 0 && digit <= 9)) return number
-    number = number * 10 + digit
+    const byte = data[at] as number
+    if (byte >= 48 && byte <= 57) number = number * 10 + byte - 48
+    // A point, or an exponent.
+    else return byte === 46 || byte === 69 || byte === 101 || number > COUNT_MAX ? 0 : number
   }
 }

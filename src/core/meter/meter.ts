@@ -1,6 +1,6 @@
 import { feedScan } from '../body/scan.ts'
 import { takeEvent } from './events.ts'
-import { startAnswerScan } from './total.ts'
+import { parse, startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
 
 export { type Cut, canCut, endStream } from './cut.ts'
@@ -24,6 +24,10 @@ export function startMeter(plan: MeterPlan): Meter {
     waiting: null,
     events: 0,
     isDone: false,
+    like: 0,
+    likeBytes: 0,
+    shortest: 0,
+    error: null,
     first: null,
     last: null,
     final: null,
@@ -31,6 +35,8 @@ export function startMeter(plan: MeterPlan): Meter {
     counts: [],
     promptCounts: [],
     finished: [],
+    ended: 0,
+    end: null,
     completion: 0,
     prompt: 0,
     isSpent: false,
@@ -81,6 +87,7 @@ export function feed(meter: Meter, data: Buffer, isLast: boolean): Buffer[] | nu
     meter.openBytes += rest.length
     if (meter.openBytes > EVENT_BYTES_MAX) giveUp(meter, out)
   }
+  if (isLast && !meter.isPassing) takeRest(meter, out)
   if (!meter.takesOut) return null
   if (!isLast) return out
   if (meter.waiting) out.push(meter.waiting)
@@ -118,6 +125,17 @@ function takeWhole(meter: Meter, bytes: Buffer, out: Buffer[]): Buffer {
     const sent = kept || [event]
     for (let i = 0; i < sent.length; i++) out.push(sent[i] as Buffer)
   }
+}
+
+/** Of a last event without a blank line behind it, if nothing else is missing. */
+function takeRest(meter: Meter, out: Buffer[]): void {
+  const rest = Buffer.concat(meter.open)
+  const text = rest.toString()
+  const data = text.slice(text.lastIndexOf('data:') + 5).trim()
+  if (data !== '[DONE]' && parse(data) === undefined) return
+  meter.open = []
+  const sent = takeEvent(meter, rest) || [rest]
+  for (let i = 0; i < sent.length; i++) out.push(sent[i] as Buffer)
 }
 
 /** Behind the first blank line; 0 where there is none. */

@@ -15,6 +15,10 @@ export type Metered = {
   usage: Usage | null
   /** The completion is a count of events, not of tokens. */
   isEstimated: boolean
+  /** About how many bytes of text its events had, where these were counted. */
+  textBytes?: number
+  /** The server told an error in its answer, whatever its status. */
+  hasFailed?: true
   /** The model that answered. */
   served?: string
   finishReason?: string
@@ -29,17 +33,35 @@ export function finishMeter(meter: Meter): Metered {
   const begun = usageIn(first) || {}
   const ended = usageIn(final) || sumRunning(meter) || usageIn(large)
   let usage = ended ? Object.assign(begun, ended) : usageIn(last)
-  const isEstimated = !usage
-  if (isEstimated) usage = Object.assign(begun, { completionTokens: meter.events })
+  const isEstimated = !usage || isOfOne(meter, usage)
+  if (!usage) usage = begun
+  if (isEstimated) usage.completionTokens = meter.events
   const metered: Metered = { usage, isEstimated }
   const served = textOf([large, final, first, last], 'model')
   const reason =
     textOf([large, final], 'stop_reason') ||
     textOf([large, final], 'status') ||
-    reasonIn(meter.last)
+    reasonIn(meter.end || meter.last)
   if (served) metered.served = served
   if (reason && reason !== 'in_progress') metered.finishReason = reason
+  // The shortest has a character.
+  if (isEstimated) metered.textBytes = meter.likeBytes - meter.like * (meter.shortest - 1)
+  const error = meter.error
+  // llama.cpp had lines `error: {...}`.
+  const isError = error !== null && (error[1] === 114 || hasError(readEvent(error), null))
+  if (isError || hasError(final, reason)) metered.hasFailed = true
   return metered
+}
+
+/** Whether a usage is that of one of several choices, as llama.cpp tells it: no event has less than a token. */
+function isOfOne(meter: Meter, usage: Usage): boolean {
+  const choices = meter.plan.choices
+  return choices > 1 && meter.events > (usage.completionTokens || 0) + choices
+}
+
+/** Whether an answer or an event says that the server has failed; `reason` is why it ended, where it says so. */
+export function hasError(said: Fields, reason: unknown): boolean {
+  return !!said['error'] || said['type'] === 'error' || reason === 'failed' || reason === 'error'
 }
 
 /** What a stream has used so far, as far as it is known. Cheaper than finishMeter(). */

@@ -37,6 +37,12 @@ export type Meter = {
   events: number
   /** The stream has said that it is at its end. */
   isDone: boolean
+  /** Of these, those that are like others, all their bytes, and those of the shortest: see countEvent(). */
+  like: number
+  likeBytes: number
+  shortest: number
+  /** The event in which the server has told an error. */
+  error: Buffer | null
   /** message_start, response.created. */
   first: Buffer | null
   /** The last chunk with choices; the block of a message that is open; the last event of a response. */
@@ -47,7 +53,10 @@ export type Meter = {
   running: Buffer[]
   counts: number[]
   promptCounts: number[]
+  /** The choices that have ended, how many these are, and the chunk that ended the last one. */
   finished: boolean[]
+  ended: number
+  end: Buffer | null
   completion: number
   prompt: number
   /** An event was not allowed to come: it and all behind it are dropped, and the stream has to end. */

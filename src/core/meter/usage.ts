@@ -71,12 +71,16 @@ function usageOf(
   if (isCount(cached)) usage.cachedTokens = cached
   if (isCount(completion)) usage.completionTokens = completion
   if (isCount(reasoning)) usage.reasoningTokens = reasoning
-  if (isCount(seconds)) usage.audioSeconds = seconds
+  if (typeof seconds === 'number' && seconds >= 0 && seconds <= COUNT_MAX)
+    usage.audioSeconds = seconds
   return usage.promptTokens !== undefined || Object.keys(usage).length > 0 ? usage : null
 }
 
+/** The largest whole number that is told from its neighbours: what a server says beyond that is no count. */
+export const COUNT_MAX = 9007199254740991
+
 function isCount(value: unknown): value is number {
-  return typeof value === 'number' && value >= 0 && Number.isFinite(value)
+  return typeof value === 'number' && value >= 0 && value <= COUNT_MAX && value % 1 === 0
 }
 
 function countOf(value: unknown): number {

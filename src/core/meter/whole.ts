@@ -1,6 +1,7 @@
 import { feedScan, type Scan } from '../body/scan.ts'
 import { findReason } from './events.ts'
 import {
+  hasError,
   type Metered,
   objectOf,
   PARSE_BYTES_MAX,
@@ -73,6 +74,7 @@ function describe(said: Fields, choiceReason: unknown): Metered {
   if (typeof said['model'] === 'string' && said['model']) metered.served = said['model']
   if (typeof reason === 'string' && reason && reason !== 'in_progress')
     metered.finishReason = reason
+  if (hasError(said, reason)) metered.hasFailed = true
   return metered
 }
 

@@ -1,9 +1,10 @@
 import type { Ticket } from '../../core/admit/admit.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { UNLOGGED_COUNTER } from '../../core/limits/counters.ts'
+import { countsTokens } from '../../core/limits/reserve.ts'
 import { countersZone, openZones, runningZone } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
-import { settle } from './settle.ts'
+import { finish, settle, tellUnsettled } from './settle.ts'
 
 /**
  * Has njs tell of the end of this request, which it does once, after the log phase, however the request ended
@@ -27,11 +28,14 @@ export function settleEnding(ending: Ending): void {
       if (ending.name) runningZone().delete(ending.name)
       return
     }
-    settle(ticket, ending.metered, 'gate_error', Date.now())
-    // The line of an error page stands in another context, and has taken it off the list.
-    if (ending.name && runningZone().delete(ending.name)) countUnlogged(ticket)
+    // The line of an error page stands in another context, and has taken it off the list: what that is charged is settled.
+    const isUnlogged = ending.name !== '' && runningZone().has(ending.name)
+    const isCounted = isUnlogged && ticket.hold !== undefined && countsTokens(ticket.hold)
+    const state = ending.metered
+    settle(ticket, state, finish(state), 'gate_error', Date.now(), isCounted)
+    if (isUnlogged && runningZone().delete(ending.name)) countUnlogged(ticket)
   } catch (error) {
-    ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
+    tellUnsettled(error as Error)
   }
 }
 

@@ -208,10 +208,10 @@ function begin(r: GateRequest): MeterState | null {
   try {
     if (ticket.models) r.whole = { list: [] }
     else if (ticket.route) {
-      const isMetered = rulesOf(r).metering !== 'off' || needsCounts(r, ticket)
+      const isRead = isMetered(r, ticket)
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
-        r.metering = startState(isMetered ? meterOf(r, ticket, ticket.route) : null)
-      } else if (isMetered) r.whole = startWhole(ticket.route)
+        r.metering = startState(isRead ? meterOf(r, ticket, ticket.route) : null)
+      } else if (isRead) r.whole = startWhole(ticket.route)
     }
   } catch (error) {
     tellUnmetered(error as Error)
@@ -220,8 +220,9 @@ function begin(r: GateRequest): MeterState | null {
   return r.metering || null
 }
 
-/** Whether tokens of a request count for anything: for a limit, a budget, or what is learned for a ceiling of prompts. */
-function needsCounts(r: GateRequest, ticket: Ticket): boolean {
+/** Whether tokens of a request count: for the policy, a limit, a budget, or what is learned for a ceiling of prompts. */
+export function isMetered(r: GateRequest, ticket: Ticket): boolean {
+  if (rulesOf(r).metering !== 'off') return true
   const request = r.found && r.found.record.request
   if (request && request.maxInputTokens !== undefined) return true
   return ticket.hold !== undefined && countsTokens(ticket.hold)

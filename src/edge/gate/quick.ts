@@ -21,8 +21,6 @@ import { bodyRulesOf } from '../../core/limits/claim.ts'
 import { costOfTokens, NANOS, priceOf } from '../../core/limits/cost.ts'
 import {
   estimateInput,
-  learnOutput,
-  learnRatio,
   modelBucket,
   OUTPUT_TOKENS_DEFAULT,
   usualOutput,
@@ -61,7 +59,6 @@ import { meterLong } from './meter.ts'
 import {
   beginOf,
   clients,
-  countersZone,
   hashOf,
   type KeptRecord,
   openFirst,
@@ -76,6 +73,7 @@ import {
   zones,
 } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
+import { tellUnsettled } from './settle.ts'
 import { SMALL_BYTES_MAX } from './ticket.ts'
 
 /*
@@ -320,11 +318,12 @@ export function body(r: GateRequest): Buffer | string {
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
   if (owner === r) {
     const first = data[0]
-    // An answer in one piece, which is an object of JSON.
-    if (first === undefined || (answer === null && first === 123)) {
+    const status = first === undefined ? 0 : r.status
+    // An answer in one piece, which is an object of JSON, of a server that works.
+    if (first === undefined || (answer === null && first === 123 && status < 500)) {
       if (first !== undefined) {
         answer = data
-        if (isMetered && r.status >= 300) isMetered = false
+        if (status >= 300) isMetered = false
       }
       if (flags.last) sawLast = true
       r.sendBuffer(data)
@@ -345,7 +344,7 @@ export function settled(r: GateRequest): string {
     try {
       text = settleQuickly()
     } catch (error) {
-      ngx.log(ngx.ERR, `Tollgate cannot settle: ${(error as Error).message}`)
+      tellUnsettled(error as Error)
     }
     if (text !== '') return text
     giveUp(r)
@@ -355,10 +354,11 @@ export function settled(r: GateRequest): string {
 
 /** Empty where it did not end as usual, and nothing was settled. */
 function settleQuickly(): string {
-  if (atMs === 0 || !sawLast || variables['request_completion'] !== 'OK') return ''
-  const isSeen = isMetered && answer !== null
+  if (atMs === 0 || !sawLast || answer === null) return ''
+  if (variables['request_completion'] !== 'OK') return ''
+  const isSeen = isMetered
   // Of a body that nobody read it is not known what was asked for.
-  if (isSeen && (!isRead || !readUsual(route, answer as Buffer, asked))) return ''
+  if (isSeen && (!isRead || !readUsual(route, answer, asked))) return ''
   let line = record.begin || beginOf(record)
   line += route + '","admissionMs":' + (spentMs < 0 ? 0 : spentMs)
   if (isRead) {
@@ -389,18 +389,12 @@ function settleUse(isSeen: boolean): string {
     if (!settleTaken(open, prompt, output, cost, endMs)) return ''
     // It holds nothing any more, whatever may come.
     hasHold = false
-    if (output > 0 && isPaced()) {
-      const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
-      learnOutput(open.counters, bucket, output / (choices * prompts), isCut)
-    }
-  }
-  if (prompt > 0) {
-    if (!hasHeld) bucket = modelBucket(model)
-    learnRatio(hasHeld && zones ? zones.counters : countersZone(), bucket, prompt, promptBytes)
   }
   let line = ',"model":' + quoted
   if (isSeen) line += ',"served":' + (served === model ? quoted : quoteModel(served))
   if (isStream) line += ',"stream":true'
+  if (promptBytes > 0) line += ',"promptBytes":' + promptBytes
+  if (choices * prompts > 1) line += ',"choices":' + choices * prompts
   if (isSeen) line += ',"promptTokens":' + prompt + ',"completionTokens":' + output
   if (price) line += ',"cost":' + cost / NANOS
   if (hasHeld) line += ',"reservedTokens":' + reservedTokens()

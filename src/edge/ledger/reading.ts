@@ -1,6 +1,9 @@
 import type { Mark } from '../../core/ledger/balancefile.ts'
 import { foldLines } from '../../core/ledger/fold.ts'
+import type { LedgerLine } from '../../core/ledger/line.ts'
+import { learnLine } from '../../core/limits/learn.ts'
 import { windowsOf } from '../../core/usage/rows.ts'
+import { countersZone, readRules } from '../gate/registry.ts'
 import { flushTally, forgetMark, isCounted, startOfMetrics } from '../metrics/tally.ts'
 import { addToRows, keepRowsState, type RowsState, readRowsState } from '../usage/rows.ts'
 import { findLedger, headOf, readLines } from './file.ts'
@@ -87,6 +90,7 @@ function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, 
     addToSums(cursor, folded.subjects, nowMs)
     addToRows(state, windowsOf(folded.batches, nowMs, cursor.zoneMinutes))
     keepRowsState(state)
+    if (!isCounted(mark)) learn(folded.fresh)
     flushTally(mark, lines.next, folded)
     mark.offset = lines.next
     cursor.lines += folded.lines
@@ -95,6 +99,13 @@ function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, 
   })
   if (cursor.isPartial && !wasPartial) noteFull(cursor, 'tollgate_balance')
   if (state.isFull && !wasFull) noteFull(cursor, 'tollgate_usage')
+}
+
+/** Requests are estimated by what those before them came to. */
+function learn(lines: LedgerLine[]): void {
+  const counters = countersZone()
+  const defaultModel = readRules().defaultModel || ''
+  for (let i = 0; i < lines.length; i++) learnLine(counters, lines[i] as LedgerLine, defaultModel)
 }
 
 function noteFull(cursor: Cursor, zone: string): void {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
-import { learnOutput, modelBucket, usualOutput } from '../../../src/core/limits/estimate.ts'
+import { modelBucket, usualOutput } from '../../../src/core/limits/estimate.ts'
+import { learnOutput } from '../../../src/core/limits/learn.ts'
 import {
   type Demand,
   type LimitRefusal,

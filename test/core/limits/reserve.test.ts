@@ -3,13 +3,13 @@ import type { Limited } from '../../../src/core/config/record.ts'
 import type { Budgets, Limits } from '../../../src/core/config/shapes.ts'
 import { BIRTH_COUNTER, FULL_COUNTER } from '../../../src/core/limits/counters.ts'
 import { modelBucket } from '../../../src/core/limits/estimate.ts'
+import { learnRatio } from '../../../src/core/limits/learn.ts'
 import {
   type Demand,
   estimateInput,
   extendHold,
   type Hold,
   type LimitRefusal,
-  learnRatio,
   type Reserved,
   reserve,
   settleHold,

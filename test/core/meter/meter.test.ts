@@ -612,7 +612,6 @@ describe('usage of answers that are no streams', () => {
   })
 
   it.each([
-    ['an error', '{"error":{"message":"no","usage":{"prompt_tokens":9}}}'],
     ['a list', '[{"usage":{"prompt_tokens":9}}]'],
     ['no JSON', 'plain "usage":{"prompt_tokens":9}'],
     ['nothing', ''],
