@@ -24,16 +24,15 @@ export type StreamPlan = {
   token(step: number, choice: number): string
   tail: string[]
   /** What stands in place of the remaining tokens and the tail when the engine fails mid-stream. */
-  failure: string[]
+  failure: Failure
   /** No event holds anything but ASCII: such strings are written without a copy. */
   isAscii: boolean
 }
 
-export const done = 'data: [DONE]\n\n'
+/** Events, a connection that closes without a last chunk, or a stream that nothing ends. */
+export type Failure = string[] | 'close' | 'hang'
 
-/** The error event of vLLM's Python server: json.dumps, hence the spaces. */
-export const failure =
-  'data: {"error": {"message": "Internal server error", "type": "InternalServerError", "param": null, "code": 500}}\n\n'
+export const done = 'data: [DONE]\n\n'
 
 export function json(body: string, tokens = 0): BodyAnswer {
   return {

@@ -1,5 +1,6 @@
-import { type Answer, done, failure, json, stream } from './answer.ts'
+import { type Answer, done, json, stream } from './answer.ts'
 import { type Call, created, type JsonObject } from './call.ts'
+import { errorEvent, failureOf } from './failure.ts'
 import { finalUsage } from './usage.ts'
 
 /** Bytes of one second of 16 kHz 16-bit mono: how the mock tells the length of any upload. */
@@ -36,7 +37,7 @@ function streamOf(call: Call): Answer {
       ...(usage ? [`${open}],"usage":${finalUsage(call, 'absent')}}\n\n`] : []),
       done,
     ],
-    failure: [failure, done],
+    failure: failureOf(call.settings, [errorEvent(call.settings), done]),
     isAscii: call.isAscii,
   })
 }

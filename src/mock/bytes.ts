@@ -1,4 +1,4 @@
-/** The bytes that vLLM's own response classes write (0.29), as literals: what the mock is measured against. */
+/** The bytes that vLLM's own response classes write, of 0.29 where no other release is named, as literals: what the mock is measured against. */
 export const bytes = {
   chatRole:
     'data: {"id":"chatcmpl-0123456789abcdef0123456789abcdef","object":"chat.completion.chunk","created":1792000000,"model":"Qwen/Qwen3-8B","choices":[{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}],"prompt_token_ids":null,"prompt_text":null}\n\n',
@@ -31,6 +31,11 @@ export const bytes = {
   unauthorized: '{"error":"Unauthorized"}',
   streamError:
     'data: {"error": {"message": "Internal server error", "type": "InternalServerError", "param": null, "code": 500}}\n\n',
+  // Of 0.32, with a dead engine: chat and completions, then messages.
+  deadEngine:
+    'data: {"error": {"message": "EngineCore encountered an issue. See stack trace (above) for the root cause.", "type": "InternalServerError", "param": null, "code": 500}}\n\n',
+  deadEngineMessage:
+    'event: error\ndata: {"type":"error","error":{"type":"internal_error","message":"2 validation errors for ChatCompletionStreamResponse\\nmodel\\n  Field required"}}\n\n',
   models:
     '{"object":"list","data":[{"id":"Qwen/Qwen3-8B","object":"model","created":1795468007,"owned_by":"vllm","root":"Qwen/Qwen3-8B","parent":null,"max_model_len":40960,"permission":[{"id":"modelperm-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa","object":"model_permission","created":1795468007,"allow_create_engine":false,"allow_sampling":true,"allow_logprobs":true,"allow_search_indices":false,"allow_view":true,"allow_fine_tuning":false,"organization":"*","group":null,"is_blocking":false}]}]}',
 }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Settings } from './settings.ts'
+import { failsAfter, type Settings } from './settings.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
@@ -17,7 +17,7 @@ export type Call = {
   /** Completions take a list of them. */
   prompts: number
   tokens: number
-  reason: 'stop' | 'length'
+  reason: 'stop' | 'length' | 'abort'
   choices: number
   isStream: boolean
   /** Usage in a last chunk of its own. */
@@ -61,7 +61,7 @@ export function readCall(
     step === 0 && settings.bytes > 0
       ? 'x'.repeat(settings.bytes)
       : (vocabularyUsed[step % vocabularyUsed.length] ?? '')
-  const { tokens, reason } = lengthOf(settings, body)
+  const { tokens, reason } = abortedAt(settings, lengthOf(settings, body))
   return {
     settings,
     body,
@@ -82,7 +82,15 @@ export function readCall(
   }
 }
 
-function lengthOf(settings: Settings, body: JsonObject): Pick<Call, 'tokens' | 'reason'> {
+type Length = Pick<Call, 'tokens' | 'reason'>
+
+function abortedAt(settings: Settings, length: Length): Length {
+  const after = failsAfter(settings)
+  const isAborted = settings.failure === 'abort' && after <= length.tokens
+  return isAborted ? { tokens: after, reason: 'abort' } : length
+}
+
+function lengthOf(settings: Settings, body: JsonObject): Length {
   const limits = ['max_tokens', 'max_completion_tokens', 'max_output_tokens']
     .map((name) => asNumber(body[name]))
     .filter((limit) => limit !== undefined)

@@ -1,5 +1,6 @@
-import { type Answer, done, failure, json, stream } from './answer.ts'
+import { type Answer, done, json, stream } from './answer.ts'
 import { type Call, created, fingerprint } from './call.ts'
+import { errorEvent } from './failure.ts'
 import { llamaChatShape, llamaUsage, timings } from './llamacpp.ts'
 import { rustChatShape, rustUsage } from './rust.ts'
 import { sglangChatShape, sglangUsage } from './sglang.ts'
@@ -50,7 +51,7 @@ function pythonShape(call: Call): Shape {
         ]
       : [],
     done: [done],
-    failure: [failure, done],
+    failure: [errorEvent(call.settings), done],
   }
 }
 

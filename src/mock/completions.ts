@@ -1,5 +1,6 @@
-import { type Answer, done, failure, json, stream } from './answer.ts'
+import { type Answer, done, json, stream } from './answer.ts'
 import { type Call, created, fingerprint } from './call.ts'
+import { errorEvent, failureOf } from './failure.ts'
 import { llamaCompletionShape, llamaUsage, timings } from './llamacpp.ts'
 import { rustCompletionShape, rustUsage } from './rust.ts'
 import { sglangCompletionShape, sglangUsage } from './sglang.ts'
@@ -22,7 +23,7 @@ export function answerCompletion(request: Call): Answer {
       head: [],
       token: () => '',
       tail: [`data: ${pythonBody(call)}\n\n`, done],
-      failure: [failure, done],
+      failure: failureOf(call.settings, [errorEvent(call.settings), done]),
       isAscii: call.isAscii,
     })
   }
@@ -62,7 +63,7 @@ function pythonShape(call: Call): Shape {
         ]
       : [],
     done: [done],
-    failure: [failure, done],
+    failure: [errorEvent(call.settings), done],
   }
 }
 

@@ -11,9 +11,10 @@ import {
   unauthorized,
   unknownModel,
 } from './errors.ts'
+import { failureText, failWhole } from './failure.ts'
 import { servedModel } from './models.ts'
 import { type EngineRoute, hasRoute, isGuarded, type Route } from './routes.ts'
-import { type Settings, withSettings } from './settings.ts'
+import { failsAfter, type Settings, withSettings } from './settings.ts'
 import type { Shared } from './shared.ts'
 
 /** Decides what a request gets: settings from every place that may hold them, then the checks in vLLM's order. */
@@ -34,7 +35,15 @@ export function answerRequest(
     (settings, text) => (text ? withSettings(settings, text) : settings),
     takeNext(shared.settings),
   )
-  return { settings, answer: answerTo(shared, settings, request, target, body) }
+  const answer = answerTo(shared, settings, request, target, body)
+  return { settings: answer.kind === 'body' ? settingsOfWhole(settings, answer) : settings, answer }
+}
+
+// Whole answers have these two ends as faults of their own.
+function settingsOfWhole(settings: Settings, answer: BodyAnswer): Settings {
+  if (answer.status !== 200 || failsAfter(settings) > answer.tokens) return settings
+  if (settings.failure === 'close') return { ...settings, die: 'header' }
+  return settings.failure === 'abort' ? { ...settings, hang: true } : settings
 }
 
 type Target = { path: string; search: string; query: URLSearchParams }
@@ -87,7 +96,7 @@ function answerTo(
 // A dead engine's health check has no body.
 function statusOf(settings: Settings, path: string, status: number): Answer {
   if (path === '/health') return { kind: 'body', status, headers: {}, body: '', tokens: 0 }
-  return answerStatus(settings.dialect, path, status)
+  return answerStatus(settings.dialect, path, status, failureText(settings))
 }
 
 function hasKey(request: IncomingMessage, key: string, takesApiKeyHeader: boolean): boolean {
@@ -134,7 +143,8 @@ function answerEngine(
   if (model === undefined) return unknownModel(dialect, path, asked ?? '')
   // Only vLLM builds its ids from the caller's.
   const requestId = dialect.startsWith('vllm') ? request.headers['x-request-id'] : undefined
-  return route.answer(readCall(settings, body, requestId?.toString(), model))
+  const call = readCall(settings, body, requestId?.toString(), model)
+  return failWhole(call, path, route.answer(call))
 }
 
 function refusalOf(

@@ -43,8 +43,13 @@ function problemBody(dialect: Dialect, path: string, problem: Problem): string {
   }
 }
 
-/** The answer to `status:N`: the bodies that vLLM gives with that status. */
-export function answerStatus(dialect: Dialect, path: string, status: number): BodyAnswer {
+/** The answer to `status:N`: the bodies that vLLM gives with that status, and this message where it has no other. */
+export function answerStatus(
+  dialect: Dialect,
+  path: string,
+  status: number,
+  message: string,
+): BodyAnswer {
   if (status === 401) return unauthorized(dialect)
   // The engine is scaling: the only 503 with a body that every release knows.
   if (status === 503 && dialect === 'vllm') {
@@ -56,11 +61,11 @@ export function answerStatus(dialect: Dialect, path: string, status: number): Bo
     return errorBody(503, body)
   }
   if (status === 400) {
-    const message = "This model's maximum context length is 8192 tokens. ..."
-    return answerProblem(dialect, path, { status, message, param: 'input_tokens' })
+    const tooLong = "This model's maximum context length is 8192 tokens. ..."
+    return answerProblem(dialect, path, { status, message: tooLong, param: 'input_tokens' })
   }
   if (status === 404) return unknownModel(dialect, path, 'nope')
-  return answerProblem(dialect, path, { status, message: 'Internal server error' })
+  return answerProblem(dialect, path, { status, message })
 }
 
 export function unknownModel(dialect: Dialect, path: string, model: string): BodyAnswer {

@@ -1,5 +1,6 @@
 import { type Answer, json, stream } from './answer.ts'
 import type { Call, JsonObject } from './call.ts'
+import { failureOf, failureText } from './failure.ts'
 
 /** POST /v1/messages. */
 export function answerMessage(call: Call): Answer {
@@ -26,10 +27,7 @@ export function answerMessage(call: Call): Answer {
       }),
       event({ type: 'message_stop' }),
     ],
-    // No message_stop follows an error.
-    failure: [
-      event({ type: 'error', error: { type: 'internal_error', message: 'Internal server error' } }),
-    ],
+    failure: failureOf(call.settings, [failureEvent(call)]),
     isAscii: call.isAscii,
   })
 }
@@ -46,6 +44,15 @@ export function answerCountTokens(call: Call): Answer {
 
 function event(data: { type: string } & JsonObject): string {
   return `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`
+}
+
+// No message_stop follows it. vLLM takes its own error for a chunk of chat, and tells what it misses in that.
+function failureEvent(call: Call): string {
+  const isOfEngine = call.settings.failure === 'engine' && call.settings.dialect === 'vllm'
+  const message = isOfEngine
+    ? '2 validation errors for ChatCompletionStreamResponse\nmodel\n  Field required'
+    : failureText(call.settings)
+  return event({ type: 'error', error: { type: 'internal_error', message } })
 }
 
 function stopReason(call: Call): string {

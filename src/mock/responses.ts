@@ -1,10 +1,12 @@
-import { type Answer, failure, json, stream } from './answer.ts'
+import { type Answer, type Failure, json, stream } from './answer.ts'
 import { asString, type Call, created, type Json, type JsonObject } from './call.ts'
+import { errorEvent, failureOf, failureText } from './failure.ts'
+import { failsAfter } from './settings.ts'
 
 /** POST /v1/responses. All dialects that have the route share vLLM's bytes. */
 export function answerResponse(call: Call): Answer {
   if (call.body.background === true) return json(JSON.stringify(responseOf(call, 'queued')))
-  if (!call.isStream) return json(JSON.stringify(responseOf(call, endStatus(call))), call.tokens)
+  if (!call.isStream) return wholeOf(call)
   const itemId = `msg_${call.id}`
   const at = { content_index: 0, item_id: itemId, output_index: 0 }
   const head = [
@@ -25,9 +27,28 @@ export function answerResponse(call: Call): Answer {
     token: (step) =>
       `${before}${call.word(step)}${after}${head.length + step},"type":"response.output_text.delta"}\n\n`,
     tail: tailOf(call, at, head.length + call.tokens),
-    failure: [failure],
+    failure: failureOfResponse(call, head.length),
     isAscii: call.isAscii,
   })
+}
+
+function wholeOf(call: Call): Answer {
+  const after = failsAfter(call.settings)
+  if (after > call.tokens)
+    return json(JSON.stringify(responseOf(call, endStatus(call))), call.tokens)
+  return json(JSON.stringify(responseOf({ ...call, tokens: after }, 'failed')), after)
+}
+
+function failureOfResponse(call: Call, headLength: number): Failure {
+  const { settings } = call
+  // vLLM with a dead engine says nothing more here, and closes.
+  if (settings.failure === 'engine') return 'close'
+  if (settings.failure !== 'failed') return failureOf(settings, [errorEvent(settings)])
+  const tokens = failsAfter(settings)
+  const sequence = settings.errorAfter === 'first' ? 0 : headLength + tokens
+  return [
+    event('response.failed', sequence, { response: responseOf({ ...call, tokens }, 'failed') }),
+  ]
 }
 
 type Place = { content_index: number; item_id: string; output_index: number }
@@ -62,7 +83,7 @@ function itemOf(call: Call): JsonObject {
   }
 }
 
-type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete'
+type Status = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed'
 
 function endStatus(call: Call): Status {
   return call.reason === 'length' ? 'incomplete' : 'completed'
@@ -88,16 +109,19 @@ function usageOf(call: Call): JsonObject {
 }
 
 function responseOf(call: Call, status: Status): JsonObject {
-  const isEnd = status === 'completed' || status === 'incomplete'
+  const hasOutput = status === 'completed' || status === 'incomplete'
+  const tellsUsage = hasOutput || (status === 'failed' && call.settings.usage !== 'null')
+  const error = { code: 'server_error', message: failureText(call.settings) }
   return {
     id: `resp_${call.id}`,
     created_at: created,
+    ...(status === 'failed' ? { error } : {}),
     incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
     instructions: asString(call.body.instructions) ?? null,
     metadata: null,
     model: call.model,
     object: 'response',
-    output: isEnd ? [itemOf(call)] : [],
+    output: hasOutput ? [itemOf(call)] : [],
     parallel_tool_calls: true,
     temperature: 0.6,
     tool_choice: 'auto',
@@ -114,7 +138,7 @@ function responseOf(call: Call, status: Status): JsonObject {
     text: null,
     top_logprobs: null,
     truncation: 'disabled',
-    usage: isEnd && call.settings.usage !== 'none' ? usageOf(call) : null,
+    usage: tellsUsage && call.settings.usage !== 'none' ? usageOf(call) : null,
     user: null,
     input_messages: null,
     output_messages: null,

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks'
 import type { BodyAnswer, StreamAnswer, StreamPlan } from './answer.ts'
 import type { Clock } from './clock.ts'
 import { type MockRecord, now } from './log.ts'
-import type { Settings } from './settings.ts'
+import { failsAfter, type Settings } from './settings.ts'
 import { createWriter, sendPieces } from './write.ts'
 
 const comment = ': keep-alive\n\n'
@@ -137,9 +137,9 @@ export function sendStream(
   }
 }
 
-function finish(response: ServerResponse, record: MockRecord, state: 'end' | 'die'): void {
+function finish(response: ServerResponse, record: MockRecord, state: 'end' | 'die' | 'hang'): void {
   if (state === 'end') end(response, record)
-  else breakOff(response, record)
+  else if (state === 'die') breakOff(response, record)
 }
 
 function end(response: ServerResponse, record: MockRecord): void {
@@ -148,19 +148,22 @@ function end(response: ServerResponse, record: MockRecord): void {
 }
 
 type Events = {
-  /** Sends the events of one step; says whether the stream goes on, ends, or breaks off here. */
-  send(step: number, write: (text: string, isEvent: boolean) => void): 'more' | 'end' | 'die'
+  /** Sends the events of one step; says whether the stream goes on, ends, breaks off here, or stands still. */
+  send(step: number, write: (text: string, isEvent: boolean) => void): State
 }
+
+type State = 'more' | 'end' | 'die' | 'hang'
 
 /** Applies the settings that change which events are sent. */
 function eventsOf(plan: StreamPlan, settings: Settings): Events {
   const limit = typeof settings.die === 'number' ? settings.die : Number.POSITIVE_INFINITY
-  const fails = settings.errorAfter !== null && settings.errorAfter <= plan.tokens
-  const tokens = fails ? (settings.errorAfter ?? 0) : plan.tokens
+  const fails = failsAfter(settings) <= plan.tokens
+  const tokens = fails ? failsAfter(settings) : plan.tokens
+  const head = settings.errorAfter === 'first' ? [] : plan.head
   const tail = fails ? plan.failure : plan.tail
   let sent = 0
 
-  function send(step: number, write: (text: string, isEvent: boolean) => void) {
+  function send(step: number, write: (text: string, isEvent: boolean) => void): State {
     const emit = (text: string): boolean => {
       if (sent >= limit) return false
       if (settings.comments && sent > 0) write(comment, false)
@@ -168,13 +171,15 @@ function eventsOf(plan: StreamPlan, settings: Settings): Events {
       sent += 1
       return true
     }
-    if (step === 0) for (const event of plan.head) if (!emit(event)) return 'die'
+    if (step === 0) for (const event of head) if (!emit(event)) return 'die'
     if (step < tokens) {
       for (let choice = 0; choice < plan.choices; choice++) {
         if (!emit(plan.token(step, choice))) return 'die'
       }
     }
     if (step < tokens - 1) return 'more'
+    if (tail === 'hang') return 'hang'
+    if (tail === 'close') return 'die'
     for (const event of tail) if (!emit(event)) return 'die'
     return 'end'
   }
@@ -210,8 +215,7 @@ async function sendSlowly(
       if (isEvent) record.eventsSent += 1
     }
     if (response.destroyed) return
-    if (state === 'die') return breakOff(response, record)
-    if (state === 'end') return end(response, record)
+    if (state !== 'more') return finish(response, record, state)
   }
 }
 
@@ -223,7 +227,7 @@ async function sendCut(
   record: MockRecord,
 ): Promise<void> {
   let text = ''
-  let state: 'more' | 'end' | 'die' = 'more'
+  let state: State = 'more'
   for (let step = 0; state === 'more'; step++) {
     state = events.send(step, (event, isEvent) => {
       text += event
@@ -242,5 +246,5 @@ async function sendCut(
     )
   }
   if (response.destroyed) return
-  finish(response, record, state === 'die' ? 'die' : 'end')
+  finish(response, record, state)
 }

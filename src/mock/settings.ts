@@ -3,6 +3,8 @@ export const dialects = ['vllm', 'vllm-rust', 'llamacpp', 'llamacpp-old', 'sglan
 /** A server whose bytes the mock can speak. */
 export type Dialect = (typeof dialects)[number]
 
+const failures = ['internal', 'engine', 'failed', 'close', 'abort'] as const
+
 /** How one request is answered. Every field can be set for the whole mock, for the next requests, or for one. */
 export type Settings = {
   dialect: Dialect
@@ -24,8 +26,13 @@ export type Settings = {
   comments: boolean
   die: 'before' | 'header' | 'body' | number | null
   status: number | null
-  /** The stream breaks with an error event after this many tokens. */
-  errorAfter: number | null
+  /** The answer fails after this many tokens; `first` is before any event. Whole ones are 200 with an error in it. */
+  errorAfter: number | 'first' | null
+  /**
+   * How it fails: `engine` is a dead engine of vLLM 0.32, `failed` the event response.failed, `close` a connection that
+   * ends without a last chunk, `abort` a server that got SIGTERM: a reason of that name, or nothing more.
+   */
+  failure: (typeof failures)[number]
   /** `null` and `none` are faults; `force` is vLLM's --enable-force-include-usage. */
   usage: 'asked' | 'null' | 'none' | 'force'
   /** The first token is a text of this many bytes, so the answer is at least as large. */
@@ -49,10 +56,17 @@ export const defaults: Settings = {
   die: null,
   status: null,
   errorAfter: null,
+  failure: 'internal',
   usage: 'asked',
   bytes: 0,
   hang: false,
   words: 'ascii',
+}
+
+/** Tokens after which the engine fails; infinite where it does not. */
+export function failsAfter(settings: Settings): number {
+  if (settings.errorAfter === null) return Number.POSITIVE_INFINITY
+  return settings.errorAfter === 'first' ? 0 : settings.errorAfter
 }
 
 type Reader = (value: string, name: string) => Partial<Settings>
@@ -75,7 +89,8 @@ const readers: Record<string, Reader> = {
       : oneOf(['before', 'header', 'body'] as const, value, name),
   }),
   status: (value, name) => ({ status: count(value, name) }),
-  error: (value, name) => ({ errorAfter: count(value, name) }),
+  error: (value, name) => ({ errorAfter: value === 'first' ? value : count(value, name) }),
+  failure: (value, name) => ({ failure: oneOf(failures, value, name) }),
   usage: (value, name) => ({
     usage: oneOf(['asked', 'null', 'none', 'force'] as const, value, name),
   }),

@@ -1,5 +1,6 @@
 import type { StreamPlan } from './answer.ts'
 import type { Call } from './call.ts'
+import { failureOf } from './failure.ts'
 
 /** The events of one dialect and route, cut where the text of a token goes in. */
 export type Shape = {
@@ -27,17 +28,19 @@ export function streamPlanOf(shape: Shape, call: Call): StreamPlan {
     if (endsOnLast && step === call.tokens - 1) return shape.afterLast?.(call.tokens)
     return call.isContinuous ? shape.after(step + 1, choice) : plainAfter[choice]
   }
+  const tail = [
+    ...(endsOnLast ? [] : choices.map((index) => shape.finish(index))),
+    ...shape.closing,
+    ...shape.done,
+  ]
   return {
     tokens: call.tokens,
     choices: call.choices,
     head: choices.map((index) => shape.role(index)).filter((event) => event !== ''),
     token: (step, choice) => `${before[choice]}${call.word(step)}${after(step, choice)}`,
-    tail: [
-      ...(endsOnLast ? [] : choices.map((index) => shape.finish(index))),
-      ...shape.closing,
-      ...shape.done,
-    ],
-    failure: shape.failure,
+    tail,
+    // An aborted answer is short, and otherwise whole: reason, usage and [DONE] stand there.
+    failure: call.reason === 'abort' ? tail : failureOf(call.settings, shape.failure),
     isAscii: call.isAscii,
   }
 }
