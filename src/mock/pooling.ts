@@ -40,14 +40,30 @@ function vllmUsage(call: Call): string {
   return `,"usage":{"prompt_tokens":${call.promptTokens},"total_tokens":${call.promptTokens},"completion_tokens":0,"prompt_tokens_details":null,"completion_tokens_details":null}`
 }
 
-// The body is floats and nothing else; what JSON would tell about them is in a header, or nowhere.
+// The body is floats and nothing else; what JSON would tell about them is in a header, made by json.dumps, or nowhere.
 function rawVectors(call: Call, vectors: number[][], format: 'bytes' | 'bytes_only'): Answer {
   const body = Buffer.concat(vectors.map(floatsOf))
+  body[0] = call.settings.firstByte ?? body[0] ?? 0
   const headers: Record<string, string> = { 'content-type': 'application/octet-stream' }
   if (format === 'bytes') {
-    headers.metadata = `{"id":${JSON.stringify(`embd-${call.id}`)},"created":${created},"model":${JSON.stringify(call.model)},"data":[]${vllmUsage(call)}}`
+    headers.metadata = `{"id": ${JSON.stringify(`embd-${call.id}`)}, "created": ${created}, "model": ${JSON.stringify(call.model)}, "data": [${itemsOf(vectors)}]${headerUsage(call)}}`
   }
   return { kind: 'body', status: 200, headers, body, tokens: 0 }
+}
+
+function itemsOf(vectors: number[][]): string {
+  let end = 0
+  const items = vectors.map((vector, index) => {
+    const start = end
+    end += 4 * vector.length
+    return `{"index": ${index}, "embed_dtype": "float32", "endianness": "native", "start": ${start}, "end": ${end}, "shape": [${vector.length}]}`
+  })
+  return items.join(', ')
+}
+
+function headerUsage(call: Call): string {
+  if (call.settings.usage === 'none') return ''
+  return `, "usage": {"prompt_tokens": ${call.promptTokens}, "total_tokens": ${call.promptTokens}}`
 }
 
 /** POST /v1/score. */

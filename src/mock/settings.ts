@@ -37,6 +37,8 @@ export type Settings = {
   usage: 'asked' | 'null' | 'none' | 'force'
   /** The first token is a text of this many bytes, so the answer is at least as large. */
   bytes: number
+  /** The first byte of embeddings that are sent as bytes: 123 looks as JSON does. */
+  firstByte: number | null
   hang: boolean
   words: 'ascii' | 'utf8'
 }
@@ -59,6 +61,7 @@ export const defaults: Settings = {
   failure: 'internal',
   usage: 'asked',
   bytes: 0,
+  firstByte: null,
   hang: false,
   words: 'ascii',
 }
@@ -95,6 +98,7 @@ const readers: Record<string, Reader> = {
     usage: oneOf(['asked', 'null', 'none', 'force'] as const, value, name),
   }),
   bytes: (value, name) => ({ bytes: count(value, name) }),
+  first: (value, name) => ({ firstByte: count(value, name) }),
   hang: (value, name) => ({ hang: flag(value, name) }),
   words: (value, name) => ({ words: oneOf(['ascii', 'utf8'] as const, value, name) }),
 }
