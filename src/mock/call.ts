@@ -14,8 +14,8 @@ export type Call = {
   model: string
   /** Of all prompts together. */
   promptTokens: number
-  /** Completions take a list of them. */
-  prompts: number
+  /** The tokens of each prompt: completions take a list of them. */
+  prompts: number[]
   tokens: number
   reason: 'stop' | 'length' | 'abort'
   choices: number
@@ -61,14 +61,15 @@ export function readCall(
     step === 0 && settings.bytes > 0
       ? 'x'.repeat(settings.bytes)
       : (vocabularyUsed[step % vocabularyUsed.length] ?? '')
+  const prompt = settings.promptTokens ?? promptTokens(body)
   const { tokens, reason } = abortedAt(settings, lengthOf(settings, body))
   return {
     settings,
     body,
     id,
     model,
-    promptTokens: settings.promptTokens ?? promptTokens(body),
-    prompts: 1,
+    promptTokens: prompt,
+    prompts: [prompt],
     tokens,
     reason,
     choices: Math.max(1, asNumber(body.n) ?? 1),
@@ -80,6 +81,12 @@ export function readCall(
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, from its first character on
     isAscii: settings.words === 'ascii' && /^[\x00-\x7f]*$/.test(id + model),
   }
+}
+
+/** The tokens of the prompt that a choice answers: choices are numbered prompt by prompt. */
+export function promptOf(call: Call, index: number): number {
+  const perPrompt = call.choices / call.prompts.length
+  return call.prompts[Math.floor(index / perPrompt)] ?? 0
 }
 
 type Length = Pick<Call, 'tokens' | 'reason'>

@@ -1,5 +1,5 @@
 import { type Answer, done, json, stream } from './answer.ts'
-import { type Call, created, fingerprint } from './call.ts'
+import { type Call, countTokens, created, fingerprint } from './call.ts'
 import { errorEvent, failureOf } from './failure.ts'
 import { llamaCompletionShape, llamaUsage, timings } from './llamacpp.ts'
 import { rustCompletionShape, rustUsage } from './rust.ts'
@@ -9,11 +9,7 @@ import { finalUsage, runningUsage } from './usage.ts'
 
 /** POST /v1/completions. A list of prompts multiplies the choices, as it does in vLLM. */
 export function answerCompletion(request: Call): Answer {
-  const prompts = request.body.prompt
-  const isMany = Array.isArray(prompts) && typeof prompts[0] !== 'number'
-  const call = isMany
-    ? { ...request, prompts: prompts.length, choices: request.choices * prompts.length }
-    : request
+  const call = withPrompts(request)
   if (!call.isStream) return json(bodyOf(call), call.tokens)
   // vLLM cannot stream a beam search: one event carries the whole object, usage beside filled choices.
   if (call.body.use_beam_search === true && call.settings.dialect === 'vllm') {
@@ -28,6 +24,21 @@ export function answerCompletion(request: Call): Answer {
     })
   }
   return stream(streamPlanOf(shapeOf(call), call))
+}
+
+function withPrompts(call: Call): Call {
+  const list = call.body.prompt
+  if (!Array.isArray(list) || typeof list[0] === 'number') return call
+  const set = call.settings.promptTokens
+  const prompts = list.map((prompt, index) =>
+    set === null ? countTokens(prompt) : shareOf(set, list.length, index),
+  )
+  return { ...call, prompts, choices: call.choices * list.length }
+}
+
+// What does not divide evenly goes to the first: 8 tokens of 3 prompts are 3, 3, and 2.
+function shareOf(tokens: number, prompts: number, index: number): number {
+  return Math.floor(tokens / prompts) + (index < tokens % prompts ? 1 : 0)
 }
 
 function shapeOf(call: Call): Shape {
@@ -53,10 +64,11 @@ function pythonShape(call: Call): Shape {
   return {
     role: () => '',
     before: (index) => `${open}{"index":${index},"text":"`,
-    after: (count) => `${end('null')}${runningUsage(call, count)}}\n\n`,
-    afterLast: (count) => `${end('"length"')}${runningUsage(call, count)}${stamp}}\n\n`,
+    after: (count, index) => `${end('null')}${runningUsage(call, count, index)}}\n\n`,
+    afterLast: (count, index) =>
+      `${end('"length"')}${runningUsage(call, count, index)}${stamp}}\n\n`,
     finish: (index) =>
-      `${open}{"index":${index},"text":"${end(`"${call.reason}"`)}${runningUsage(call, call.tokens)}${stamp}}\n\n`,
+      `${open}{"index":${index},"text":"${end(`"${call.reason}"`)}${runningUsage(call, call.tokens, index)}${stamp}}\n\n`,
     closing: call.includesUsage
       ? [
           `${open}],"usage":${finalUsage(call, 'absent')},"system_fingerprint":"${fingerprint}"}\n\n`,

@@ -10,7 +10,7 @@ export type Shape = {
   /** @param count - tokens of this choice so far, this one included */
   after(count: number, index: number): string
   /** As `after`, for the last token of an answer that the limit ends; null where the reason gets its own chunk. */
-  afterLast: ((count: number) => string) | null
+  afterLast: ((count: number, index: number) => string) | null
   /** The chunk with the reason, after the last token. */
   finish(index: number): string
   closing: string[]
@@ -25,7 +25,7 @@ export function streamPlanOf(shape: Shape, call: Call): StreamPlan {
   const plainAfter = choices.map((index) => shape.after(0, index))
   const endsOnLast = shape.afterLast !== null && call.reason === 'length' && call.tokens > 0
   const after = (step: number, choice: number): string | undefined => {
-    if (endsOnLast && step === call.tokens - 1) return shape.afterLast?.(call.tokens)
+    if (endsOnLast && step === call.tokens - 1) return shape.afterLast?.(call.tokens, choice)
     return call.isContinuous ? shape.after(step + 1, choice) : plainAfter[choice]
   }
   const tail = [

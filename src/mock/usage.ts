@@ -1,4 +1,4 @@
-import type { Call } from './call.ts'
+import { type Call, promptOf } from './call.ts'
 
 /** The fields that every server's usage begins with, in vLLM's order: no braces, no details. */
 export function counts(call: Call, completionTokens: number): string {
@@ -18,10 +18,10 @@ export function finalUsage(call: Call, details: 'absent' | 'null'): string {
 }
 
 /** Usage on a token's own chunk: the count of that choice and of its prompt alone, as vLLM does it. */
-export function runningUsage(call: Call, completionTokens: number): string {
+export function runningUsage(call: Call, completionTokens: number, index = 0): string {
   if (call.isContinuous) {
     const details = completionDetails(call, completionTokens)
-    const own = { ...call, promptTokens: Math.ceil(call.promptTokens / call.prompts) }
+    const own = { ...call, promptTokens: promptOf(call, index) }
     return `,"usage":{${counts(own, completionTokens)},"completion_tokens_details":${details}}`
   }
   return call.settings.usage === 'null' ? ',"usage":null' : ''
