@@ -1,7 +1,8 @@
 import type { ServerResponse } from 'node:http'
 import { performance } from 'node:perf_hooks'
-import type { BodyAnswer, StreamAnswer, StreamPlan } from './answer.ts'
+import { type BodyAnswer, done, type StreamAnswer, type StreamPlan } from './answer.ts'
 import type { Clock } from './clock.ts'
+import { createFrame, endOpen } from './frame.ts'
 import { type MockRecord, now } from './log.ts'
 import { failsAfter, type Settings } from './settings.ts'
 import { createWriter, sendPieces } from './write.ts'
@@ -161,13 +162,15 @@ function eventsOf(plan: StreamPlan, settings: Settings): Events {
   const tokens = fails ? failsAfter(settings) : plan.tokens
   const head = settings.errorAfter === 'first' ? [] : plan.head
   const tail = fails ? plan.failure : plan.tail
+  const frame = createFrame(settings)
   let sent = 0
 
   function send(step: number, write: (text: string, isEvent: boolean) => void): State {
-    const emit = (text: string): boolean => {
+    const emit = (event: string, isLast = false): boolean => {
       if (sent >= limit) return false
-      if (settings.comments && sent > 0) write(comment, false)
-      write(text, true)
+      if (settings.comments && sent > 0) write(frame(comment), false)
+      const text = frame(event)
+      write(isLast ? endOpen(text, settings) : text, true)
       sent += 1
       return true
     }
@@ -180,7 +183,10 @@ function eventsOf(plan: StreamPlan, settings: Settings): Events {
     if (step < tokens - 1) return 'more'
     if (tail === 'hang') return 'hang'
     if (tail === 'close') return 'die'
-    for (const event of tail) if (!emit(event)) return 'die'
+    const ends = tail.filter((event) => event !== done || settings.done)
+    for (const [index, event] of ends.entries()) {
+      if (!emit(event, index === ends.length - 1)) return 'die'
+    }
     return 'end'
   }
 

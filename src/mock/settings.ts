@@ -24,6 +24,17 @@ export type Settings = {
   /** Pause between pieces. */
   gapMs: number
   comments: boolean
+  lines: 'lf' | 'crlf' | 'cr'
+  /** What the last event ends with: its empty line, one line end, or none. */
+  end: 'whole' | 'line' | 'none'
+  /** Whether chat and completions end with [DONE]. */
+  done: boolean
+  /** Usage stands over several data lines of its event. */
+  fold: boolean
+  /** Usage stands before the other fields of its event. */
+  ahead: boolean
+  /** The usage chunk has a choice in it, with nothing in that. */
+  choice: boolean
   die: 'before' | 'header' | 'body' | number | null
   status: number | null
   /** The answer fails after this many tokens; `first` is before any event. Whole ones are 200 with an error in it. */
@@ -55,6 +66,12 @@ export const defaults: Settings = {
   cutBytes: 0,
   gapMs: 1,
   comments: false,
+  lines: 'lf',
+  end: 'whole',
+  done: true,
+  fold: false,
+  ahead: false,
+  choice: false,
   die: null,
   status: null,
   errorAfter: null,
@@ -86,6 +103,12 @@ const readers: Record<string, Reader> = {
   cut: (value, name) => ({ cutBytes: count(value, name) }),
   gap: (value, name) => ({ gapMs: count(value, name) }),
   comments: (value, name) => ({ comments: flag(value, name) }),
+  lines: (value, name) => ({ lines: oneOf(['lf', 'crlf', 'cr'] as const, value, name) }),
+  end: (value, name) => ({ end: oneOf(['whole', 'line', 'none'] as const, value, name) }),
+  done: (value, name) => ({ done: flag(value, name) }),
+  fold: (value, name) => ({ fold: flag(value, name) }),
+  ahead: (value, name) => ({ ahead: flag(value, name) }),
+  choice: (value, name) => ({ choice: flag(value, name) }),
   die: (value, name) => ({
     die: /^\d/.test(value)
       ? count(value, name)
