@@ -18,6 +18,8 @@ export type Call = {
   prompts: number[]
   tokens: number
   reason: 'stop' | 'length' | 'abort'
+  /** The stop sequence that ended it. */
+  stop: string | null
   choices: number
   isStream: boolean
   /** Usage in a last chunk of its own. */
@@ -61,8 +63,9 @@ export function readCall(
     step === 0 && settings.bytes > 0
       ? 'x'.repeat(settings.bytes)
       : (vocabularyUsed[step % vocabularyUsed.length] ?? '')
-  const prompt = settings.promptTokens ?? promptTokens(body)
   const { tokens, reason } = abortedAt(settings, lengthOf(settings, body))
+  const stop = settings.stop && reason === 'stop' ? stopOf(body) : null
+  const prompt = settings.promptTokens ?? promptTokens(body)
   return {
     settings,
     body,
@@ -72,6 +75,7 @@ export function readCall(
     prompts: [prompt],
     tokens,
     reason,
+    stop,
     choices: Math.max(1, asNumber(body.n) ?? 1),
     isStream: body.stream === true,
     includesUsage,
@@ -79,7 +83,7 @@ export function readCall(
     word,
     text: () => Array.from({ length: tokens }, (_, step) => word(step)).join(''),
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, from its first character on
-    isAscii: settings.words === 'ascii' && /^[\x00-\x7f]*$/.test(id + model),
+    isAscii: settings.words === 'ascii' && /^[\x00-\x7f]*$/.test(id + model + (stop ?? '')),
   }
 }
 
@@ -95,6 +99,12 @@ function abortedAt(settings: Settings, length: Length): Length {
   const after = failsAfter(settings)
   const isAborted = settings.failure === 'abort' && after <= length.tokens
   return isAborted ? { tokens: after, reason: 'abort' } : length
+}
+
+// Messages have the one field, which is a list; the others have a text or a list in the other.
+function stopOf(body: JsonObject): string | null {
+  const sequences = body.stop_sequences ?? body.stop
+  return asString(Array.isArray(sequences) ? sequences[0] : sequences) ?? null
 }
 
 function lengthOf(settings: Settings, body: JsonObject): Length {

@@ -34,7 +34,7 @@ function pythonShape(call: Call): Shape {
   // vLLM moves the fingerprint to the usage chunk when there is one.
   const stamp = call.includesUsage ? '' : `,"system_fingerprint":"${fingerprint}"`
   const finish = (reason: string): string =>
-    `"},"logprobs":null,"finish_reason":"${reason}","stop_reason":null,"token_ids":null}]`
+    `"},"logprobs":null,"finish_reason":"${reason}","stop_reason":${JSON.stringify(call.stop)},"token_ids":null}]`
   return {
     role: (index) =>
       `${open}{"index":${index},"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}]${openingUsage(call)},"prompt_token_ids":null,"prompt_text":null}\n\n`,
@@ -82,7 +82,7 @@ function pythonBody(call: Call): string {
   const choices = choicesOf(
     call,
     (index, text) =>
-      `{"index":${index},"message":{"role":"assistant","content":${text},"refusal":null,"annotations":null,"audio":null,"function_call":null,"reasoning":null},"logprobs":null,"finish_reason":"${call.reason}","stop_reason":null,"token_ids":null,"routed_experts":null}`,
+      `{"index":${index},"message":{"role":"assistant","content":${text},"refusal":null,"annotations":null,"audio":null,"function_call":null,"reasoning":null},"logprobs":null,"finish_reason":"${call.reason}","stop_reason":${JSON.stringify(call.stop)},"token_ids":null,"routed_experts":null}`,
   )
   const usage = call.settings.usage === 'none' ? 'null' : finalUsage(call, 'null')
   return `${opening(call, `chatcmpl-${call.id}`)}${choices}],"service_tier":null,"system_fingerprint":"${fingerprint}","usage":${usage},"prompt_logprobs":null,"prompt_token_ids":null,"prompt_text":null,"kv_transfer_params":null,"ec_transfer_params":null,"metrics":null}`

@@ -59,8 +59,8 @@ function pythonShape(call: Call): Shape {
   const id = JSON.stringify(`cmpl-${call.id}`)
   const open = `data: {"id":${id},"object":"text_completion","created":${created},"model":${JSON.stringify(call.model)},"choices":[`
   const stamp = call.includesUsage ? '' : `,"system_fingerprint":"${fingerprint}"`
-  const end = (reason: string): string =>
-    `","logprobs":null,"finish_reason":${reason},"stop_reason":null,"prompt_token_ids":null,"token_ids":null}]`
+  const end = (reason: string, stop: string | null = null): string =>
+    `","logprobs":null,"finish_reason":${reason},"stop_reason":${JSON.stringify(stop)},"prompt_token_ids":null,"token_ids":null}]`
   return {
     role: () => '',
     before: (index) => `${open}{"index":${index},"text":"`,
@@ -68,7 +68,7 @@ function pythonShape(call: Call): Shape {
     afterLast: (count, index) =>
       `${end('"length"')}${runningUsage(call, count, index)}${stamp}}\n\n`,
     finish: (index) =>
-      `${open}{"index":${index},"text":"${end(`"${call.reason}"`)}${runningUsage(call, call.tokens, index)}${stamp}}\n\n`,
+      `${open}{"index":${index},"text":"${end(`"${call.reason}"`, call.stop)}${runningUsage(call, call.tokens, index)}${stamp}}\n\n`,
     closing: call.includesUsage
       ? [
           `${open}],"usage":${finalUsage(call, 'absent')},"system_fingerprint":"${fingerprint}"}\n\n`,
@@ -105,7 +105,7 @@ function opening(call: Call, id: string): string {
 }
 
 const pythonChoice: Choice = (call, index, text) =>
-  `{"index":${index},"text":${text},"logprobs":null,"finish_reason":"${call.reason}","stop_reason":null,"token_ids":null,"prompt_logprobs":null,"prompt_token_ids":null}`
+  `{"index":${index},"text":${text},"logprobs":null,"finish_reason":"${call.reason}","stop_reason":${JSON.stringify(call.stop)},"token_ids":null,"prompt_logprobs":null,"prompt_token_ids":null}`
 
 const sglangChoice: Choice = (call, index, text) =>
   `{"index":${index},"text":${text},"logprobs":null,"finish_reason":"${call.reason}","matched_stop":${call.reason === 'stop' ? 151645 : 'null'}}`

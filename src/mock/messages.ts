@@ -22,7 +22,7 @@ export function answerMessage(call: Call): Answer {
       event({ type: 'content_block_stop', index: 0 }),
       event({
         type: 'message_delta',
-        delta: { stop_reason: stopReason(call) },
+        delta: stopOf(call),
         ...(call.settings.usage === 'none' ? {} : { usage: endUsage(call) }),
       }),
       event({ type: 'message_stop' }),
@@ -55,8 +55,9 @@ function failureEvent(call: Call): string {
   return event({ type: 'error', error: { type: 'internal_error', message } })
 }
 
-function stopReason(call: Call): string {
-  return call.reason === 'length' ? 'max_tokens' : 'end_turn'
+function stopOf(call: Call): JsonObject {
+  if (call.stop !== null) return { stop_reason: 'stop_sequence', stop_sequence: call.stop }
+  return { stop_reason: call.reason === 'length' ? 'max_tokens' : 'end_turn' }
 }
 
 // vLLM passes the id of the chat completion underneath through.
@@ -108,7 +109,7 @@ function messageOf(call: Call): JsonObject {
     role: 'assistant',
     content: [{ type: 'text', text: call.text() }],
     model: call.model,
-    stop_reason: stopReason(call),
+    ...stopOf(call),
     ...(call.settings.usage === 'none' ? {} : { usage: bodyUsage(call) }),
   }
 }

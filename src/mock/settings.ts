@@ -50,6 +50,8 @@ export type Settings = {
   bytes: number
   /** The first byte of embeddings that are sent as bytes: 123 looks as JSON does. */
   firstByte: number | null
+  /** An answer that no limit ends was stopped by the request's first stop sequence, and repeats it. */
+  stop: boolean
   hang: boolean
   words: 'ascii' | 'utf8'
 }
@@ -79,6 +81,7 @@ export const defaults: Settings = {
   usage: 'asked',
   bytes: 0,
   firstByte: null,
+  stop: false,
   hang: false,
   words: 'ascii',
 }
@@ -122,6 +125,7 @@ const readers: Record<string, Reader> = {
   }),
   bytes: (value, name) => ({ bytes: count(value, name) }),
   first: (value, name) => ({ firstByte: count(value, name) }),
+  stop: (value, name) => ({ stop: flag(value, name) }),
   hang: (value, name) => ({ hang: flag(value, name) }),
   words: (value, name) => ({ words: oneOf(['ascii', 'utf8'] as const, value, name) }),
 }

@@ -170,6 +170,42 @@ describe('pace', () => {
   })
 })
 
+describe('stop', () => {
+  // A parser that searches texts finds the name of an event in it, and usage.
+  const sequence = 'content_block_delta "usage":{"output_tokens":9} \n\n \u00e9'
+  const quoted = JSON.stringify(sequence)
+
+  async function messageOf(stream: boolean): Promise<string> {
+    const response = await fetch(`${mock.url}/v1/messages?mock=tokens:2,prompt:3,stop`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        ...{ model: 'Qwen/Qwen3-8B', messages, max_tokens: 9, stream },
+        stop_sequences: [sequence],
+      }),
+    })
+    return response.text()
+  }
+
+  test('messages repeat the sequence that ended them', async () => {
+    const streamed = await messageOf(true)
+    expect(streamed).toContain(
+      `event: message_delta\ndata: {"type":"message_delta","delta":{"stop_reason":"stop_sequence","stop_sequence":${quoted}},"usage":{"input_tokens":3,"output_tokens":2}}\n\n`,
+    )
+    expect(await messageOf(false)).toContain(
+      `"stop_reason":"stop_sequence","stop_sequence":${quoted},"usage":{`,
+    )
+  })
+
+  test('chat has it as stop_reason, of a text as of a list', async () => {
+    const finish = `"finish_reason":"stop","stop_reason":${quoted},"token_ids":null}`
+    expect((await eventsOf('stop', { stop: sequence })).at(-2)).toContain(finish)
+    expect((await eventsOf('stop', { stop: [sequence, 'b'] })).at(-2)).toContain(finish)
+    const limited = await eventsOf('stop', { stop: sequence, max_tokens: 1 })
+    expect(limited.at(-2)).toContain('"finish_reason":"length","stop_reason":null')
+  })
+})
+
 describe('faults', () => {
   test('die:before closes without an answer', async () => {
     await expect(ask('die:before')).rejects.toThrow()
