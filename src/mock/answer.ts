@@ -17,11 +17,12 @@ export type StreamAnswer = { kind: 'stream'; headers: Record<string, string>; pl
 export type Answer = BodyAnswer | StreamAnswer
 
 export type StreamPlan = {
+  /** Of each choice. */
   tokens: number
   choices: number
   head: string[]
-  /** The event of one token of one choice. Called once per event, so it only joins strings. */
-  token(step: number, choice: number): string
+  /** One event of one choice: a token, or several with `join`. Called once per event, so it only joins strings. */
+  token(event: number, choice: number): string
   tail: string[]
   /** What stands in place of the remaining tokens and the tail when the engine fails mid-stream. */
   failure: Failure

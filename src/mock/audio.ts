@@ -31,7 +31,7 @@ function streamOf(call: Call): Answer {
     choices: 1,
     head: [],
     token: (step) =>
-      `${open}{"delta":{"content":"${call.word(step)}"},"finish_reason":null,"stop_reason":null}]}\n\n`,
+      `${open}{"delta":{"content":"${call.piece(step)}"},"finish_reason":null,"stop_reason":null}]}\n\n`,
     tail: [
       `${open}{"delta":{"content":""},"finish_reason":"stop","stop_reason":null}]}\n\n`,
       ...(usage ? [`${open}],"usage":${finalUsage(call, 'absent')}}\n\n`] : []),

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
-import { failsAfter, type Settings } from './settings.ts'
+import { eventsIn, failsAfter, type Settings } from './settings.ts'
+import { wordsOf } from './words.ts'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 export type JsonObject = { [key: string]: Json }
@@ -26,7 +27,10 @@ export type Call = {
   includesUsage: boolean
   /** Usage on every chunk. */
   isContinuous: boolean
-  word(step: number): string
+  /** Events of one choice, its text in each, and its tokens at the end of each. */
+  events: number
+  piece(event: number): string
+  told(event: number): number
   text(): string
   isAscii: boolean
 }
@@ -35,17 +39,6 @@ export type Call = {
 export const created = 1792000000
 
 export const fingerprint = 'vllm-0.29.0-1a2b3c4d'
-
-const words = {
-  ascii: ' hello from a mock that stands in for vLLM and counts one token per word.',
-  utf8: ' hello 你好 from a mock — “naïve” tokens 🙂 über 測試.',
-}
-
-// Each word with the space before it, as tokenizers have it. None needs escaping in JSON.
-const vocabulary = {
-  ascii: words.ascii.match(/ \S+/g) ?? [],
-  utf8: words.utf8.match(/ \S+/g) ?? [],
-}
 
 /** Reads what an engine would take from the request: how much to generate, how to count, what to echo. */
 export function readCall(
@@ -58,12 +51,16 @@ export function readCall(
   const options = asObject(body.stream_options)
   const isForced = settings.usage === 'force'
   const includesUsage = settings.usage !== 'none' && (isForced || options?.include_usage === true)
-  const vocabularyUsed = vocabulary[settings.words]
-  const word = (step: number): string =>
-    step === 0 && settings.bytes > 0
+  const words = wordsOf(settings)
+  const word = (token: number): string =>
+    token === 0 && settings.bytes > 0
       ? 'x'.repeat(settings.bytes)
-      : (vocabularyUsed[step % vocabularyUsed.length] ?? '')
+      : (words[token % words.length] ?? '')
   const { tokens, reason } = abortedAt(settings, lengthOf(settings, body))
+  const told = (event: number): number =>
+    Math.min((event + 1) * settings.join, tokens, failsAfter(settings))
+  const textOf = (from: number, to: number): string =>
+    Array.from({ length: to - from }, (_, index) => word(from + index)).join('')
   const stop = settings.stop && reason === 'stop' ? stopOf(body) : null
   const prompt = settings.promptTokens ?? promptTokens(body)
   return {
@@ -80,8 +77,11 @@ export function readCall(
     isStream: body.stream === true,
     includesUsage,
     isContinuous: includesUsage && (isForced || options?.continuous_usage_stats === true),
-    word,
-    text: () => Array.from({ length: tokens }, (_, step) => word(step)).join(''),
+    events: eventsIn(tokens, settings),
+    piece: (event) =>
+      settings.join === 1 ? word(event) : textOf(event * settings.join, told(event)),
+    told,
+    text: () => textOf(0, tokens),
     // biome-ignore lint/suspicious/noControlCharactersInRegex: the range is ASCII, from its first character on
     isAscii: settings.words === 'ascii' && /^[\x00-\x7f]*$/.test(id + model + (stop ?? '')),
   }

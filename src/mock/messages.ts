@@ -17,7 +17,7 @@ export function answerMessage(call: Call): Answer {
         index: 0,
       }),
     ],
-    token: (step) => `${before}${call.word(step)}"},"index":0}\n\n`,
+    token: (step) => `${before}${call.piece(step)}"},"index":0}\n\n`,
     tail: [
       event({ type: 'content_block_stop', index: 0 }),
       event({

@@ -1,7 +1,7 @@
 import { type Answer, type Failure, json, stream } from './answer.ts'
 import { asString, type Call, created, type Json, type JsonObject } from './call.ts'
 import { errorEvent, failureOf, failureText } from './failure.ts'
-import { failsAfter } from './settings.ts'
+import { eventsIn, failsAfter } from './settings.ts'
 
 /** POST /v1/responses. All dialects that have the route share vLLM's bytes. */
 export function answerResponse(call: Call): Answer {
@@ -25,8 +25,8 @@ export function answerResponse(call: Call): Answer {
     choices: 1,
     head,
     token: (step) =>
-      `${before}${call.word(step)}${after}${head.length + step},"type":"response.output_text.delta"}\n\n`,
-    tail: tailOf(call, at, head.length + call.tokens),
+      `${before}${call.piece(step)}${after}${head.length + step},"type":"response.output_text.delta"}\n\n`,
+    tail: tailOf(call, at, head.length + call.events),
     failure: failureOfResponse(call, head.length),
     isAscii: call.isAscii,
   })
@@ -45,7 +45,7 @@ function failureOfResponse(call: Call, headLength: number): Failure {
   if (settings.failure === 'engine') return 'close'
   if (settings.failure !== 'failed') return failureOf(settings, [errorEvent(settings)])
   const tokens = failsAfter(settings)
-  const sequence = settings.errorAfter === 'first' ? 0 : headLength + tokens
+  const sequence = settings.errorAfter === 'first' ? 0 : headLength + eventsIn(tokens, settings)
   return [
     event('response.failed', sequence, { response: responseOf({ ...call, tokens }, 'failed') }),
   ]

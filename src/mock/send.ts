@@ -4,7 +4,7 @@ import { type BodyAnswer, done, type StreamAnswer, type StreamPlan } from './ans
 import type { Clock } from './clock.ts'
 import { createFrame, endOpen } from './frame.ts'
 import { type MockRecord, now } from './log.ts'
-import { failsAfter, type Settings } from './settings.ts'
+import { eventsIn, failsAfter, type Settings } from './settings.ts'
 import { createWriter, sendPieces } from './write.ts'
 
 const comment = ': keep-alive\n\n'
@@ -99,7 +99,8 @@ export function sendStream(
     breakOff(response, record)
     return
   }
-  const dueMs = (step: number): number => startMs + settings.ttftMs + step * settings.itlMs
+  const stepMs = settings.itlMs * settings.join
+  const dueMs = (step: number): number => startMs + settings.ttftMs + step * stepMs
   const events = eventsOf(answer.plan, settings)
   if (settings.cutBytes > 0) {
     void sendCut(response, events, settings, record)
@@ -159,7 +160,7 @@ type State = 'more' | 'end' | 'die' | 'hang'
 function eventsOf(plan: StreamPlan, settings: Settings): Events {
   const limit = typeof settings.die === 'number' ? settings.die : Number.POSITIVE_INFINITY
   const fails = failsAfter(settings) <= plan.tokens
-  const tokens = fails ? failsAfter(settings) : plan.tokens
+  const steps = eventsIn(fails ? failsAfter(settings) : plan.tokens, settings)
   const head = settings.errorAfter === 'first' ? [] : plan.head
   const tail = fails ? plan.failure : plan.tail
   const frame = createFrame(settings)
@@ -175,12 +176,12 @@ function eventsOf(plan: StreamPlan, settings: Settings): Events {
       return true
     }
     if (step === 0) for (const event of head) if (!emit(event)) return 'die'
-    if (step < tokens) {
+    if (step < steps) {
       for (let choice = 0; choice < plan.choices; choice++) {
         if (!emit(plan.token(step, choice))) return 'die'
       }
     }
-    if (step < tokens - 1) return 'more'
+    if (step < steps - 1) return 'more'
     if (tail === 'hang') return 'hang'
     if (tail === 'close') return 'die'
     const ends = tail.filter((event) => event !== done || settings.done)

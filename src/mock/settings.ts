@@ -54,6 +54,10 @@ export type Settings = {
   stop: boolean
   hang: boolean
   words: 'ascii' | 'utf8'
+  /** Draws words of different lengths; null repeats one sentence. */
+  seed: number | null
+  /** Tokens of a choice in one event, as of an engine that is quicker than the process that writes. */
+  join: number
 }
 
 export const defaults: Settings = {
@@ -84,12 +88,19 @@ export const defaults: Settings = {
   stop: false,
   hang: false,
   words: 'ascii',
+  seed: null,
+  join: 1,
 }
 
 /** Tokens after which the engine fails; infinite where it does not. */
 export function failsAfter(settings: Settings): number {
   if (settings.errorAfter === null) return Number.POSITIVE_INFINITY
   return settings.errorAfter === 'first' ? 0 : settings.errorAfter
+}
+
+/** Events of a choice that has so many tokens. */
+export function eventsIn(tokens: number, settings: Settings): number {
+  return Math.ceil(tokens / settings.join)
 }
 
 type Reader = (value: string, name: string) => Partial<Settings>
@@ -128,6 +139,8 @@ const readers: Record<string, Reader> = {
   stop: (value, name) => ({ stop: flag(value, name) }),
   hang: (value, name) => ({ hang: flag(value, name) }),
   words: (value, name) => ({ words: oneOf(['ascii', 'utf8'] as const, value, name) }),
+  seed: (value, name) => ({ seed: count(value, name) }),
+  join: (value, name) => ({ join: Math.max(1, count(value, name)) }),
 }
 
 /**

@@ -25,8 +25,8 @@ export function streamPlanOf(shape: Shape, call: Call): StreamPlan {
   const plainAfter = choices.map((index) => shape.after(0, index))
   const endsOnLast = shape.afterLast !== null && call.reason === 'length' && call.tokens > 0
   const after = (step: number, choice: number): string | undefined => {
-    if (endsOnLast && step === call.tokens - 1) return shape.afterLast?.(call.tokens, choice)
-    return call.isContinuous ? shape.after(step + 1, choice) : plainAfter[choice]
+    if (endsOnLast && step === call.events - 1) return shape.afterLast?.(call.tokens, choice)
+    return call.isContinuous ? shape.after(call.told(step), choice) : plainAfter[choice]
   }
   const tail = [
     ...(endsOnLast ? [] : choices.map((index) => shape.finish(index))),
@@ -37,7 +37,7 @@ export function streamPlanOf(shape: Shape, call: Call): StreamPlan {
     tokens: call.tokens,
     choices: call.choices,
     head: choices.map((index) => shape.role(index)).filter((event) => event !== ''),
-    token: (step, choice) => `${before[choice]}${call.word(step)}${after(step, choice)}`,
+    token: (step, choice) => `${before[choice]}${call.piece(step)}${after(step, choice)}`,
     tail,
     // An aborted answer is short, and otherwise whole: reason, usage and [DONE] stand there.
     failure: call.reason === 'abort' ? tail : failureOf(call.settings, shape.failure),

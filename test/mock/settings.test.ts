@@ -124,6 +124,65 @@ describe('amount', () => {
   })
 })
 
+describe('events as of a real server', () => {
+  const running = { stream_options: { include_usage: true, continuous_usage_stats: true } }
+  const countsIn = (events: string[]): string[] =>
+    events.flatMap((event) => /"completion_tokens":(\d+)/.exec(event)?.[1] ?? [])
+
+  test('join:5 has five tokens in one event, and the rest in the last', async () => {
+    const events = await eventsOf('join:5,tokens:12', running)
+    expect(countsIn(events)).toEqual(['0', '5', '10', '12', '12', '12'])
+    expect(events[1]).toContain('"delta":{"content":" hello from a mock that"}')
+    expect(events[3]).toContain('"delta":{"content":" counts one"}')
+  })
+
+  test('join:5 ends where the limit or an error does', async () => {
+    const limited = await eventsOf('join:5', { max_tokens: 7, ...running })
+    expect(countsIn(limited)).toEqual(['0', '5', '7', '7'])
+    expect(limited[2]).toContain('"finish_reason":"length"')
+    const failed = await eventsOf('join:5,error:7', running)
+    expect(countsIn(failed)).toEqual(['0', '5', '7'])
+    expect(failed.slice(-2)).toEqual([bytes.streamError, bytes.done])
+  })
+
+  test.each(['/v1/messages', '/v1/responses'])('join:5 holds on %s', async (path) => {
+    const response = await fetch(`${mock.url}${path}?mock=join:5,tokens:12`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        ...{ model: 'Qwen/Qwen3-8B', messages, input: 'a', max_tokens: 99, stream: true },
+      }),
+    })
+    const text = await response.text()
+    expect(text.match(/^event: (content_block|response.output_text).delta$/gm)).toHaveLength(3)
+    expect(text).toContain('"output_tokens":12')
+  })
+
+  test('seed draws words of many lengths, the same for the same seed', async () => {
+    const wordsIn = async (settings: string): Promise<string> => {
+      const text = await (await ask(settings, { stream: false })).text()
+      return JSON.parse(text).choices[0].message.content
+    }
+    const drawn = await wordsIn('seed:7,tokens:250')
+    expect(await wordsIn('seed:7,tokens:250')).toBe(drawn)
+    expect(await wordsIn('seed:8,tokens:250')).not.toBe(drawn)
+    const lengths = drawn
+      .trim()
+      .split(' ')
+      .map((word) => word.length)
+    expect(lengths).toHaveLength(250)
+    expect(new Set(lengths).size).toBeGreaterThan(12)
+    expect(drawn.slice(0, 28)).toBe(' l tLsokMotaeLontLt tpommaLe')
+  })
+
+  test('seed with words:utf8 draws characters of two to four bytes', async () => {
+    const events = await eventsOf('seed:7,tokens:60,words:utf8')
+    const sizes = new Set(events.slice(1, 61).map((event) => Buffer.byteLength(event)))
+    expect(sizes.size).toBeGreaterThan(12)
+    expect(events.join('')).toMatch(/[^\x20-\x7f\n]/)
+  })
+})
+
 describe('pace', () => {
   test('ttft, then tokens itl apart by the clock', async () => {
     const startMs = performance.now()
