@@ -784,6 +784,17 @@ describe('tollgate tail', () => {
     )
     expect(out).toMatch(/^12:00:00 +- +llama +rate_limited +- +- +- +- +100ms$/m)
   })
+
+  test("a person reads the status of the server's own errors, where it is not 200", async () => {
+    const own = (outcome: string, status: number) => line({ outcome, status })
+    const errors = [own('ok', 404), own('upstream_error', 500), own('upstream_error', 200)]
+    await write('ledger.jsonl', ledger(...errors, own('rate_limited', 429)))
+    const { out } = await tailUntil([], [], 'rate_limited')
+    const told = out.trimEnd().split('\n').slice(1)
+    expect(told.map((one) => /llama +(\w+(?: \d+)?)/.exec(one)?.[1])).toEqual([
+      ...['ok 404', 'upstream_error 500', 'upstream_error', 'rate_limited'],
+    ])
+  })
 })
 
 describe('readLines', () => {

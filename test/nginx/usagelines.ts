@@ -23,6 +23,7 @@ const OUTCOMES: [string, number][] = [
   ['ok', 200],
   ['rate_limited', 429],
   ['ok', 500],
+  ['upstream_error', 200],
   ['client_aborted', 200],
   ['cut_budget', 200],
   ['ok', 200],
@@ -107,6 +108,7 @@ function nothing(): Row {
 function fateOf({ outcome, status }: UsageLine): string | null {
   if (outcome === 'ok') return status >= 400 ? 'errors' : null
   if (outcome === 'client_aborted') return 'aborted'
+  if (outcome === 'upstream_error') return 'errors'
   return outcome.startsWith('cut_') ? null : 'refused'
 }
 

@@ -96,7 +96,8 @@ function describeEntry({ kind, line }: Entry, widths: Widths): string {
 /** The outcome, with what would have been, and the status where it is an error of the server's. */
 function describeOutcome({ outcome, shadow, status }: LedgerLine): string {
   if (shadow !== undefined) return `${outcome} (${shadow})`
-  return outcome === 'ok' && status >= 400 ? `ok ${status}` : outcome
+  const isAnswered = outcome === 'ok' || outcome === 'upstream_error'
+  return isAnswered && status >= 400 ? `${outcome} ${status}` : outcome
 }
 
 function describeFigures(line: LedgerLine): string[] {

@@ -1,7 +1,7 @@
 /** What a request came to, for the columns of usage: `ok` is what is none of the others. */
 export type Fate = 'ok' | 'refused' | 'errors' | 'aborted'
 
-/** What became of a request; an error of the server behind is an `ok` of the gate's. */
+/** What became of a request; an answer such as 404 of the server behind is an `ok` of the gate's. */
 export function fateOf(outcome: string, status: number): Fate {
   switch (outcome) {
     case 'ok':
@@ -10,6 +10,7 @@ export function fateOf(outcome: string, status: number): Fate {
       return 'aborted'
     case 'upstream_aborted':
     case 'upstream_unavailable':
+    case 'upstream_error':
     case 'gate_error':
       return 'errors'
     default:

@@ -65,6 +65,11 @@ describe('rows of the ledger', () => {
     ],
     ['a refused one used nothing', { outcome: 'rate_limited', status: 429 }, { refused: 1 }],
     ['an error of the server is one', { status: 500 }, { errors: 1 }],
+    [
+      'one that is told inside of a 200 is one, and what was used counts',
+      { outcome: 'upstream_error', ...used },
+      { errors: 1, ...used },
+    ],
     ['an error of the gate is one', { outcome: 'gate_error', status: 500 }, { errors: 1 }],
     ['who leaves is counted as such', { outcome: 'client_aborted' }, { aborted: 1 }],
     ['a stream that was cut is none of these', { outcome: 'cut_budget' }, {}],
