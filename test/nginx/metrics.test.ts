@@ -1,7 +1,7 @@
 import { appendFile, mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { CHAT, chatOf, clientOf, documentOf } from './clients.ts'
+import { CHAT, chatOf, clientOf, documentOf, MODEL } from './clients.ts'
 import { scrape, total } from './exposition.ts'
 import { type Gate, type GateOptions, type Line, sleep, startGate, until } from './harness.ts'
 import { KILLED_MS, whileKilled } from './locked.ts'
@@ -57,11 +57,12 @@ describe.each(setups)('$name: metrics', (setup) => {
 
   let serial = 0
   /** A line that is not older than nginx: its clock is this one. */
-  const lineOf = (fields: object) =>
+  const lineOf = (fields: { [name: string]: unknown }) =>
     `${JSON.stringify({
       ...{ version: 1, time: new Date().toISOString(), id: `request-${serial++}`, client: 'app' },
       ...{ key: 'aaaaaaaa', route: 'chat', outcome: 'ok', status: 200, model: 'llama' },
       ...{ promptTokens: 3, completionTokens: 2, cost: 0.001, durationMs: 5, upstream: 'x' },
+      served: fields['model'] ?? 'llama',
       ...fields,
     })}\n`
   const append = (gate: Gate, text: string) => appendFile(join(gate.stateDir, 'ledger.jsonl'), text)
@@ -264,7 +265,7 @@ describe.each(setups)('$name: metrics', (setup) => {
   test('have bounds: what is beyond them is counted under another name', async () => {
     const gate = await start()
     const lines = Array.from({ length: 2700 }, (_, i) =>
-      lineOf({ client: `client-${i}`, model: `model-${i % 130}`, served: 'x' }),
+      lineOf({ client: `client-${i}`, model: 'x', served: `model-${i % 130}` }),
     )
     await append(gate, lines.join(''))
     await until('the lines', async () => (await gate.state()).ledger?.lines === 2700, SECONDS)
@@ -280,6 +281,47 @@ describe.each(setups)('$name: metrics', (setup) => {
     const models = samples.filter(({ name }) => name === duration)
     expect(models.length).toBe(101)
     expect(total(samples, duration)).toBe(2700)
+  })
+
+  test('know models by servers and the policy, not by what callers ask for', async () => {
+    const priced = { input: 1, output: 1 }
+    const policy = { version: 1 as const, prices: { ...PRICES, priced, 'other-*': priced } }
+    const gate = await start({ policy })
+    const names = Array.from({ length: 120 }, (_, i) => `invented-${i}`)
+    const models = [...names, 'other-*', 'priced', MODEL]
+    for (const model of models) {
+      await (await send(gate, CHAT, { key: gate.key, body: chatOf('', { model }) }).answer).body()
+    }
+    await waitForLines(gate, models.length)
+    const duration = 'gen_ai_server_request_duration_seconds_count'
+    const told = async () => {
+      const { samples } = await scrape(gate)
+      const some = samples.filter(({ name }) => name === duration)
+      return some.map(({ labels, value }) => [labels['gen_ai_request_model'], value]).sort()
+    }
+    expect(await told()).toEqual([
+      ['', 121],
+      [MODEL, 1],
+      ['priced', 1],
+    ])
+    // What is known once is so where no server answers.
+    const lost = { model: MODEL, served: undefined, outcome: 'upstream_aborted' }
+    // A server with one model may answer under its name whatever was asked for, or under none.
+    const answered = names.map((model) => lineOf({ model, served: 'llama' }))
+    const unnamed = names.map((model) => lineOf({ model, served: undefined }))
+    await append(gate, [lineOf(lost), ...answered, ...unnamed].join(''))
+    await waitForLines(gate, models.length + 1 + 2 * names.length)
+    expect(await told()).toEqual([
+      ['', 241],
+      [MODEL, 2],
+      ['llama', 120],
+      ['priced', 1],
+    ])
+    const { samples } = await scrape(gate)
+    const tokens = samples.filter(({ name }) => name === TOKENS)
+    expect(new Set(tokens.map(({ labels }) => labels['model']))).toEqual(
+      new Set([MODEL, 'llama', '']),
+    )
   })
 
   test('bear names that callers make up', async () => {

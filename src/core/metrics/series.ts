@@ -1,7 +1,6 @@
-import { modelOf } from '../ledger/fate.ts'
 import type { Folded } from '../ledger/fold.ts'
 import { clean, type Gathered, OTHER } from '../usage/rows.ts'
-import { NO_MODEL } from './tally.ts'
+import { isSaid, modelNameOf, NO_MODEL } from './tally.ts'
 
 /**
  * Counters of the metrics, as they stand in the zone `tollgate_metrics`, a number each. Names between
@@ -29,9 +28,13 @@ export const TOKEN_KINDS: { kind: string; at: number }[] = [
 
 const COST = 9
 
-/** What the fresh lines of a portion add. `modelLabel` says under which name a model is counted. */
-export function seriesOf(folded: Folded, modelLabel: (model: string) => string): Series[] {
+/** Says under which name a model is counted, which a server has said or only a caller. */
+export type ModelLabel = (model: string, isSaid: boolean) => string
+
+/** What the fresh lines of a portion add. */
+export function seriesOf(folded: Folded, modelLabel: ModelLabel): Series[] {
   const series: Series[] = []
+  noteSaid(folded, modelLabel)
   const requests = folded.tally.requests
   Object.keys(requests).forEach((name) => {
     const labels = name.split('\t').map(clean)
@@ -44,7 +47,18 @@ export function seriesOf(folded: Folded, modelLabel: (model: string) => string):
   return series
 }
 
-function addUsage(series: Series[], folded: Folded, modelLabel: (model: string) => string): void {
+/** First of all, so that what a portion asks for is known when another line of it says it. */
+function noteSaid(folded: Folded, modelLabel: ModelLabel): void {
+  Object.keys(folded.tally.models).forEach((name) => {
+    if (isSaid(name)) labelOf(name, modelLabel)
+  })
+}
+
+function labelOf(name: string, modelLabel: ModelLabel): string {
+  return modelLabel(clean(name.slice(1)), isSaid(name))
+}
+
+function addUsage(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
   const sums: { [name: string]: number } = {}
   const cost: { [client: string]: number } = {}
   folded.batches.forEach((batch) => {
@@ -58,7 +72,7 @@ function addUsage(series: Series[], folded: Folded, modelLabel: (model: string) 
       TOKEN_KINDS.forEach((one) => {
         const tokens = row.sums[one.at] as number
         if (tokens === 0) return
-        if (!labels) labels = `t\t${client}\t${modelLabel(clean(modelOf(row.line)))}\t`
+        if (!labels) labels = `t\t${client}\t${labelOf(modelNameOf(row.line), modelLabel)}\t`
         sums[labels + one.kind] = (sums[labels + one.kind] || 0) + tokens
       })
     })
@@ -73,15 +87,10 @@ function addUsage(series: Series[], folded: Folded, modelLabel: (model: string) 
 }
 
 /** These need no bound of their own: models have one. */
-function addHistograms(
-  series: Series[],
-  folded: Folded,
-  modelLabel: (model: string) => string,
-): void {
+function addHistograms(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
   const models = folded.tally.models
   Object.keys(models).forEach((name) => {
-    const model = name.slice(1)
-    const label = model === NO_MODEL ? '' : modelLabel(clean(model))
+    const label = name === NO_MODEL ? '' : labelOf(name, modelLabel)
     const numbers = models[name] as number[]
     for (let i = 0; i < numbers.length; i++) {
       const delta = numbers[i] as number

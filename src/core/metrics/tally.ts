@@ -1,4 +1,3 @@
-import { modelOf } from '../ledger/fate.ts'
 import type { LedgerLine } from '../ledger/line.ts'
 import {
   ADMISSION,
@@ -16,18 +15,33 @@ export type Tally = {
   lines: number
   /** By client, route and outcome, between tabs. */
   requests: { [name: string]: number }
-  /** By model: the numbers of HISTOGRAMS. What is not by model stands under `*`, which none is called. */
-  models: { [model: string]: number[] }
+  /** The numbers of HISTOGRAMS, by modelNameOf(). What is not by model stands under NO_MODEL. */
+  models: { [name: string]: number[] }
 }
 
 /** What is no time and no number of tokens of this world. */
 const VALUE_MAX = 1e12
 
-/** Begins with a tab, so that no model of a request is it. */
-export const NO_MODEL = '\t'
+/** How the name of a model begins that a server has said, and that of one which a caller has. */
+const SAID = 's'
+const ASKED = 'a'
+export const NO_MODEL = '-'
 
 export function newTally(): Tally {
   return { lines: 0, requests: {}, models: {} }
+}
+
+/**
+ * Under which name a line is counted by model: the one that answered, else the one that was asked for,
+ * of which the edge has to see whether it is one, because callers may ask for any.
+ */
+export function modelNameOf(line: { model?: string; served?: string }): string {
+  return line.served === undefined ? ASKED + (line.model || '') : SAID + line.served
+}
+
+/** Whether a server has said such a name. */
+export function isSaid(name: string): boolean {
+  return name.charAt(0) === SAID
 }
 
 /**
@@ -41,9 +55,7 @@ export function tallyLine(tally: Tally, line: LedgerLine): void {
   const admission = line.admissionMs
   if (admission !== undefined) count(numbersOf(tally, NO_MODEL), ADMISSION, admission)
   if (line.upstream === undefined && line.promptTokens === undefined) return
-  // A caller may ask for any name: it is one of a model when the server says so, or counts tokens.
-  const isKnown = line.served !== undefined || line.promptTokens !== undefined
-  const numbers = numbersOf(tally, (isKnown && modelOf(line)) || '')
+  const numbers = numbersOf(tally, modelNameOf(line))
   const perSecond = line.tokensPerSecond
   if (line.upstream !== undefined) count(numbers, DURATION, line.durationMs)
   if (line.ttftMs !== undefined) count(numbers, FIRST_TOKEN, line.ttftMs)
@@ -52,9 +64,7 @@ export function tallyLine(tally: Tally, line: LedgerLine): void {
   if (line.completionTokens !== undefined) count(numbers, OUTPUT, line.completionTokens)
 }
 
-function numbersOf(tally: Tally, model: string): number[] {
-  // Beside the names that every object has.
-  const name = `m${model}`
+function numbersOf(tally: Tally, name: string): number[] {
   const known = tally.models[name]
   if (known) return known
   const numbers: number[] = []

@@ -33,7 +33,7 @@ export type Rows = { [name: string]: RowSums }
 /** Rows by their windows. */
 export type Windows = { [window: string]: Rows }
 
-/** The lines of a portion that have hour and names in common. */
+/** The lines of a portion that have hour and names in common, with that of the model that answered. */
 export type Gathered = { line: LedgerLine; used: Sums; sums: RowSums }
 
 /** Lines of one hour, and of one day where that begins within an hour. Those of `tollgate ledger compact` are of a day and have no hour. */
@@ -109,8 +109,8 @@ export function batchOf(
 
 /** Adds a line to the row that it belongs to. `used` is what it adds to the sums of its subjects. */
 export function gather(batch: Batch, line: LedgerLine, used: Sums, isSummary: boolean): void {
-  const model = modelOf(line)
-  const name = `${line.client || ''}\t${line.key || ''}\t${line.group || ''}\t${model || ''}`
+  const models = `${line.model || ''}\t${line.served || ''}`
+  const name = `${line.client || ''}\t${line.key || ''}\t${line.group || ''}\t${models}`
   let row = batch.rows[name]
   if (!row) {
     row = { line, used: [0, 0, 0], sums: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }

@@ -1,7 +1,9 @@
+import { hasOwn } from '../../core/config/interpret.ts'
 import type { Mark } from '../../core/ledger/balancefile.ts'
 import type { Folded } from '../../core/ledger/fold.ts'
+import { type KnownModels, labelModel } from '../../core/metrics/models.ts'
 import { type Series, seriesOf } from '../../core/metrics/series.ts'
-import { OTHER } from '../../core/usage/rows.ts'
+import { readPrices, readRules } from '../gate/registry.ts'
 
 /**
  * The zone `tollgate_metrics` of numbers: the counters of series.ts, and these. It begins with nginx:
@@ -9,8 +11,9 @@ import { OTHER } from '../../core/usage/rows.ts'
  *
  * - `start` when that was, ms since 1970
  * - `turn` when housekeeping was last at work
- * - `series`, `models` how many of either there are
+ * - `series` how many there are
  * - `m\t<model>` present for a model that has series of its own
+ * - `n\t<word>` how many have them by the word of the `server`, and of the `policy`
  * - `at\t<ledger>` bytes of a ledger that are counted: what is read once more after a worker has died
  *   within a turn does not count twice
  * - `lines`, `skipped`, `errors`, `dropped` counters: lines read, lines that are none, errors of
@@ -18,9 +21,8 @@ import { OTHER } from '../../core/usage/rows.ts'
  */
 export const METRICS_ZONE = 'tollgate_metrics'
 
-/** Beyond these, further clients and models are counted as OTHER. */
+/** Beyond these, further clients are counted as `(other)`, as models are by models.ts. */
 const SERIES_MAX = 10000
-const MODELS_MAX = 100
 
 /** The rest has no client, so that it is few; what is more all the same is dropped. */
 const REST_MAX = 2000
@@ -83,17 +85,21 @@ export function flushTally(mark: Mark, next: number, folded: Folded): void {
   if (isFresh && folded.skipped > 0) bump('skipped', folded.skipped, false)
   if (folded.tally.lines === 0) return
   bump('lines', folded.tally.lines, false)
-  seriesOf(folded, modelLabel).forEach(count)
+  seriesOf(folded, (model, isSaid) => labelModel(known, model, isSaid)).forEach(count)
 }
 
-function modelLabel(model: string): string {
-  const zone = metricsZone()
-  const entry = `m\t${model}`
-  if (zone.has(entry)) return model
-  if ((zone.get('models') || 0) >= MODELS_MAX) return OTHER
-  bump('models', 1, false)
-  bump(entry, 1, true)
-  return model
+const known: KnownModels = {
+  has: (model) => metricsZone().has(`m\t${model}`),
+  count: (by) => metricsZone().get(`n\t${by}`) || 0,
+  add(model, by) {
+    bump(`n\t${by}`, 1, false)
+    bump(`m\t${model}`, 1, true)
+  },
+  isOfPolicy(model) {
+    // A pattern is no model, though somebody may ask for it.
+    const isPattern = model.indexOf('*') >= 0
+    return model === readRules().defaultModel || (!isPattern && hasOwn(readPrices(), model))
+  },
 }
 
 function count(series: Series): void {

@@ -140,14 +140,6 @@ describe('histograms', () => {
     expect(told).toEqual([])
   })
 
-  test('know a model by the server, not by the caller', () => {
-    const told = bucketsOf('gen_ai_server_request_duration_seconds_count', [
-      line({ model: 'invented', served: undefined, status: 404 }),
-      line({ model: 'lora', served: undefined, promptTokens: 5 }),
-    ])
-    expect(told).toEqual(['{gen_ai_request_model=""} 1', '{gen_ai_request_model="lora"} 1'])
-  })
-
   test('have places of their own for their numbers', () => {
     const places = HISTOGRAMS.flatMap(({ at, bounds }) =>
       Array.from({ length: bounds.length + 2 }, (_, i) => at + i),

@@ -102,6 +102,17 @@ describe('rows of the ledger', () => {
     })
   })
 
+  test('one row has what was asked for under one name, whoever answered', () => {
+    const rows = rowsOf(
+      ...['llama-a', 'llama-b', undefined].map((served) => line({ ...used, served })),
+    )
+    expect(Object.keys(rows[day(NOW)] ?? {})).toEqual(['app\tk1\t\tllama'])
+    expect(named(rows[day(NOW)]?.['app\tk1\t\tllama'])).toMatchObject({
+      requests: 3,
+      promptTokens: 30,
+    })
+  })
+
   test('names make rows of their own, and one that is missing is not one of that name', () => {
     const rows = rowsOf(
       line({}),
