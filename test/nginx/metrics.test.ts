@@ -77,6 +77,11 @@ describe.each(setups)('$name: metrics', (setup) => {
       for (const outcome of new Set(own.map((line) => String(line['outcome'])))) {
         const some = own.filter((line) => line['outcome'] === outcome)
         expect(total(samples, REQUESTS, { client, outcome })).toBe(some.length)
+        for (const line of some) {
+          const status = `${String(line['status']).charAt(0)}xx`
+          const alike = some.filter((one) => String(one['status']).startsWith(status.charAt(0)))
+          expect(total(samples, REQUESTS, { client, outcome, status })).toBe(alike.length)
+        }
       }
       for (const kind of ['prompt', 'cached', 'completion', 'reasoning']) {
         const tokens = sum(own, `${kind}Tokens`)
@@ -84,6 +89,8 @@ describe.each(setups)('$name: metrics', (setup) => {
       }
       expect(total(samples, 'tollgate_cost_total', { client })).toBeCloseTo(sum(own, 'cost'), 9)
     }
+    const passed = lines.filter((line) => line['upstream'] !== undefined)
+    expect(total(samples, 'tollgate_model_requests_total')).toBe(passed.length)
     const first = lines.filter((line) => line['ttftMs'] !== undefined)
     const ttft = 'gen_ai_server_time_to_first_token_seconds'
     expect(total(samples, `${ttft}_count`)).toBe(first.length)

@@ -17,6 +17,7 @@ export function listFamilies(): Family[] {
 }
 
 const TABLE = `counter tollgate_requests Requests that have ended, by how.
+counter tollgate_model_requests Requests that have ended and went to a server, by model and how they ended.
 counter tollgate_tokens Tokens of requests that have ended; cached ones are among those of the prompt, reasoning among those of the completion.
 counter tollgate_cost Cost of requests that have ended, in the unit of the prices in policy.json.
 gauge tollgate_requests_in_flight Requests that run now.

@@ -19,7 +19,14 @@ export function addCounters(samples: Samples, models: Models, entries: [string, 
         addText(
           samples,
           'tollgate_requests',
-          `{client="${label(1)}",route="${label(2)}",outcome="${label(3)}"} ${value}\n`,
+          `{client="${label(1)}",route="${label(2)}",outcome="${label(3)}",status="${label(4)}"} ${value}\n`,
+        )
+        break
+      case 'p':
+        addText(
+          samples,
+          'tollgate_model_requests',
+          `{model="${label(1)}",outcome="${label(2)}",status="${label(3)}"} ${value}\n`,
         )
         break
       case 't':

@@ -6,7 +6,8 @@ import { isSaid, modelNameOf, NO_MODEL } from './tally.ts'
  * Counters of the metrics, as they stand in the zone `tollgate_metrics`, a number each. Names between
  * tabs are labels; what is told is in catalog.ts:
  *
- * - `r\t<client>\t<route>\t<outcome>` requests
+ * - `r\t<client>\t<route>\t<outcome>\t<status>` requests, by the class of their status
+ * - `p\t<model>\t<outcome>\t<status>` those of them that went to a server
  * - `t\t<client>\t<model>\t<kind>` tokens, kinds as in TOKEN_KINDS
  * - `c\t<client>` cost in nano-units
  * - `h\t<number>\t<model>` one number of the histograms, see NUMBERS
@@ -42,6 +43,7 @@ export function seriesOf(folded: Folded, modelLabel: ModelLabel): Series[] {
     const delta = requests[name] as number
     series.push({ name: `r\t${labels.join('\t')}`, other: `r\t${other}`, delta })
   })
+  addPassed(series, folded, modelLabel)
   addUsage(series, folded, modelLabel)
   addHistograms(series, folded, modelLabel)
   return series
@@ -56,6 +58,18 @@ function noteSaid(folded: Folded, modelLabel: ModelLabel): void {
 
 function labelOf(name: string, modelLabel: ModelLabel): string {
   return modelLabel(clean(name.slice(1)), isSaid(name))
+}
+
+/** Few for each model, so that models bound them: that a server fails has to be told in any case. */
+function addPassed(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
+  const passed = folded.tally.passed
+  Object.keys(passed).forEach((name) => {
+    const first = name.indexOf('\t')
+    const second = name.indexOf('\t', first + 1)
+    const model = labelOf(name.slice(second + 1), modelLabel)
+    const entry = `p\t${model}\t${clean(name.slice(0, first))}\t${name.slice(first + 1, second)}`
+    series.push({ name: entry, other: entry, delta: passed[name] as number })
+  })
 }
 
 function addUsage(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
@@ -86,7 +100,7 @@ function addUsage(series: Series[], folded: Folded, modelLabel: ModelLabel): voi
   })
 }
 
-/** These need no bound of their own: models have one. */
+/** These need no bound of their own either. */
 function addHistograms(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
   const models = folded.tally.models
   Object.keys(models).forEach((name) => {

@@ -1,4 +1,5 @@
 import type { LedgerLine } from '../ledger/line.ts'
+import { OTHER } from '../usage/rows.ts'
 import {
   ADMISSION,
   DURATION,
@@ -13,8 +14,10 @@ import {
 /** What some lines add to the metrics, beside what their rows say. */
 export type Tally = {
   lines: number
-  /** By client, route and outcome, between tabs. */
+  /** By client, route, outcome and class of the status, between tabs. */
   requests: { [name: string]: number }
+  /** Those that went to a server, by outcome, class of the status and modelNameOf(), between tabs. */
+  passed: { [name: string]: number }
   /** The numbers of HISTOGRAMS, by modelNameOf(). What is not by model stands under NO_MODEL. */
   models: { [name: string]: number[] }
 }
@@ -28,7 +31,7 @@ const ASKED = 'a'
 export const NO_MODEL = '-'
 
 export function newTally(): Tally {
-  return { lines: 0, requests: {}, models: {} }
+  return { lines: 0, requests: {}, passed: {}, models: {} }
 }
 
 /**
@@ -37,6 +40,12 @@ export function newTally(): Tally {
  */
 export function modelNameOf(line: { model?: string; served?: string }): string {
   return line.served === undefined ? ASKED + (line.model || '') : SAID + line.served
+}
+
+/** `2xx` and its like. A server may send any three digits. */
+export function classOf(status: unknown): string {
+  const first = typeof status === 'number' ? Math.floor(status / 100) : 0
+  return first >= 1 && first <= 5 ? `${first}xx` : OTHER
 }
 
 /** Whether a server has said such a name. */
@@ -50,14 +59,20 @@ export function isSaid(name: string): boolean {
  */
 export function tallyLine(tally: Tally, line: LedgerLine): void {
   tally.lines++
-  const name = `${line.client || ''}\t${line.route || ''}\t${line.outcome}`
+  const ended = `${line.outcome}\t${classOf(line.status)}`
+  const name = `${line.client || ''}\t${line.route || ''}\t${ended}`
   tally.requests[name] = (tally.requests[name] || 0) + 1
   const admission = line.admissionMs
   if (admission !== undefined) count(numbersOf(tally, NO_MODEL), ADMISSION, admission)
   if (line.upstream === undefined && line.promptTokens === undefined) return
-  const numbers = numbersOf(tally, modelNameOf(line))
+  const model = modelNameOf(line)
+  const numbers = numbersOf(tally, model)
   const perSecond = line.tokensPerSecond
-  if (line.upstream !== undefined) count(numbers, DURATION, line.durationMs)
+  if (line.upstream !== undefined) {
+    const passed = `${ended}\t${model}`
+    tally.passed[passed] = (tally.passed[passed] || 0) + 1
+    count(numbers, DURATION, line.durationMs)
+  }
   if (line.ttftMs !== undefined) count(numbers, FIRST_TOKEN, line.ttftMs)
   if (perSecond) count(numbers, EACH_TOKEN, 1000 / perSecond)
   if (line.promptTokens !== undefined) count(numbers, INPUT, line.promptTokens)

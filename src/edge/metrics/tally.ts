@@ -106,7 +106,7 @@ function count(series: Series): void {
   const zone = metricsZone()
   const name = series.name
   try {
-    // Histograms are bounded by their models.
+    // What is by model alone is bounded by that.
     if (series.other === name || zone.has(name)) zone.incr(name, series.delta, 0)
     else if (!add(name, series.delta, SERIES_MAX)) countOther(series)
   } catch (_) {

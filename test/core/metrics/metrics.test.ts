@@ -51,12 +51,13 @@ describe('counters', () => {
     const told = tell([
       line(usage),
       line({ ...usage, key: 'k2' }),
-      line({ outcome: 'budget_spent' }),
+      line({ outcome: 'budget_spent', status: 429, upstream: undefined }),
     ])
     expect(told).toEqual(
       expect.arrayContaining([
-        'tollgate_requests_total{client="app",route="chat",outcome="budget_spent"} 1',
-        'tollgate_requests_total{client="app",route="chat",outcome="ok"} 2',
+        'tollgate_requests_total{client="app",route="chat",outcome="budget_spent",status="4xx"} 1',
+        'tollgate_requests_total{client="app",route="chat",outcome="ok",status="2xx"} 2',
+        'tollgate_model_requests_total{model="llama",outcome="ok",status="2xx"} 2',
         'tollgate_tokens_total{client="app",model="llama",kind="cached"} 120',
         'tollgate_tokens_total{client="app",model="llama",kind="completion"} 40',
         'tollgate_tokens_total{client="app",model="llama",kind="prompt"} 200',
@@ -64,6 +65,54 @@ describe('counters', () => {
       ]),
     )
     expect(told.join()).not.toContain('kind="reasoning"')
+    expect(told.filter((one) => one.startsWith('tollgate_model_requests'))).toHaveLength(1)
+  })
+
+  test.each<[unknown, string]>([
+    [200, '2xx'],
+    [299, '2xx'],
+    [304, '3xx'],
+    [400, '4xx'],
+    [499, '4xx'],
+    [500, '5xx'],
+    [599, '5xx'],
+    [100, '1xx'],
+    [99, '(other)'],
+    [0, '(other)'],
+    [600, '(other)'],
+    [999, '(other)'],
+    [-200, '(other)'],
+    ['200', '(other)'],
+    [undefined, '(other)'],
+  ])('have the status %s as %s, so that six are all there are', (status, told) => {
+    expect([...count([line({ status })]).keys()].slice(0, 2)).toEqual([
+      `r\tapp\tchat\tok\t${told}`,
+      `p\tllama\tok\t${told}`,
+    ])
+  })
+
+  test('tell an error of the server from an answer, by client and by model', () => {
+    const failed = (status: number) =>
+      line({ outcome: 'upstream_error', status, served: undefined })
+    const told = tell([line(), failed(503), failed(200), failed(200)])
+    const of = 'client="app",route="chat",outcome="upstream_error"'
+    const by = 'model="llama",outcome="upstream_error"'
+    expect(told).toEqual(
+      expect.arrayContaining([
+        `tollgate_requests_total{${of},status="2xx"} 2`,
+        `tollgate_requests_total{${of},status="5xx"} 1`,
+        `tollgate_model_requests_total{${by},status="2xx"} 2`,
+        `tollgate_model_requests_total{${by},status="5xx"} 1`,
+      ]),
+    )
+  })
+
+  test('of a version that told no status go on without one', () => {
+    const samples: Samples = {}
+    addCounters(samples, {}, [['r\tapp\tchat\tok', 7]])
+    expect(samples['tollgate_requests']).toEqual([
+      '{client="app",route="chat",outcome="ok",status=""} 7\n',
+    ])
   })
 
   test.each([
@@ -81,9 +130,10 @@ describe('counters', () => {
 
   test('name what takes their place when there are too many', () => {
     const folded = foldLines(line(usage), NOW_MS, NOW_MS)
-    const others = seriesOf(folded, () => 'm').map(({ other }) => other.split('\t').slice(0, 4))
+    const others = seriesOf(folded, () => 'm').map(({ other }) => other.split('\t'))
     expect(others.filter(([kind]) => kind !== 'h')).toEqual([
-      ['r', '(other)', 'chat', 'ok'],
+      ['r', '(other)', 'chat', 'ok', '2xx'],
+      ['p', 'm', 'ok', '2xx'],
       ['c', '(other)'],
       ['t', '(other)', '(other)', 'prompt'],
       ['t', '(other)', '(other)', 'cached'],
