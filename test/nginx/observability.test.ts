@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { packageDir } from '../../src/cli/install/layout.ts'
 import { listFamilies } from '../../src/core/metrics/catalog.ts'
-import { CHAT, chatOf, clientOf, documentOf } from './clients.ts'
+import { CHAT, chatOf, clientOf, documentOf, MODEL } from './clients.ts'
 import { familiesOf, scrape, total } from './exposition.ts'
 import { type Gate, makeAdmin, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
@@ -130,6 +130,41 @@ test(
     const checked = ['check', 'config', '--syntax-only', join(FOLDER, 'prometheus.yml')]
     expect(await runTool(tools.promtool, checked)).toMatchObject({ code: 0 })
     expect(await scraper.query('ALERTS')).toEqual([])
+  },
+  LONG_MS,
+)
+
+test(
+  'the alerts of a server that fails find one, and its model',
+  async () => {
+    gate.expectErrors(/upstream prematurely closed connection/)
+    const rules = await read('rules.yml')
+    const expressionOf = (alert: string) =>
+      new RegExp(`alert: ${alert}\\n(?: +#.*\\n)* +expr: >-\\n((?: {10,}.*\\n)+)`).exec(
+        rules,
+      )?.[1] ?? ''
+    const fail = async () => {
+      const body = JSON.stringify(chatOf('die:before'))
+      await (await gate.call(CHAT, { key: caller.secret, body })).text()
+    }
+    const failed = 'sum(tollgate_model_requests_total{outcome="upstream_unavailable"})'
+    const wait = (count: number) =>
+      until(
+        'it in Prometheus',
+        async () => (await scraper.query(failed))[0]?.value === count,
+        SECONDS,
+      )
+    // Of a series that is new, increase() sees what comes after its first sample.
+    await fail()
+    await wait(1)
+    expect(await scraper.query(expressionOf('TollgateUpstreamFailing'))).toEqual([])
+    for (let i = 0; i < 4; i++) await fail()
+    await wait(5)
+    expect(await scraper.query(expressionOf('TollgateUpstreamFailing'))).toMatchObject([
+      { value: 1 },
+    ])
+    const [found] = await scraper.query(expressionOf('TollgateModelFailing'))
+    expect(found?.metric['model']).toBe(MODEL)
   },
   LONG_MS,
 )
