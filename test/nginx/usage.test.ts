@@ -247,6 +247,25 @@ describe.each(setups)('$name: usage over time', { concurrent: true }, (setup) =>
     expect((await state(gate)).open).toBeLessThan(600)
   })
 
+  test('keeps a row for a model that is used while others are made up', async () => {
+    const gate = await start()
+    const [line] = linesUntil(Date.now(), 1, 1) as [UsageLine]
+    const { time, client = '', key = '' } = line
+    const refused = Array.from({ length: 900 }, (_, i) => ({
+      ...{ time, client, key, model: `invented-${i}`, outcome: 'ok', status: 404 },
+    }))
+    const used = { ...line, model: 'llama' }
+    const lines: UsageLine[] = [...refused.slice(0, 600), used, ...refused.slice(600)]
+    await append(gate, lines)
+    await waitFor(gate, 901)
+    const { rows } = await ask(gate, 'by=client,model')
+    expect(rows.find(({ model }) => model === 'llama')).toMatchObject({
+      ...{ requests: 1, promptTokens: used.promptTokens },
+    })
+    expect(rows.length).toBeLessThan(120)
+    await expectUsage(gate, lines, 'client')
+  })
+
   describe('an upgrade', () => {
     test('from sums without rows begins with the lines since, and rebuild has the rest', async () => {
       const gate = await start()

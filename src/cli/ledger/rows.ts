@@ -61,7 +61,7 @@ function bound(windows: Windows): Windows {
     const clients = new Map<string, number>()
     let count = 0
     for (const [name, sums] of Object.entries(rows)) {
-      const allowed = boundName(name, clients.get(clientInRow(name)) ?? 0, count)
+      const allowed = boundName(name, sums, clients.get(clientInRow(name)) ?? 0, count)
       if (bounded[window]?.[allowed] === undefined) {
         count++
         const client = clientInRow(allowed)

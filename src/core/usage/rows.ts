@@ -56,6 +56,8 @@ export const OTHER = '(other)'
 
 /** Beyond these a row goes on under another name: its model is OTHER, then all of it. */
 const CLIENT_ROWS_MAX = 200
+/** Of those that begin with nothing used: names that a caller makes up, and no server knows, are among them. */
+const UNUSED_ROWS_MAX = 100
 const WINDOW_ROWS_MAX = 10000
 const OTHER_NAME = `${OTHER}\t\t\t${OTHER}`
 
@@ -187,14 +189,25 @@ export function rowName(line: LedgerLine): string {
   return names.map(clean).join('\t')
 }
 
-/** The name under which a new row may be made where its client and its window have so many. */
-export function boundName(name: string, clientRows: number, windowRows: number): string {
+/** The name under which a new row with these sums may be made where its client and its window have so many. */
+export function boundName(
+  name: string,
+  sums: RowSums,
+  clientRows: number,
+  windowRows: number,
+): string {
   if (windowRows >= WINDOW_ROWS_MAX) return OTHER_NAME
-  if (clientRows < CLIENT_ROWS_MAX) return name
+  if (clientRows < (hasUsed(sums) ? CLIENT_ROWS_MAX : UNUSED_ROWS_MAX)) return name
   // Also of keys there may be many.
   return clientRows < 2 * CLIENT_ROWS_MAX
     ? name.slice(0, name.lastIndexOf('\t') + 1) + OTHER
     : `${clientInRow(name)}\t\t\t${OTHER}`
+}
+
+/** Tokens, audio or cost. */
+function hasUsed(sums: RowSums): boolean {
+  for (let i = 4; i < 10; i++) if (sums[i]) return true
+  return false
 }
 
 /** The client in the name of a row. */

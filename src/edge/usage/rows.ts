@@ -122,7 +122,7 @@ function addToRow(
   }
   const counter = countEntry(window, name)
   const ofClient = Number(zone.get(counter) || 0)
-  const allowed = boundName(name, ofClient, rowsIn(state, window) + fresh.length)
+  const allowed = boundName(name, more, ofClient, rowsIn(state, window) + fresh.length)
   if (allowed !== name) addToRow(zone, state, window, allowed, more, fresh)
   else if (put(zone, entry, JSON.stringify(more)) && put(zone, counter, `${ofClient + 1}`))
     fresh.push(name)

@@ -159,14 +159,19 @@ describe('rows of the ledger', () => {
     expect(clean(name)).toBe(expected)
   })
 
+  const some = [1, 0, 0, 0, 10, 0, 5, 0, 0, 0, 0]
+  const nothing = [1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
   test.each([
-    ['few', 199, 0, 'app\tk1\tweb\tllama'],
-    ['many of one client', 200, 200, `app\tk1\tweb\t${OTHER}`],
-    ['many keys of one client', 400, 400, `app\t\t\t${OTHER}`],
-    ['many in all', 0, 10_000, `${OTHER}\t\t\t${OTHER}`],
-  ])('have a bound: %s', (_, clientRows, windowRows, expected) => {
-    expect(boundName('app\tk1\tweb\tllama', clientRows, windowRows)).toBe(expected)
-    expect(boundName(expected, clientRows, windowRows)).toBe(expected)
+    ['few', some, 199, 0, 'app\tk1\tweb\tllama'],
+    ['many of one client', some, 200, 200, `app\tk1\tweb\t${OTHER}`],
+    ['few that used nothing', nothing, 99, 99, 'app\tk1\tweb\tllama'],
+    ['many that used nothing', nothing, 100, 100, `app\tk1\tweb\t${OTHER}`],
+    ['many keys of one client', some, 400, 400, `app\t\t\t${OTHER}`],
+    ['many keys that used nothing', nothing, 400, 400, `app\t\t\t${OTHER}`],
+    ['many in all', some, 0, 10_000, `${OTHER}\t\t\t${OTHER}`],
+  ])('have a bound: %s', (_, sums, clientRows, windowRows, expected) => {
+    expect(boundName('app\tk1\tweb\tllama', sums, clientRows, windowRows)).toBe(expected)
+    expect(boundName(expected, sums, clientRows, windowRows)).toBe(expected)
   })
 })
 
