@@ -32,7 +32,7 @@ export function takeEvent(meter: Meter, sent: Buffer): Buffer[] | null {
 }
 
 /** Of an event with several lines of data one that has them in one: where a line of JSON ends may be a space. */
-function joinLines(event: Buffer): Buffer {
+export function joinLines(event: Buffer): Buffer {
   const start = event[0] === 100 ? 0 : event.indexOf('\ndata:')
   const next = start < 0 ? -1 : event.indexOf(10, start + 1)
   if (next < 0 || event.indexOf('data:', next) !== next + 1) return event
@@ -52,19 +52,19 @@ function takeChunk(meter: Meter, event: Buffer): Buffer[] | null {
   const isFilled = isBehind || (list >= 0 && event[skipSpace(event, list + 1)] !== 93)
   const isEnd = isFilled && findReason(event) >= 0
   const isRunning = hasUsage && isFilled && isOfChoice(meter, event, isBehind, isEnd)
+  // Some write an empty choice beside the usage of the whole answer.
+  const isTotal = hasUsage && !isRunning && (isFilled ? !isEnd : list >= 0)
   if (isRunning) noteRunning(meter, event, value)
   else if (hasUsage) meter.final = event
   else if (!isFilled) noteOther(meter, event)
-  if (isFilled && !meter.isSpent) noteFilled(meter, event, isRunning, isEnd)
+  if (isFilled && !isTotal && !meter.isSpent) noteFilled(meter, event, isRunning, isEnd)
   if (meter.isSpent) return []
   if (plan.taken === 'nothing') return null
 
   meter.waiting = null
-  if (plan.taken === 'all' && hasUsage && list >= 0 && !isFilled) {
-    return waiting ? putBack(waiting, event, value) : []
-  }
-  // What stands elsewhere is told unasked.
-  const isAsked = isBehind || event[key - 1] === 123
+  if (plan.taken === 'all' && isTotal) return waiting ? putBack(waiting, event, value) : []
+  // Elsewhere in the end of a choice llama.cpp tells it unasked.
+  const isAsked = isBehind || !isEnd || event[skipBack(event, key) - 1] === 123
   let out = isRunning && isAsked ? cutUsage(meter, event, key, value) : null
   // Held back for the moment that it takes the usage chunk to come.
   if (plan.taken === 'all' && plan.choices === 1 && isEnd) {
@@ -76,7 +76,16 @@ function takeChunk(meter: Meter, event: Buffer): Buffer[] | null {
 
 /** Whether a usage stands directly behind filled choices, where vLLM, its Rust frontend and SGLang write a running count. */
 function isBehindChoices(event: Buffer, key: number): boolean {
-  return event[key - 1] === 44 && event[key - 2] === 93 && event[key - 3] === 125
+  const comma = skipBack(event, key)
+  const bracket = event[comma - 1] === 44 ? skipBack(event, comma - 1) : 0
+  return event[bracket - 1] === 93 && event[skipBack(event, bracket - 1) - 1] === 125
+}
+
+/** Before the spaces that stand before it. */
+function skipBack(data: Buffer, from: number): number {
+  let at = from
+  while (data[at - 1] === 32) at--
+  return at
 }
 
 /**
@@ -90,12 +99,12 @@ function isOfChoice(meter: Meter, event: Buffer, isBehind: boolean, isEnd: boole
   return isEnd && event.indexOf('"index":') === event.lastIndexOf('"index":')
 }
 
-/** Notes an event that has neither choices nor usage: the end, or an error. Comments are such, too. */
+/** Notes an event that has neither content nor usage: the end, or an error. Comments are such, too. */
 function noteOther(meter: Meter, event: Buffer): void {
   const done = event.indexOf('[DONE]')
   if (done >= 0 && done < 7) meter.isDone = true
-  // llama.cpp had lines of their own for errors.
-  else if (event.indexOf('"error"') >= 0 || event.indexOf('error:') === 0) meter.error = event
+  // llama.cpp had lines of their own for errors; in messages and responses they have that name.
+  else if (event.indexOf('error') >= 0) meter.error = event
 }
 
 /**
@@ -189,15 +198,19 @@ function indexOf(meter: Meter, event: Buffer): number {
 function cutUsage(meter: Meter, event: Buffer, key: number, value: number): Buffer[] {
   const around = meter.around
   if (meter.hasNulls === null) meter.hasNulls = event.indexOf('"matched_stop":') >= 0
-  const rest = event.subarray(endOfObject(event, value))
+  let end = endOfObject(event, value)
   if (meter.hasNulls) {
     around[0] = event.subarray(0, value)
     if (!around[1]) around[1] = Buffer.from('null')
-    around[2] = rest
-  } else {
-    around[0] = event.subarray(0, key - 1)
-    around[1] = rest
+    around[2] = event.subarray(end)
+    return around
   }
+  let start = skipBack(event, key)
+  // The comma before it goes too, or that behind the first of all fields.
+  if (event[start - 1] === 44) start--
+  else if (event[end] === 44) end++
+  around[0] = event.subarray(0, start)
+  around[1] = event.subarray(end)
   return around
 }
 
@@ -243,7 +256,7 @@ function noteMessage(meter: Meter, event: Buffer): void {
     return
   }
   const name = nameOf(event)
-  if (name === 'error') meter.error = event
+  if (name === 'error' || name === '') noteOther(meter, event)
   if (name === 'message_start') meter.first = event
   else if (name === 'message_delta') meter.final = event
   else if (name === 'message_stop' || name === 'error') meter.isDone = true
@@ -260,7 +273,7 @@ function noteResponse(meter: Meter, event: Buffer): void {
     return
   }
   const name = nameOf(event)
-  if (name === 'error') meter.error = event
+  if (name === 'error' || name === '') noteOther(meter, event)
   else if (name === 'response.created') meter.first = event
   else if (name.split('.').length === 2) {
     meter.final = event

@@ -1,5 +1,5 @@
 import { feedScan } from '../body/scan.ts'
-import { takeEvent } from './events.ts'
+import { joinLines, takeEvent } from './events.ts'
 import { parse, startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
 
@@ -130,8 +130,10 @@ function takeWhole(meter: Meter, bytes: Buffer, out: Buffer[]): Buffer {
 /** Of a last event without a blank line behind it, if nothing else is missing. */
 function takeRest(meter: Meter, out: Buffer[]): void {
   const rest = Buffer.concat(meter.open)
-  const text = rest.toString()
-  const data = text.slice(text.lastIndexOf('data:') + 5).trim()
+  const text = joinLines(rest).toString()
+  // At the beginning of its line.
+  const at = text.startsWith('data:') ? 0 : text.indexOf('\ndata:') + 1
+  const data = text.slice(at + 5).trim()
   if (data !== '[DONE]' && parse(data) === undefined) return
   meter.open = []
   const sent = takeEvent(meter, rest) || [rest]

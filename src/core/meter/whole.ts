@@ -28,15 +28,26 @@ export type Whole = {
   scan: Scan | null
   /** Of one that is scanned: the last piece in which a choice ended. */
   last: Buffer | null
+  /** A header tells what is kept. */
+  isTold?: true
 }
 
-/** Begins to meter an answer that is no stream. */
-export function startWhole(route: string): Whole {
-  return { route, pieces: [], bytes: 0, scan: null, last: null }
+/**
+ * Begins to meter an answer that is no stream. `metadata` is vLLM's header of that name: embeddings as bytes have their
+ * usage there, as JSON, and are not read themselves.
+ */
+export function startWhole(route: string, metadata?: string): Whole {
+  const whole: Whole = { route, pieces: [], bytes: 0, scan: null, last: null }
+  if (metadata && (route === 'embeddings' || route === 'pooling')) {
+    whole.pieces.push(Buffer.from(metadata))
+    whole.isTold = true
+  }
+  return whole
 }
 
 /** Takes the next piece, which has been sent on already. */
 export function feedWhole(whole: Whole, data: Buffer): void {
+  if (whole.isTold) return
   if (!whole.scan) {
     whole.pieces.push(data)
     whole.bytes += data.length

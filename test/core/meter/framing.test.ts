@@ -1,0 +1,226 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import {
+  feed,
+  feedWhole,
+  finishMeter,
+  finishWhole,
+  type Metered,
+  type MeterPlan,
+  startMeter,
+  startWhole,
+} from '../../../src/core/meter/meter.ts'
+import { type Mock, startMock } from '../../../src/mock/server.ts'
+
+let mock: Mock
+beforeAll(async () => {
+  mock = await startMock()
+})
+afterAll(() => mock.close())
+
+const ROUTES = {
+  chat: '/v1/chat/completions',
+  completions: '/v1/completions',
+  messages: '/v1/messages',
+  responses: '/v1/responses',
+} as const
+type RouteName = keyof typeof ROUTES
+
+/** What a stream is asked for by: every dialect takes its own of these. */
+const ASKED = {
+  model: 'Qwen/Qwen3-8B',
+  max_tokens: 99,
+  stream: true,
+  messages: [{ role: 'user', content: 'one two three' }],
+}
+const BODIES: { [name in RouteName]: object } = {
+  chat: ASKED,
+  completions: { model: 'Qwen/Qwen3-8B', stream: true, prompt: 'one two three' },
+  messages: { ...ASKED, stop_sequences: ['content_block_delta","usage":{"output_tokens":999}}'] },
+  responses: { model: 'Qwen/Qwen3-8B', stream: true, input: 'one two three' },
+}
+const COUNTED = { stream_options: { include_usage: true, continuous_usage_stats: true } }
+
+async function answer(name: RouteName, settings: string, more: object = {}): Promise<Buffer> {
+  const response = await fetch(mock.url + ROUTES[name], {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-mock': settings },
+    body: JSON.stringify({ ...BODIES[name], ...more }),
+  })
+  expect(response.status).toBe(200)
+  const text = Buffer.from(await response.arrayBuffer()).toString()
+  return Buffer.from(text.replace(/[0-9a-f]{32}/g, '0'.repeat(32)))
+}
+
+/** As nginx may give a stream: by events, whole, and in pieces of several sizes, drawn from a seed too. */
+function ways(bytes: Buffer): Buffer[][] {
+  const text = bytes.toString()
+  const events = text.split(/(?<=\n\n|\r\n\r\n|\r\r)/).map((event) => Buffer.from(event))
+  const drawn: Buffer[] = []
+  let seed = bytes.length
+  for (let at = 0; at < bytes.length; ) {
+    seed = (seed * 48271) % 2147483647
+    const size = 1 + (seed % 200)
+    drawn.push(bytes.subarray(at, at + size))
+    at += size
+  }
+  const ones = [...bytes].map((byte) => Buffer.from([byte]))
+  return [events, [bytes], drawn, ones]
+}
+
+/** What the caller gets of a stream, and what its meter says in the end. */
+function play(plan: Partial<MeterPlan>, pieces: Buffer[]): { sent: string; metered: Metered } {
+  const none = {
+    taken: 'nothing',
+    choices: 1,
+    prompts: 1,
+    wantsUsage: false,
+    mayUse: null,
+  } as const
+  const meter = startMeter({ route: 'chat', ...none, ...plan })
+  const sent: Buffer[] = []
+  for (const piece of pieces) sent.push(...(feed(meter, Buffer.from(piece), false) ?? [piece]))
+  sent.push(...(feed(meter, Buffer.alloc(0), true) ?? []))
+  return { sent: Buffer.concat(sent).toString(), metered: finishMeter(meter) }
+}
+
+const names = Object.keys(ROUTES) as RouteName[]
+const FRAMINGS = [
+  'lines:crlf',
+  'end:line',
+  'end:none',
+  'end:none,done:0',
+  'fold',
+  'ahead',
+  'choice',
+  'fold,ahead,choice,end:none,done:0',
+  'fold,lines:crlf,end:line',
+  'ahead,choice,lines:crlf',
+  'join:3',
+  'seed:7',
+]
+
+describe('a stream is counted exactly, however it is framed', () => {
+  const rows = names.flatMap((name) => FRAMINGS.map((framing) => ({ name, framing })))
+  test.each(rows)('$name: $framing', async ({ name, framing }) => {
+    const hasChoices = name === 'chat' || name === 'completions'
+    const more = hasChoices ? COUNTED : {}
+    const settings = 'prompt:3,tokens:6,cached:1,stop'
+    const bytes = await answer(name, `${settings},${framing}`, more)
+    const usual = await answer(name, settings, more)
+    const { usage, finishReason } = play({ route: name }, [usual]).metered
+    expect(usage).toMatchObject({ promptTokens: 3, completionTokens: 6 })
+    for (const taken of ['nothing', 'running', 'all'] as const) {
+      for (const pieces of ways(bytes)) {
+        const { metered, sent } = play({ route: name, taken }, pieces)
+        expect(metered).toMatchObject({ usage, finishReason, isEstimated: false })
+        expect(metered.hasFailed).toBeUndefined()
+        if (taken === 'all' && hasChoices) expect(sent).not.toContain('completion_tokens')
+      }
+    }
+  })
+})
+
+describe('an error inside of a stream', () => {
+  const counts = { chat: COUNTED, completions: COUNTED, messages: {}, responses: {} }
+  const rows = names.flatMap((name) =>
+    ['internal', 'engine', 'failed'].flatMap((failure) =>
+      ['first', '0', '3'].map((at) => ({ name, failure, at })),
+    ),
+  )
+  // A dead engine closes the connection of a response.
+  const told = rows.filter(({ name, failure }) => name !== 'responses' || failure !== 'engine')
+  test.each(told)('is told of $name: $failure, at $at', async ({ name, failure, at }) => {
+    const settings = `prompt:3,tokens:6,error:${at},failure:${failure}`
+    const bytes = await answer(name, settings, counts[name])
+    for (const taken of ['nothing', 'all'] as const) {
+      for (const pieces of ways(bytes)) {
+        const { metered } = play({ route: name, taken }, pieces)
+        expect(metered.hasFailed).toBe(true)
+        expect(metered.usage?.completionTokens ?? 0).toBe(at === '3' ? 3 : 0)
+      }
+    }
+  })
+
+  test.each<[RouteName, string]>([
+    ['chat', 'data: {"choices":[],"error":null}\n\n'],
+    ['chat', ': "error" is a comment\n\n'],
+    ['chat', 'data: {"choices":[{"index":0,"delta":{"content":"\\"error\\":{}"}}]}\n\n'],
+    ['completions', 'data: {"choices":[{"index":0,"text":"error: {}"}]}\n\n'],
+    [
+      'responses',
+      'event: response.completed\ndata: {"response":{"error":null,"status":"completed"}}\n\n',
+    ],
+  ])('is no field or text of that name: %s, %s', (name, text) => {
+    expect(play({ route: name }, [Buffer.from(text)]).metered.hasFailed).toBeUndefined()
+  })
+
+  test('is a line of its own of an older llama.cpp', () => {
+    const text = 'error: {"code":500,"message":"x","type":"server_error"}\n\n'
+    expect(play({}, [Buffer.from(text)]).metered.hasFailed).toBe(true)
+  })
+})
+
+test.each<[RouteName, string]>([
+  ['chat', 'error:0'],
+  ['completions', 'error:0,failure:engine'],
+  ['messages', 'error:0'],
+  ['responses', 'error:2,failure:failed'],
+])('an error in the place of an answer is told of %s: %s', async (name, settings) => {
+  const bytes = await answer(name, settings, { stream: false })
+  const whole = startWhole(name)
+  feedWhole(whole, bytes)
+  expect(finishWhole(whole).hasFailed).toBe(true)
+})
+
+describe('a count', () => {
+  const chunk = (count: string) =>
+    `data: {"choices":[],"usage":{"prompt_tokens":${count},"completion_tokens":${count}}}\n\n`
+  test.each(['-1', '1.5', '9007199254740992', '1e300', '"7"', 'true', '[7]', 'null'])(
+    'that is %s is none',
+    (count) => {
+      expect(play({}, [Buffer.from(chunk(count))]).metered).toMatchObject({ isEstimated: true })
+    },
+  )
+  test.each([
+    ['7', 7],
+    ['7.0', 7],
+    ['9007199254740991', 9007199254740991],
+  ])('that is %s is one', (count, value) => {
+    const { usage, isEstimated } = play({}, [Buffer.from(chunk(count as string))]).metered
+    expect([usage?.completionTokens, isEstimated]).toEqual([value, false])
+  })
+})
+
+describe('llama.cpp', () => {
+  const LLAMA = 'dialect:llamacpp,prompt:3,tokens:5'
+  test('tells the usage of one of several choices, and so their events are counted', async () => {
+    const bytes = await answer('chat', LLAMA, { n: 3, stream_options: { include_usage: true } })
+    for (const pieces of ways(bytes)) {
+      const { metered } = play({ choices: 3, taken: 'all' }, pieces)
+      expect(metered.isEstimated).toBe(true)
+      expect(metered.usage?.completionTokens).toBeGreaterThanOrEqual(15)
+      expect(metered.usage?.completionTokens).toBeLessThanOrEqual(18)
+    }
+  })
+
+  test('tells a list of prompts at the end of each choice, which are added up', async () => {
+    const prompt = ['one two', 'three', 'four five six']
+    const bytes = await answer('completions', LLAMA, { prompt })
+    for (const pieces of ways(bytes)) {
+      const { metered } = play({ route: 'completions', choices: 3, prompts: 3 }, pieces)
+      expect(metered).toMatchObject({ isEstimated: false, usage: { completionTokens: 15 } })
+    }
+  })
+})
+
+test('several tokens in an event are told by the length of their text', async () => {
+  const bytes = await answer('chat', 'prompt:3,tokens:60,join:5,seed:3')
+  const text = [...bytes.toString().matchAll(/"content":"([^"]*)"/g)].map(([, one]) => one).join('')
+  for (const pieces of ways(bytes)) {
+    const { textBytes = 0, isEstimated } = play({}, pieces).metered
+    expect(isEstimated).toBe(true)
+    // Too low by what the shortest event has, since that is taken for one character.
+    expect(textBytes).toBeGreaterThan(text.length * 0.5)
+    expect(textBytes).toBeLessThan(text.length * 1.2)
+  }
+})
