@@ -1,6 +1,6 @@
 import Anthropic from '@anthropic-ai/sdk'
 import OpenAI from 'openai'
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { type Gate, type Line, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
@@ -299,6 +299,32 @@ describe.skipIf(isNearMidnight()).each(await findEngines())('$name', (setup) => 
       const [line] = await linesOf('revoked', 1)
       expect(line).toMatchObject({ outcome: 'cut_revoked', promptTokens: 3 })
       await until('the end at the server', () => gate.mock.log()[0]?.aborted === true)
+    })
+
+    test.each([
+      ['usual', {}],
+      ['left without metering', { metering: 'off' as const }],
+    ])('that expires ends its running stream too, where that is %s', async (_, policy) => {
+      const own = clientOf({})
+      const expires = new Date(Date.now() + 2500).toISOString()
+      const keys = own.client.keys.map((key) => ({ ...key, expires }))
+      const short = { ...own, client: { keys } }
+      const brief = await startGate(setup, {
+        clients: { version: 1, clients: { short: short.client } },
+        policy: { version: 1, ...policy },
+      })
+      onTestFinished(() => brief.stop())
+      brief.expectErrors(/Tollgate has ended this stream: cut_revoked/)
+      const call = send(brief, CHAT, {
+        key: own.secret,
+        body: bodyOf('tokens:400,itl:50', { stream: true }),
+      })
+      const text = (await (await call.answer).body()).toString()
+      expect(text).toMatch(/"code":"revoked_key"/)
+      expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
+      const [line] = await brief.ledger(1)
+      expect(line).toMatchObject({ outcome: 'cut_revoked' })
+      expect(Date.parse(`${line?.['time']}`)).toBeLessThan(Date.parse(expires) + 1500)
     })
 
     test('raises an error in Anthropic’s SDK', async () => {

@@ -34,7 +34,9 @@ export function endStream(meter: Meter, why: Cut): Buffer {
 }
 
 function messageOf(why: Cut): string {
-  return why === 'revoked' ? 'This API key has been revoked' : 'Ended by the operator'
+  return why === 'revoked'
+    ? 'This API key has been revoked or has expired'
+    : 'Ended by the operator'
 }
 
 function codeOf(why: Cut): string {

@@ -1,4 +1,4 @@
-import type { Ticket } from '../../core/admit/admit.ts'
+import { type Ticket, whyNot } from '../../core/admit/admit.ts'
 import { filterModels } from '../../core/admit/models.ts'
 import { costOf, priceOf } from '../../core/limits/cost.ts'
 import { countsTokens, extendHold, type Hold } from '../../core/limits/reserve.ts'
@@ -248,6 +248,7 @@ function startState(meter: Meter | null): MeterState {
     cutBytes: 0,
     // So that the first look is one at the key: it may have been revoked while the server thought.
     epoch: -1,
+    untilMs: 0,
     firstMs: 0,
     lastMs: 0,
     isQuick: false,
@@ -288,17 +289,18 @@ function allowanceOf(r: GateRequest, ticket: Ticket, hold: Hold): NonNullable<Me
 
 /**
  * Why a stream must not go on: its key holds no more, or an operator wants so. It looks when somebody
- * says that something has changed.
+ * says that something has changed, and when the key expires.
  */
 function reasonToCut(r: GateRequest, ticket: Ticket, state: MeterState): Cut | null {
   const epoch = readEpoch()
-  if (epoch === state.epoch || !ticket.hash) return state.why
+  if ((epoch === state.epoch && state.lastMs < state.untilMs) || !ticket.hash) return state.why
   state.epoch = epoch
   // A hard budget has to be asked in the time zone that is in force now.
   if (ticket.hold) ticket.hold.zoneMinutes = readRules().zoneMinutes
   const record = findRecord(ticket.hash)
-  if (!record || record.revoked || record.disabled) state.why = 'revoked'
+  if (!record || whyNot(record, state.lastMs)) state.why = 'revoked'
   else if (isMarked(r)) state.why = 'operator'
+  state.untilMs = (record && record.expires) || Infinity
   return state.why
 }
 

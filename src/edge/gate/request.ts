@@ -57,6 +57,8 @@ export type MeterState = {
   /** What of the answer had been sent then. */
   cutBytes: number
   epoch: number
+  /** When its key expires, ms since 1970; Infinity: never. */
+  untilMs: number
   /** When the first and the last piece came, ms since 1970. */
   firstMs: number
   lastMs: number

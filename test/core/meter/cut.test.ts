@@ -164,7 +164,7 @@ describe('a revoked key ends a stream by an error that the SDKs raise', () => {
     await expect(read(clients(text).openai).finalChatCompletion()).rejects.toMatchObject({
       code: 'revoked_key',
       type: 'invalid_request_error',
-      message: 'This API key has been revoked',
+      message: 'This API key has been revoked or has expired',
     })
     expect(text.endsWith('data: [DONE]\n\n')).toBe(true)
   })
