@@ -55,7 +55,7 @@ function takeChunk(meter: Meter, event: Buffer): Buffer[] | null {
   // Some write an empty choice beside the usage of the whole answer.
   const isTotal = hasUsage && !isRunning && (isFilled ? !isEnd : list >= 0)
   if (isRunning) noteRunning(meter, event, value)
-  else if (hasUsage) meter.final = event
+  else if (hasUsage) noteTotal(meter, event)
   else if (!isFilled) noteOther(meter, event)
   if (isFilled && !isTotal && !meter.isSpent) noteFilled(meter, event, isRunning, isEnd)
   if (meter.isSpent) return []
@@ -97,6 +97,12 @@ function isOfChoice(meter: Meter, event: Buffer, isBehind: boolean, isEnd: boole
   if (meter.ended >= meter.plan.choices) return false
   if (meter.plan.choices === 1 || isBehind) return true
   return isEnd && event.indexOf('"index":') === event.lastIndexOf('"index":')
+}
+
+/** Notes the usage of the whole answer; llama.cpp has one for each choice, with that choice's tokens. */
+function noteTotal(meter: Meter, event: Buffer): void {
+  if (meter.final && meter.totals.length < meter.plan.choices - 1) meter.totals.push(meter.final)
+  meter.final = event
 }
 
 /** Notes an event that has neither content nor usage: the end, or an error. Comments are such, too. */

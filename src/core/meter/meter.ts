@@ -31,6 +31,7 @@ export function startMeter(plan: MeterPlan): Meter {
     first: null,
     last: null,
     final: null,
+    totals: [],
     running: [],
     counts: [],
     promptCounts: [],

@@ -31,7 +31,7 @@ export function finishMeter(meter: Meter): Metered {
   const first = readEvent(meter.first)
   const last = readEvent(meter.last)
   const begun = usageIn(first) || {}
-  const ended = usageIn(final) || sumRunning(meter) || usageIn(large)
+  const ended = sumTotals(meter, usageIn(final)) || sumRunning(meter) || usageIn(large)
   let usage = ended ? Object.assign(begun, ended) : usageIn(last)
   const isEstimated = !usage || isOfOne(meter, usage)
   if (!usage) usage = begun
@@ -87,6 +87,16 @@ function countIn(kept: Buffer): Buffer {
   if (kept[0] === 123) return kept
   const open = kept.lastIndexOf(123)
   return kept.subarray(open, kept.indexOf(125, open) + 1)
+}
+
+/** Usage that the server tells at the end of each choice; all of them answer one prompt. */
+function sumTotals(meter: Meter, last: Usage | null): Usage | null {
+  if (last === null) return null
+  for (let i = 0; i < meter.totals.length; i++) {
+    const usage = usageIn(readEvent(meter.totals[i] as Buffer))
+    if (usage) addChoice(last, usage, false)
+  }
+  return last
 }
 
 /** Each choice has its own running count, with the prompt that it answers. */

@@ -49,6 +49,8 @@ export type Meter = {
   last: Buffer | null
   /** The event with the usage of the whole answer. */
   final: Buffer | null
+  /** Those before it, of an answer with several choices. */
+  totals: Buffer[]
   /** By choice, the last running count, see countIn(); and, with a hard budget, the counts. */
   running: Buffer[]
   counts: number[]

@@ -28,16 +28,32 @@ export type Whole = {
   scan: Scan | null
   /** Of one that is scanned: the last piece in which a choice ended. */
   last: Buffer | null
+  /** How many it has, as in MeterPlan. */
+  choices: number
+  prompts: number
   /** A header tells what is kept. */
   isTold?: true
 }
 
 /**
  * Begins to meter an answer that is no stream. `metadata` is vLLM's header of that name: embeddings as bytes have their
- * usage there, as JSON, and are not read themselves.
+ * usage there, as JSON, and are not read themselves. Choices and prompts as in MeterPlan, where more than one.
  */
-export function startWhole(route: string, metadata?: string): Whole {
-  const whole: Whole = { route, pieces: [], bytes: 0, scan: null, last: null }
+export function startWhole(
+  route: string,
+  metadata?: string,
+  choices?: number,
+  prompts?: number,
+): Whole {
+  const whole: Whole = {
+    route,
+    pieces: [],
+    bytes: 0,
+    scan: null,
+    last: null,
+    choices: choices || 1,
+    prompts: prompts || 1,
+  }
   if (metadata && (route === 'embeddings' || route === 'pooling')) {
     whole.pieces.push(Buffer.from(metadata))
     whole.isTold = true
@@ -62,7 +78,7 @@ export function feedWhole(whole: Whole, data: Buffer): void {
 
 /** What the answer used, at its end, or wherever it broke off. */
 export function finishWhole(whole: Whole): Metered {
-  if (whole.scan) return describe(objectOf(whole.scan), reasonIn(whole.last))
+  if (whole.scan) return describe(whole, objectOf(whole.scan), reasonIn(whole.last))
   const pieces = whole.pieces
   const bytes = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
   const usual = readEnds(whole.route, bytes)
@@ -72,15 +88,22 @@ export function finishWhole(whole: Whole): Metered {
     const said = fieldsOf(parsed)
     const choices = said['choices']
     const last = Array.isArray(choices) ? fieldsOf(choices[choices.length - 1]) : {}
-    return describe(said, last['finish_reason'])
+    return describe(whole, said, last['finish_reason'])
   }
   const scan = startAnswerScan()
   feedScan(scan, bytes)
-  return describe(objectOf(scan), reasonIn(bytes))
+  return describe(whole, objectOf(scan), reasonIn(bytes))
 }
 
-function describe(said: Fields, choiceReason: unknown): Metered {
-  const metered: Metered = { usage: usageIn(said), isEstimated: false }
+function describe(whole: Whole, said: Fields, choiceReason: unknown): Metered {
+  const usage = usageIn(said)
+  // llama.cpp, which has timings, tells the usage of one choice alone.
+  const isOfOne = usage !== null && whole.choices > 1 && said['timings'] !== undefined
+  if (usage && isOfOne) {
+    if (usage.completionTokens) usage.completionTokens *= whole.choices
+    if (whole.prompts > 1) delete usage.promptTokens
+  }
+  const metered: Metered = { usage, isEstimated: isOfOne }
   const reason = said['stop_reason'] || said['status'] || choiceReason
   if (typeof said['model'] === 'string' && said['model']) metered.served = said['model']
   if (typeof reason === 'string' && reason && reason !== 'in_progress')

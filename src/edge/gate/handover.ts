@@ -51,7 +51,8 @@ export function handOver(r: GateRequest, found: Found): Ending {
 export function endingOf(found: Found): Ending {
   const ending = beginEnding(found)
   if (found.answer && found.isMetered) {
-    ending.metered = startWhole(found.route)
+    const ticket = ending.ticket
+    ending.metered = startWhole(found.route, undefined, ticket.choices, ticket.prompts)
     feedWhole(ending.metered, found.answer)
   }
   return ending

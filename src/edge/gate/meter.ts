@@ -211,7 +211,10 @@ function begin(r: GateRequest): MeterState | null {
       const isRead = isMetered(r, ticket)
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
         r.metering = startState(isRead ? meterOf(r, ticket, ticket.route) : null)
-      } else if (isRead) r.whole = startWhole(ticket.route, r.headersOut['metadata'])
+      } else if (isRead) {
+        const metadata = r.headersOut['metadata']
+        r.whole = startWhole(ticket.route, metadata, ticket.choices, ticket.prompts)
+      }
     }
   } catch (error) {
     tellUnmetered(error as Error)

@@ -193,14 +193,44 @@ describe('a count', () => {
 
 describe('llama.cpp', () => {
   const LLAMA = 'dialect:llamacpp,prompt:3,tokens:5'
-  test('tells the usage of one of several choices, and so their events are counted', async () => {
-    const bytes = await answer('chat', LLAMA, { n: 3, stream_options: { include_usage: true } })
+  const counted = { n: 3, stream_options: { include_usage: true } }
+  test('tells the usage of each choice at its end, which are added up', async () => {
+    const bytes = await answer('chat', LLAMA, counted)
     for (const pieces of ways(bytes)) {
-      const { metered } = play({ choices: 3, taken: 'all' }, pieces)
-      expect(metered.isEstimated).toBe(true)
-      expect(metered.usage?.completionTokens).toBeGreaterThanOrEqual(15)
-      expect(metered.usage?.completionTokens).toBeLessThanOrEqual(18)
+      const { metered, sent } = play({ choices: 3, taken: 'all' }, pieces)
+      expect(metered).toMatchObject({
+        isEstimated: false,
+        usage: { promptTokens: 3, completionTokens: 15 },
+      })
+      expect(sent).not.toContain('usage')
     }
+  })
+
+  test('has told that of one choice where the others are left: their events are counted', async () => {
+    const text = (await answer('chat', LLAMA, counted)).toString()
+    const some = text.slice(0, text.indexOf('\n\n', text.indexOf('"choices":[]')) + 2)
+    const events = some.match(/"content":"/g)?.length ?? 0
+    const { metered } = play({ choices: 3 }, [Buffer.from(some)])
+    expect(metered.isEstimated).toBe(true)
+    expect(metered.usage?.completionTokens).toBeGreaterThanOrEqual(events)
+    expect(metered.usage?.completionTokens).toBeLessThanOrEqual(events + 3)
+  })
+
+  test.each([
+    ['chat', 3, 1, { promptTokens: 3, completionTokens: 15 }],
+    ['completions', 6, 3, { completionTokens: 30 }],
+  ] as const)('says in a whole answer of %s what one choice has', async (...row) => {
+    const [name, choices, prompts, usage] = row
+    const prompt = ['one two', 'three', 'four five six']
+    const bytes = await answer(name, LLAMA, { n: choices / prompts, stream: false, prompt })
+    const whole = startWhole(name, undefined, choices, prompts)
+    feedWhole(whole, bytes)
+    const { usage: found, isEstimated } = finishWhole(whole)
+    expect([found?.promptTokens, found?.completionTokens, isEstimated]).toEqual([
+      'promptTokens' in usage ? usage.promptTokens : undefined,
+      usage.completionTokens,
+      true,
+    ])
   })
 
   test('tells a list of prompts at the end of each choice, which are added up', async () => {
