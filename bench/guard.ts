@@ -2,24 +2,27 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageDir } from '../src/cli/install/layout.ts'
 import { say, tell } from './notes.ts'
-import { canCount, countRequest } from './parts/instructions.ts'
+import { canCount, count } from './parts/instructions.ts'
 import { type Kind, listSubjects, type Subject } from './subjects.ts'
 import { startUpstream } from './upstream.ts'
 
-/** What a request took when it was last written down, by subject, and on which nginx: instructions. */
+/** What a request or an event took when it was last written down, by subject, and on which nginx: instructions. */
 type Weights = { [subject: string]: { nginx: string; instructions: number } }
 
 const FILE = join(packageDir(), 'bench', 'weights.json')
 
 const KINDS: Kind[] = ['identity', 'body', 'all']
+/** Whose events are counted: those that pass unread, and those that counts are taken out of. */
+const STREAMED: Kind[] = ['identity', 'body']
 
-type Judged = { subject: Subject; instructions: number; isHeavy: boolean }
+type Work = { subject: Subject; what: 'request' | 'event'; name: string }
+type Judged = Work & { instructions: number; isHeavy: boolean }
 
 /** A request may become so much heavier before somebody has to say why. Counts repeat to 1 or 2 %. */
 const MOST = 1.05
 
 /**
- * Counts the instructions of a request, and compares them with those that are written down. With `isRecorded` they
+ * Counts the instructions of a request and of an event, and compares them with those that are written down. With `isRecorded` they
  * are written anew. Returns whether the gate is no heavier than it was.
  */
 export async function guard(isRecorded: boolean): Promise<boolean> {
@@ -32,13 +35,13 @@ export async function guard(isRecorded: boolean): Promise<boolean> {
   try {
     const weights = JSON.parse(await readFile(FILE, 'utf8').catch(() => '{}')) as Weights
     const judged: Judged[] = []
-    for (const subject of subjects) {
-      judged.push(await judge(subject, upstream.port, isRecorded ? {} : weights))
+    for (const work of subjects.flatMap(worksOf)) {
+      judged.push(await judge(work, upstream.port, isRecorded ? {} : weights))
     }
     if (isRecorded) {
-      const found = judged.map(({ subject, instructions }) => {
+      const found = judged.map(({ subject, name, instructions }) => {
         const nginx = versionOf(subject)
-        return [subject.id, { nginx, instructions: Math.round(instructions) }]
+        return [name, { nginx, instructions: Math.round(instructions) }]
       })
       await writeFile(FILE, `${JSON.stringify(Object.fromEntries(found), null, 2)}\n`)
     }
@@ -48,16 +51,23 @@ export async function guard(isRecorded: boolean): Promise<boolean> {
   }
 }
 
-async function judge(subject: Subject, upstreamPort: number, weights: Weights): Promise<Judged> {
-  const known = weights[subject.id]
+function worksOf(subject: Subject): Work[] {
+  const request: Work = { subject, what: 'request', name: subject.id }
+  const event: Work = { subject, what: 'event', name: `${subject.id} event` }
+  return STREAMED.includes(subject.kind) ? [request, event] : [request]
+}
+
+async function judge(work: Work, upstreamPort: number, weights: Weights): Promise<Judged> {
+  const { subject, what, name } = work
+  const known = weights[name]
   const isKnown = known !== undefined && known.nginx === versionOf(subject)
   const most = isKnown ? known.instructions * MOST : Number.POSITIVE_INFINITY
-  let instructions = await countRequest(subject, upstreamPort)
+  let instructions = await count(what, subject, upstreamPort)
   // Housekeeping may have come in between.
   if (instructions > most)
-    instructions = Math.min(instructions, await countRequest(subject, upstreamPort))
+    instructions = Math.min(instructions, await count(what, subject, upstreamPort))
   const isHeavy = instructions > most
-  const line = `${subject.id}: ${inThousands(instructions)} instructions a request`
+  const line = `${name}: ${inThousands(instructions)} instructions`
   if (!isKnown) say(`${line}; nothing is written down for this nginx`)
   else if (!isHeavy) tell(`  ${line}, ${inThousands(known.instructions)} are written down`)
   else {
@@ -66,13 +76,14 @@ async function judge(subject: Subject, upstreamPort: number, weights: Weights): 
         'be heavier, and write that down with `npm run bench -- --guard --record`',
     )
   }
-  return { subject, instructions, isHeavy }
+  return { ...work, instructions, isHeavy }
 }
 
 function versionOf({ nginx }: Subject): string {
   return `${nginx.nginxVersion}, njs ${nginx.njsVersion}, ${nginx.engine}`
 }
 
+/** Of an event with a digit more: it takes some ten thousand. */
 function inThousands(count: number): string {
-  return `${Math.round(count / 1000)}k`
+  return `${(count / 1000).toFixed(count < 100_000 ? 1 : 0)}k`
 }

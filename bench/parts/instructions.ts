@@ -61,14 +61,25 @@ async function countAll(context: Context, left: Subject[], role: Role): Promise<
   return found
 }
 
-/** Instructions of a request alone. */
-export async function countRequest(subject: Subject, upstreamPort: number): Promise<number> {
+/** Instructions of a request alone, or of a streamed event. */
+export async function count(
+  what: 'request' | 'event',
+  subject: Subject,
+  upstreamPort: number,
+): Promise<number> {
   const server = await startCounted(subject, upstreamPort, 'subject')
   try {
-    return await countWarm(server)
+    const perRequest = await countWarm(server)
+    return what === 'request' ? perRequest : await countEvent(server)
   } finally {
     await server.stop()
   }
+}
+
+async function countEvent(server: Server): Promise<number> {
+  const short = await countLeast(server, 1, chatBody(TOKENS[0]))
+  const long = await countLeast(server, 1, chatBody(TOKENS[1]))
+  return (long - short) / (TOKENS[1] - TOKENS[0])
 }
 
 /** Whether instructions can be counted on this machine. */
@@ -97,11 +108,7 @@ async function countOne(context: Context, subject: Subject, role: Role): Promise
   try {
     const perRequest = await countWarm(server)
     const perAgent = (await countLeast(server, AGENT_REQUESTS, agentBody())) / AGENT_REQUESTS
-    const [short, long] = [
-      await countLeast(server, 1, chatBody(TOKENS[0])),
-      await countLeast(server, 1, chatBody(TOKENS[1])),
-    ]
-    const perEvent = (long - short) / (TOKENS[1] - TOKENS[0])
+    const perEvent = await countEvent(server)
     const counts = [perRequest, perAgent, perEvent].map((count) => Math.round(count))
     tell(`  ${subject.id}: ${counts[0]} a request, ${counts[1]} an agent's, ${counts[2]} an event`)
     return { subject: subject.id, perRequest, perAgent, perEvent }

@@ -43,6 +43,8 @@ export function startMeter(plan: MeterPlan): Meter {
     isSpent: false,
     hasNulls: null,
     around: [],
+    tail: 0,
+    back: 0,
   }
 }
 

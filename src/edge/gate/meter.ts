@@ -55,8 +55,7 @@ export function meterLong(r: GateRequest, data: Buffer, flags: { last: boolean }
   const isLast = flags.last
   const state = r.metering || (r.whole === undefined ? begin(r) : null)
   if (state) {
-    const isDone = state.isQuick && !isLast && meterQuickly(r, state, data)
-    if (!isDone) meterEvent(r, state, data, isLast)
+    meterEvent(r, state, data, isLast)
     return
   }
   if (isLast) r.sawLast = true
@@ -89,19 +88,39 @@ function tellUnmetered(error: Error): void {
   ngx.log(ngx.ERR, `Tollgate cannot meter: ${error.message}`)
 }
 
-/** The usual event; false where it is another. */
-function meterQuickly(r: GateRequest, state: MeterState, data: Buffer): boolean {
-  const active = state.meter as Meter
-  const length = takeQuickly(active, data)
-  if (!length) return false
-  r.sendBuffer(active.last as Buffer)
+/** The usual event of a stream; false where it is another, see meterLong(). */
+export function meterQuickly(r: GateRequest, state: MeterState, data: Buffer): boolean {
+  const active = state.meter
+  let length: number
+  if (active) length = takeQuickly(active, data)
+  else length = data.length
+  if (length === 0) return false
+  if (!active || !active.takesOut) r.sendBuffer(data)
+  else if (state.isKept) {
+    // A piece that is written into keeps half a KB more for good there.
+    r.sendBuffer(data.subarray(0, length))
+    r.sendBuffer(closing())
+    length += 3
+  } else {
+    data[length] = 125
+    data[length + 1] = data[length + 2] = 10
+    length += 3
+    r.sendBuffer(data.subarray(0, length))
+  }
   state.passedBytes += length
-  state.frameBytes += frameOf(length)
+  state.frameBytes += FRAME_BYTES_MAX
   const nowMs = Date.now()
   state.lastMs = nowMs
   if (nowMs >= state.lookMs) look(r, state, data)
   return true
 }
+
+/** What closes an event whose end was taken out. */
+function closing(): Buffer {
+  if (!closed) closed = Buffer.from('}\n\n')
+  return closed
+}
+let closed: Buffer | null = null
 
 /** What takeQuickly() does not take: the beginning and the end of a stream, and other servers. */
 function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boolean): void {
@@ -133,7 +152,7 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
       else for (let i = 0; i < pieces.length; i++) pass(r, state, pieces[i] as Buffer)
     }
     const passed = state.passedBytes - before
-    if (passed > 0) state.frameBytes += frameOf(passed)
+    if (passed > 0) state.frameBytes += FRAME_BYTES_MAX
     if (active.isSpent) cut(r, active, state, 'budget')
     else if (!isLast) {
       state.isQuick = isQuick(active)
@@ -147,16 +166,15 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
   }
 }
 
-/** Of a stream that is not metered: sends the piece on, and looks now and then. */
+/** The first piece of a stream that is not metered, and those that come to be ended. */
 function watch(r: GateRequest, state: MeterState, data: Buffer, isLast: boolean): void {
   pass(r, state, data)
-  const length = data.length
-  if (length === 0) return
-  state.frameBytes += frameOf(length)
-  const nowMs = Date.now()
-  state.lastMs = nowMs
-  if (state.firstMs === 0) state.firstMs = nowMs
-  if (!isLast && nowMs >= state.lookMs) look(r, state, data)
+  if (isLast || data.length === 0) return
+  state.frameBytes += FRAME_BYTES_MAX
+  state.lastMs = Date.now()
+  if (state.firstMs === 0) state.firstMs = state.lastMs
+  state.isQuick = true
+  if (state.lastMs >= state.lookMs) look(r, state, data)
 }
 
 /** What a stream is looked at for now and then: does its key still hold, is it read, how far is it. */
@@ -183,10 +201,8 @@ function pass(r: GateRequest, state: MeterState, piece: Buffer): void {
   state.passedBytes += piece.length
 }
 
-/** What nginx puts around a chunk: its size in hexadecimal, and two line ends. */
-function frameOf(length: number): number {
-  return length > 4095 ? 8 : length > 255 ? 7 : 6
-}
+/** What nginx puts around a chunk: its size in hexadecimal, and two line ends. Four digits are 64 KB. */
+const FRAME_BYTES_MAX = 8
 
 /** How much of the answer has gone to the caller, or at least into the kernel. */
 function sentBytes(r: GateRequest): number {
@@ -212,7 +228,7 @@ function begin(r: GateRequest): MeterState | null {
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
         r.metering = startState(isRead ? meterOf(r, ticket, ticket.route) : null)
       } else if (isRead) {
-        const metadata = r.headersOut['metadata']
+        const metadata = r.variables['upstream_http_metadata']
         r.whole = startWhole(ticket.route, metadata, ticket.choices, ticket.prompts)
       }
     }
@@ -255,6 +271,7 @@ function startState(meter: Meter | null): MeterState {
     firstMs: 0,
     lastMs: 0,
     isQuick: false,
+    isKept: njs.engine !== 'QuickJS',
     lookMs: 0,
     shownMs: Date.now(),
     passedBytes: 0,

@@ -55,7 +55,7 @@ import { admitLong, COPIED_BYTES_MAX, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
 import { endingOf, type Found, handOver } from './handover.ts'
 import { settledLong } from './line.ts'
-import { meterLong } from './meter.ts'
+import { meterLong, meterQuickly } from './meter.ts'
 import {
   beginOf,
   clients,
@@ -316,6 +316,11 @@ export function body(r: GateRequest): Buffer | string {
  * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
  */
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
+  const stream = r.metering
+  if (stream && stream.isQuick && !flags.last) {
+    const isDone = meterQuickly(r, stream, data)
+    if (isDone) return
+  }
   if (owner === r) {
     const first = data[0]
     const status = first === undefined ? 0 : r.status
