@@ -148,6 +148,11 @@ describe.each(await findEngines())('$name: what a server does not tell', (setup)
     },
   )
 
+  test('bytes of 250 inputs have it in a header of 28 KB', async () => {
+    const body = { input: Array.from({ length: 250 }, () => input), encoding_format: 'bytes' }
+    expect(await lineOf(EMBEDDINGS, body)).toMatchObject({ outcome: 'ok', promptTokens: 750 })
+  })
+
   test('is estimated where bytes alone come', async () => {
     const line = await lineOf(EMBEDDINGS, {
       input,

@@ -20,7 +20,8 @@
  *   with the first, see shift() in hold.ts
  * - `u<key>` bytes that a key, by its public id, has announced and not sent yet; small bodies are left out
  * - `r<id>`, `R<id>` tokens and cost that are reserved by what is in flight
- * - `p<bucket>` learned prompt tokens per byte of text, `l<bucket>` learned output tokens per choice
+ * - `p<bucket>` learned prompt tokens per byte of text, `l<bucket>` learned output tokens per choice, `w<bucket>` and
+ *   `g<bucket>` ms to the first token of a stream, and from one to the next: see learn.ts
  * - `birth`, `epoch`, ... see the constants
  *
  * What a request holds of `a`, `f`, `u`, `r` and `R` stands in its entry in `tollgate_running`, so that it goes back
