@@ -100,6 +100,55 @@ describe('install', () => {
   )
 
   test(
+    'takes the engine that it is told, and keeps to it',
+    async () => {
+      const root = join(folder, 'engine')
+      const { path, nginxDir } = await makeInstallation(root, 'newest', WORKER)
+      const args = ['--nginx', path, '--nginx-dir', nginxDir, '--state-dir', join(root, 'state')]
+      const target = join(nginxDir, 'tollgate')
+      const installed = async () => [
+        /^js_engine qjs;$/m.test(await readFile(join(target, 'engine.conf'), 'utf8'))
+          ? 'qjs'
+          : 'njs',
+        (await readFile(join(target, 'tollgate.js'), 'utf8')) ===
+        (await readFile(join(packageDir(), 'dist', 'tollgate.js'), 'utf8'))
+          ? 'qjs'
+          : 'njs',
+      ]
+      for (const [more, expected] of [
+        [[], 'qjs'],
+        [['--engine', 'njs'], 'njs'],
+        [[], 'njs'],
+        [['--engine', 'qjs'], 'qjs'],
+        [[], 'qjs'],
+      ] as const) {
+        const { stdout } = await tollgate('install', ...args, ...more)
+        expect(stdout).toContain(expected === 'qjs' ? '(QuickJS)' : '(njs engine)')
+        expect(await installed()).toEqual([expected, expected])
+        const doctor = await tollgate('doctor', '--json', ...args)
+        const checks = JSON.parse(doctor.stdout).checks as { name: string; level: string }[]
+        expect(checks.filter(({ name }) => ['engine', 'files'].includes(name))).toMatchObject([
+          { level: 'ok' },
+          { level: 'ok' },
+        ])
+      }
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
+    'refuses QuickJS where nginx does not have it',
+    async () => {
+      const root = join(folder, 'without')
+      const { path, nginxDir } = await makeInstallation(root, 'debian13', WORKER)
+      const args = ['--nginx', path, '--nginx-dir', nginxDir, '--state-dir', join(root, 'state')]
+      const { code, stderr } = await tollgate('install', ...args, '--engine', 'qjs')
+      expect([code, stderr]).toEqual([1, expect.stringContaining('has no QuickJS')])
+    },
+    TIMEOUT_MS,
+  )
+
+  test(
     'refuses a folder without nginx.conf',
     async () => {
       const root = join(folder, 'refused')

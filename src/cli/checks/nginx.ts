@@ -9,7 +9,14 @@ import {
   readRareListen,
   testConfiguration,
 } from '../install/installed.ts'
-import { gatherFiles, hash, LAYOUT_DEFAULTS, packageDir, readManifest } from '../install/layout.ts'
+import {
+  gatherFiles,
+  hash,
+  LAYOUT_DEFAULTS,
+  packageDir,
+  readChosenEngine,
+  readManifest,
+} from '../install/layout.ts'
 import { listHidden } from '../install/pasted.ts'
 import { type Check, type Installation, ok, problem, warning } from './check.ts'
 
@@ -61,8 +68,12 @@ async function checkEngine({ nginxDir, nginx }: Installation): Promise<Check> {
   const names = ['engine.conf', 'engine-rare.conf']
   const paths = names.map((name) => join(nginxDir, 'tollgate', name))
   const engines = await Promise.all(paths.map(readEngine))
-  const at = engines.findIndex((engine) => engine !== nginx.engine)
-  if (at < 0) return ok('engine', 'The engine is the best one of this njs')
+  const chosen = await readChosenEngine(nginxDir)
+  const at = engines.findIndex((engine) => engine !== (chosen ?? nginx.engine))
+  if (at < 0) {
+    const why = chosen === undefined ? 'the best one of this njs' : 'the one that was chosen, njs'
+    return ok('engine', `The engine is ${why}`)
+  }
   const message =
     engines[at] === 'qjs'
       ? `${paths[at]} asks for QuickJS, which is not safe or not there in njs ${nginx.njsVersion}`
@@ -160,7 +171,7 @@ export async function checkFiles(installation: Installation): Promise<Check[]> {
   const manifest = await readManifest(target)
   const expected = await gatherFiles({
     ...{ nginxDir, configDir, stateDir, adminListen, rareListen },
-    engine: nginx.engine,
+    engine: (await readChosenEngine(nginxDir)) ?? nginx.engine,
   })
   const found: Check[] = []
   for (const [name, text] of expected) {

@@ -1,6 +1,6 @@
 import { chmod, chown, mkdir, stat } from 'node:fs/promises'
 import { dirname, join, relative, resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { requireLocal } from '../context.ts'
 import { type Account, findWorkers } from '../install/accounts.ts'
 import { readDirectives } from '../install/directives.ts'
@@ -19,13 +19,15 @@ import {
   LAYOUT_DEFAULTS,
   type Placed,
   RARE_PORT,
+  readChosenEngine,
   WORKERS_DIR,
 } from '../install/layout.ts'
 import { listObstacles } from '../install/obstacles.ts'
 import { listHidden, listSteps, type Step } from '../install/pasted.ts'
 import { tryLayout } from '../install/trial.ts'
 import { invocation, quote } from '../invocation.ts'
-import { print } from '../output.ts'
+import type { Engine, Nginx } from '../nginx/types.ts'
+import { print, Refused } from '../output.ts'
 import { createConfiguration } from '../serve/demo.ts'
 import { pickPort } from '../serve/listen.ts'
 import { chooseConfigDir } from '../store/dirs.ts'
@@ -35,6 +37,7 @@ type InstallOptions = {
   stateDir: string
   dir?: string
   nginx?: string
+  engine?: Engine
   json?: boolean
 }
 
@@ -69,6 +72,12 @@ export function registerInstall(program: Command): void {
     .option('--nginx-dir <dir>', 'the folder of nginx.conf', LAYOUT_DEFAULTS.nginxDir)
     .option('--state-dir <dir>', 'the folder of the ledger', LAYOUT_DEFAULTS.stateDir)
     .option('--nginx <path>', 'the nginx to install for (default: the one on PATH)')
+    .addOption(
+      new Option(
+        '--engine <engine>',
+        'the JavaScript engine (default: qjs, where nginx has it)',
+      ).choices(['njs', 'qjs']),
+    )
     .addHelpText('after', '\nState folder (--dir): NGINX-DIR/tollgate unless named.')
     .action((_, command: Command) => {
       requireLocal(command)
@@ -94,7 +103,8 @@ async function install(options: InstallOptions): Promise<void> {
   // nginx -t opens the ledger.
   await createStateDirs(folders.stateDir, workers, warnings)
   const listens = await chooseListens(nginxDir, warnings)
-  const layout = { ...folders, ...listens, engine: nginx.engine }
+  const engine = await chooseEngine(nginxDir, nginx, options.engine)
+  const layout = { ...folders, ...listens, engine, isEngineChosen: engine !== nginx.engine }
   const trial = await tryLayout(layout, nginx.command, configuration)
   const { isApplied, files, test, faults } = trial
   if (isApplied) files.push(...(await createFiles(folders, workers)))
@@ -104,7 +114,7 @@ async function install(options: InstallOptions): Promise<void> {
   const site = findGateSite(directives)
   if (isApplied) warnings.push(...listHidden(site))
   const steps = isApplied ? await listSteps(site, nginx, isModuleLoaded(directives, nginx)) : []
-  const { nginxVersion, njsVersion: njs, engine } = nginx
+  const { nginxVersion, njsVersion: njs } = nginx
   const report: Report = {
     ok: isApplied && test.isValid && faults.length === 0 && obstacles.length === 0,
     isApplied,
@@ -122,6 +132,15 @@ async function install(options: InstallOptions): Promise<void> {
   }
   print(options.json === true, report, describe(report, nginxDir))
   if (!report.ok) process.exitCode = 1
+}
+
+/** The engine that is asked for, or was before, or else the best one. */
+async function chooseEngine(nginxDir: string, nginx: Nginx, asked?: Engine): Promise<Engine> {
+  const engine = asked ?? (await readChosenEngine(nginxDir)) ?? nginx.engine
+  if (engine === 'njs' || nginx.engine === 'qjs') return engine
+  throw new Refused(
+    `njs ${nginx.njsVersion} of this nginx has no QuickJS, which comes with njs 1.0.1: leave --engine out`,
+  )
 }
 
 /** Those in use stay. A new one avoids a port that something else has. */

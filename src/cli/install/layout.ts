@@ -22,6 +22,8 @@ export type Layout = {
   /** Where our own server for refusals binds, `127.0.0.1:9181`. */
   rareListen: string
   engine: Engine
+  /** Somebody has chosen njs's own engine, though QuickJS is there: later runs keep to that. */
+  isEngineChosen?: boolean
   /** A log for people, in logs.conf. */
   accessLog?: string
   /** vLLM's own key, written into upstream-key.conf. Check it with hasOnlyKeyCharacters() first. */
@@ -166,8 +168,8 @@ async function gatherConsole(from: string): Promise<[string, string][]> {
 }
 
 function adaptFile(name: string, text: string, layout: Layout): string {
-  if (name === 'engine.conf') return engineConf(text, layout.engine, CONTEXT_REUSE)
-  if (name === 'engine-rare.conf') return engineConf(text, layout.engine, RARE_REUSE)
+  if (name === 'engine.conf') return engineConf(text, layout, CONTEXT_REUSE)
+  if (name === 'engine-rare.conf') return engineConf(text, layout, RARE_REUSE)
   if (name === 'logs.conf') return logsConf(adapt(text, layout), layout.accessLog)
   if (name !== 'upstream-key.conf' || layout.upstreamKey === undefined) return adapt(text, layout)
   const value = `default "Bearer ${layout.upstreamKey}"`
@@ -224,9 +226,19 @@ export function checkPath(path: string): string {
   )
 }
 
-function engineConf(text: string, engine: Engine, reuse: number): string {
-  if (engine === 'njs') return text
+/** What engine.conf says where njs's own engine was chosen, see readChosenEngine(). */
+const CHOSEN = '# Chosen by: tollgate install --engine njs'
+
+function engineConf(text: string, layout: Layout, reuse: number): string {
+  if (layout.engine === 'njs') return layout.isEngineChosen ? `${text}\n${CHOSEN}\n` : text
   return `${text}\njs_engine qjs;\njs_context_reuse ${reuse};\n`
+}
+
+/** The engine that an earlier run was told, where it was one; undefined: the best that nginx has. */
+export async function readChosenEngine(nginxDir: string): Promise<Engine | undefined> {
+  const path = join(nginxDir, 'tollgate', 'engine.conf')
+  const text = await readFile(path, 'utf8').catch(() => '')
+  return text.includes(CHOSEN) ? 'njs' : undefined
 }
 
 function logsConf(text: string, accessLog: string | undefined): string {
