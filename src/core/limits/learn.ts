@@ -1,4 +1,3 @@
-import type { Counters } from '../admit/lockout.ts'
 import type { LedgerLine } from '../ledger/line.ts'
 import { modelBucket, OUTPUT_TOKENS_DEFAULT, RATIO_DEFAULT, TEMPLATE_TOKENS } from './estimate.ts'
 
@@ -15,23 +14,29 @@ const OUTPUT_MAX = 16384
 /** What an answer of a stream moves the averages of its pace by: the queue of a server changes within seconds. */
 const PACE_PART = 0.2
 
+/** Where averages stand, by name: a zone, or what is to be written into one. */
+export type Averages = {
+  get(name: string): number | undefined
+  set(name: string, value: number): unknown
+}
+
 /**
  * What a line of the ledger teaches of its model, for the estimates of estimate.ts: tokens in a text, tokens of an answer, and how
  * fast they come. Housekeeping reads the lines, so that no request takes the time. A line that names no model is of
- * `defaultModel`. A full zone teaches nothing.
+ * `defaultModel`.
  */
-export function learnLine(counters: Counters, line: LedgerLine, defaultModel: string): void {
+export function learnLine(averages: Averages, line: LedgerLine, defaultModel: string): void {
   if (line.estimated) return
   const bucket = modelBucket(line.model || defaultModel)
   const promptTokens = amount(line.promptTokens)
-  if (promptTokens > 0) learnRatio(counters, bucket, promptTokens, amount(line.promptBytes))
+  if (promptTokens > 0) learnRatio(averages, bucket, promptTokens, amount(line.promptBytes))
   const tokens = amount(line.completionTokens)
   if (line.outcome !== 'ok' || !(tokens > 0)) return
   const perChoice = tokens / (amount(line.choices) || 1)
   const reason = line.finishReason
   const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
-  learnOutput(counters, bucket, perChoice, isCut)
-  if (line.stream) learnPace(counters, bucket, line, perChoice)
+  learnOutput(averages, bucket, perChoice, isCut)
+  if (line.stream) learnPace(averages, bucket, line, perChoice)
 }
 
 /** The ledger may hold what a server said: no number is taken for more than it is. */
@@ -41,7 +46,7 @@ function amount(value: unknown): number {
 
 /** The engine counted `promptTokens` in `textBytes` of text. */
 export function learnRatio(
-  counters: Counters,
+  averages: Averages,
   bucket: string,
   promptTokens: number,
   textBytes: number,
@@ -49,9 +54,9 @@ export function learnRatio(
   if (!(textBytes > 0)) return
   const name = 'p' + bucket
   const sample = within((promptTokens - TEMPLATE_TOKENS) / textBytes, RATIO_MIN, RATIO_MAX)
-  const before = counters.get(name) || RATIO_DEFAULT
+  const before = averages.get(name) || RATIO_DEFAULT
   const weight = within(textBytes, 0, FULL_WEIGHT_BYTES) / FULL_WEIGHT_BYTES / 10
-  move(counters, name, before, sample, weight)
+  move(averages, name, before, sample, weight)
 }
 
 /**
@@ -59,26 +64,26 @@ export function learnRatio(
  * would have been longer, and so teaches nothing where it is below the average.
  */
 export function learnOutput(
-  counters: Counters,
+  averages: Averages,
   bucket: string,
   tokens: number,
   isCut: boolean,
 ): void {
   const name = 'l' + bucket
   const sample = within(tokens, OUTPUT_MIN, OUTPUT_MAX)
-  const before = counters.get(name) || OUTPUT_TOKENS_DEFAULT
-  if (!isCut || sample > before) move(counters, name, before, sample, 0.1)
+  const before = averages.get(name) || OUTPUT_TOKENS_DEFAULT
+  if (!isCut || sample > before) move(averages, name, before, sample, 0.1)
 }
 
 /** Of streams alone: of a whole answer nobody knows when it began. */
-function learnPace(counters: Counters, bucket: string, line: LedgerLine, perChoice: number): void {
+function learnPace(averages: Averages, bucket: string, line: LedgerLine, perChoice: number): void {
   const speed = amount(line.tokensPerSecond)
   if (!speed || line.ttftMs === undefined || perChoice < 2) return
   // Choices come side by side.
   const gapMs = (1000 / speed) * (amount(line.choices) || 1)
   const waitMs = amount(line.ttftMs)
-  move(counters, 'w' + bucket, counters.get('w' + bucket) ?? waitMs, waitMs, PACE_PART)
-  move(counters, 'g' + bucket, counters.get('g' + bucket) || gapMs, gapMs, PACE_PART)
+  move(averages, 'w' + bucket, averages.get('w' + bucket) ?? waitMs, waitMs, PACE_PART)
+  move(averages, 'g' + bucket, averages.get('g' + bucket) || gapMs, gapMs, PACE_PART)
 }
 
 /** The nearest value within bounds. */
@@ -88,15 +93,11 @@ function within(value: number, least: number, most: number): number {
 
 /** Moves an average by a part of the way to a sample. */
 function move(
-  counters: Counters,
+  averages: Averages,
   name: string,
   before: number,
   sample: number,
   part: number,
 ): void {
-  try {
-    counters.set(name, before + (sample - before) * part)
-  } catch (_) {
-    // The zone is full: the default has to do.
-  }
+  averages.set(name, before + (sample - before) * part)
 }

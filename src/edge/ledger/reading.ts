@@ -1,7 +1,7 @@
 import type { Mark } from '../../core/ledger/balancefile.ts'
 import { foldLines } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
-import { learnLine } from '../../core/limits/learn.ts'
+import { type Averages, learnLine } from '../../core/limits/learn.ts'
 import { windowsOf } from '../../core/usage/rows.ts'
 import { countersZone, readRules } from '../gate/registry.ts'
 import { flushTally, forgetMark, isCounted, startOfMetrics } from '../metrics/tally.ts'
@@ -90,7 +90,7 @@ function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, 
     addToSums(cursor, folded.subjects, nowMs)
     addToRows(state, windowsOf(folded.batches, nowMs, cursor.zoneMinutes))
     keepRowsState(state)
-    if (!isCounted(mark)) learn(folded.fresh)
+    learn(folded.fresh)
     flushTally(mark, lines.next, folded)
     mark.offset = lines.next
     cursor.lines += folded.lines
@@ -101,11 +101,27 @@ function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, 
   if (state.isFull && !wasFull) noteFull(cursor, 'tollgate_usage')
 }
 
-/** Requests are estimated by what those before them came to. */
+/** Requests are estimated by what those before them came to. Of all lines, an average is read and written once. */
 function learn(lines: LedgerLine[]): void {
-  const counters = countersZone()
+  const zone = countersZone()
+  const learned: { [name: string]: number } = {}
+  const averages: Averages = {
+    get: (name) => (learned[name] === undefined ? zone.get(name) : learned[name]),
+    set: (name, value) => {
+      learned[name] = value
+    },
+  }
   const defaultModel = readRules().defaultModel || ''
-  for (let i = 0; i < lines.length; i++) learnLine(counters, lines[i] as LedgerLine, defaultModel)
+  for (let i = 0; i < lines.length; i++) learnLine(averages, lines[i] as LedgerLine, defaultModel)
+  const names = Object.keys(learned)
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string
+    try {
+      zone.set(name, learned[name] as number)
+    } catch (_) {
+      // The zone is full: the default has to do.
+    }
+  }
 }
 
 function noteFull(cursor: Cursor, zone: string): void {
