@@ -4,7 +4,7 @@ import { parse, startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
 
 export { type Cut, canCut, endStream } from './cut.ts'
-export { isQuick, takeQuickly } from './quick.ts'
+export { closeOver, isQuick, takeQuickly } from './quick.ts'
 export { countSoFar, finishMeter, type Metered } from './total.ts'
 export type { Meter, MeterPlan } from './types.ts'
 export { feedWhole, finishWhole, startWhole, type Whole } from './whole.ts'

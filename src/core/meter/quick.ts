@@ -35,6 +35,16 @@ export function takeQuickly(meter: Meter, data: Buffer): number {
   return meter.takesOut ? length - meter.tail - 9 : length
 }
 
+/** Closes an event before its count, by writing over that. What goes to the caller is returned: behind it stands no event any more. */
+export function closeOver(meter: Meter, data: Buffer, length: number): Buffer {
+  data[length] = 125
+  data[length + 1] = 10
+  data[length + 2] = 10
+  const sent = data.subarray(0, length + 3)
+  meter.last = sent
+  return sent
+}
+
 /** Looks whether an event is one that takeQuickly() describes, from `}}` on, and not the end of the choice; and where it has what. */
 function isUsual(meter: Meter, data: Buffer, end: number): boolean {
   if (data[end] !== 125 || data[end + 1] !== 125) return false

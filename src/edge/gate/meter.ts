@@ -5,6 +5,7 @@ import { countsTokens, extendHold, type Hold } from '../../core/limits/reserve.t
 import {
   type Cut,
   canCut,
+  closeOver,
   endStream,
   feed,
   feedWhole,
@@ -102,10 +103,9 @@ export function meterQuickly(r: GateRequest, state: MeterState, data: Buffer): b
     r.sendBuffer(closing())
     length += 3
   } else {
-    data[length] = 125
-    data[length + 1] = data[length + 2] = 10
+    const sent = closeOver(active, data, length)
     length += 3
-    r.sendBuffer(data.subarray(0, length))
+    r.sendBuffer(sent)
   }
   state.passedBytes += length
   state.frameBytes += FRAME_BYTES_MAX
