@@ -6,6 +6,8 @@ export const MODEL = 'tiny'
 
 const WORDS =
   'the river was long and old men sat by it to talk of ships that never came home'.split(' ')
+/** Longer than the blocks in which engines keep prompts. */
+const PREFIX = WORDS.join(' ').repeat(10)
 const TOOLS = [
   {
     type: 'function',
@@ -91,6 +93,18 @@ export class Asks {
   embedding(fields: Fields = {}): Ask {
     const input = this.pick<unknown>(this.text(), [this.text(), this.text(), this.text()])
     return { path: '/v1/embeddings', body: { model: MODEL, input, ...fields } }
+  }
+
+  /** A request of any of the four routes that begins with the same long text as all others of this kind. */
+  cached(fields: Fields = {}): Ask {
+    const text = `${PREFIX} ${this.text()}`
+    const messages = [{ role: 'user', content: text }]
+    return this.pick(
+      () => this.chat({ messages, ...fields }),
+      () => this.completion({ prompt: text, ...fields }),
+      () => this.messages({ messages, ...fields }),
+      () => this.responses({ input: text, ...fields }),
+    )()
   }
 
   /** The same request with an answer that is long, and a caller who leaves it. */

@@ -4,7 +4,7 @@ import { type IncomingHttpHeaders, request } from 'node:http'
 export type Ask = {
   path: string
   body: Record<string, unknown>
-  /** Counted from the moment of sending. */
+  /** Counted from the moment when all of it was sent. */
   leaveAfterMs?: number
   /** The client whose key is sent; left out, `app`. */
   client?: string
@@ -48,7 +48,11 @@ export function send(port: number, key: string | null, ask: Ask): Promise<Seen> 
       if (end === 'broken') end = 'left'
       sent.destroy()
     }
-    const timer = ask.leaveAfterMs === undefined ? null : setTimeout(leave, ask.leaveAfterMs)
+    let timer: NodeJS.Timeout | undefined
+    // On a busy machine a caller could have left before a byte was on its way.
+    sent.on('finish', () => {
+      if (ask.leaveAfterMs !== undefined) timer = setTimeout(leave, ask.leaveAfterMs)
+    })
     const limit = setTimeout(() => sent.destroy(), TIMEOUT_MS)
     sent.on('response', (answer) => {
       status = answer.statusCode ?? null
@@ -61,7 +65,7 @@ export function send(port: number, key: string | null, ask: Ask): Promise<Seen> 
     })
     sent.on('error', () => undefined)
     sent.on('close', () => {
-      if (timer !== null) clearTimeout(timer)
+      clearTimeout(timer)
       clearTimeout(limit)
       const text = Buffer.concat(parts).toString()
       resolve({ ask, status, headers, text, end, endMs: performance.now() })

@@ -29,6 +29,7 @@ const SETTLED_MS = 400
 const IDLE_SECONDS = 120
 /** For the event of a group: by then all of its streams run. */
 const EVENT_AFTER_MS = 1_500
+const STALL_AFTER_MS = 400
 const WATCH_MS = 100
 /** At first exact; then rarer than llama.cpp looks for callers who have left, which questions keep it from. */
 const IDLE_POLLS = { fineMs: 5, fineForMs: 700, coarseMs: 1_500 }
@@ -104,8 +105,9 @@ async function waitForIdle(server: Server): Promise<number> {
 
 async function happen({ gate, server, keys }: Pair, { event }: Group): Promise<void> {
   if (event === undefined) return
-  await sleep(EVENT_AFTER_MS)
+  await sleep(event === 'stall' ? STALL_AFTER_MS : EVENT_AFTER_MS)
   if (event === 'crash') server.crash()
+  else if (event === 'stall') await server.stall?.()
   else await gate.setClients(clientsOf(keys, 'revoked'))
 }
 

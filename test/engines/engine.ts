@@ -14,6 +14,8 @@ export type Counters = {
 export type Server = {
   port: number
   counters(): Promise<Counters>
+  /** Lets what speaks HTTP stand still for a moment, while the rest works on, where these are two. */
+  stall?(): Promise<void>
   /** Ends what works, as a crash would, and leaves the rest as it is. */
   crash(): void
   /** Ends all of it. */

@@ -2,7 +2,7 @@ import { Asks } from './asks.ts'
 import type { Ask } from './caller.ts'
 
 /** What happens while the requests of a group run. */
-export type Event = 'revoke' | 'crash'
+export type Event = 'revoke' | 'crash' | 'stall'
 
 /** Requests that are compared with the engine's counters together. */
 export type Group = {
@@ -21,6 +21,7 @@ export type Group = {
 export const CUT_CLIENTS: Record<string, number | null> = {
   revoked: null,
   spender: 1500,
+  staller: 1500,
   lister: 1500,
   embedder: 800,
 }
@@ -64,6 +65,7 @@ export function generating(seed: number): Group[] {
     ),
     finished('messages', 10, () => asks.messages(stream())),
     finished('responses', 10, () => asks.responses(stream())),
+    finished('prompts from the cache', 12, () => asks.cached(stream())),
     finished('refused by the engine', 8, () => refused(asks)),
     left('chat, streamed, left', 12, () => asks.chat(streamed)),
     left('chat, n of 3, streamed, left', 8, () => asks.chat({ ...streamed, ...several() })),
@@ -84,6 +86,17 @@ export function generating(seed: number): Group[] {
     cut('cut by a hard budget, a list', 'lister', [asks.list(streamed)]),
     { ...cut('cut by revoking the key', 'revoked', revocable(asks)), event: 'revoke' },
     { ...cut('the engine dies', 'app', dying(asks)), event: 'crash' },
+  ]
+}
+
+/** The same while the server's door stands still for a moment: many tokens come in one event then. */
+export function stalling(seed: number): Group[] {
+  const asks = new Asks(seed)
+  const long = (client: string) => asks.many(3, () => endless(asks.chat({ stream: true }), client))
+  const event = 'stall'
+  return [
+    { name: 'chat, streamed, many tokens in an event', asks: long('app'), isFinished: true, event },
+    { ...cut('cut by a hard budget, many tokens in an event', 'staller', long('staller')), event },
   ]
 }
 

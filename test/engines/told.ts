@@ -1,10 +1,10 @@
 import type { Seen } from './caller.ts'
 
-/** Tokens as an answer tells them to its caller. */
-export type Told = { prompt: number; completion: number }
+/** Tokens of prompts and of answers. */
+export type Tokens = { prompt: number; completion: number }
 
 /** The last usage of an answer, or null where it tells none: of one choice only, if the server does so. */
-export function readTold({ text, headers }: Seen): Told | null {
+export function readTold({ text, headers }: Seen): Tokens | null {
   const head = headers['metadata']
   if (typeof head === 'string') return readUsage(JSON.parse(head).usage)
   if (!text.includes('data: ')) return readUsage(usageOf(text))
@@ -34,7 +34,7 @@ function usageOf(json: string): unknown {
   }
 }
 
-function readUsage(usage: unknown): Told | null {
+function readUsage(usage: unknown): Tokens | null {
   if (typeof usage !== 'object' || usage === null) return null
   const read = (name: string) => Number((usage as Record<string, unknown>)[name] ?? 0)
   const prompt = read('prompt_tokens') + read('input_tokens')

@@ -1,17 +1,20 @@
-import { freePort } from '../../waiting.ts'
+import { freePort, sleep } from '../../waiting.ts'
 import { Asks, MODEL } from '../asks.ts'
 import { type Counters, type Engine, readMetrics, type Server } from '../engine.ts'
-import { embedding, type Group, generating } from '../groups.ts'
+import { embedding, type Group, generating, stalling } from '../groups.ts'
 import { startServer } from '../process.ts'
 import { type Installed, install, VERSION } from './setup.ts'
 
 /** On two cores a start takes a minute, and twice that beside other work. */
 const START_SECONDS = 300
+/** Long enough for some hundred tokens. */
+const STALL_MS = 900
 
 /** vLLM on the CPU, with its counters. */
 export async function provideVllm(tell: (line: string) => void): Promise<Engine> {
   const installed = await install(tell)
   const tools = ['--enable-auto-tool-choice', '--tool-call-parser', 'hermes']
+  const details = ['--enable-prompt-tokens-details']
   const pooling = ['--runner', 'pooling', '--convert', 'embed']
   return {
     name: 'vLLM',
@@ -21,7 +24,11 @@ export async function provideVllm(tell: (line: string) => void): Promise<Engine>
     isQuiet: true,
     roles: [
       { name: 'pooling', start: () => start(installed, 'pooling', pooling), groups: listPooling },
-      { name: 'generate', start: () => start(installed, 'generate', tools), groups: generating },
+      {
+        name: 'generate',
+        start: () => start(installed, 'generate', [...tools, ...details]),
+        groups: (seed) => [...stalling(seed), ...generating(seed)],
+      },
     ],
     remarks: [
       'It counts a prompt once for each of its `n` choices and tells it once: the counter is divided by `n` here.',
@@ -65,6 +72,12 @@ async function start(installed: Installed, role: string, more: string[]): Promis
   return {
     port,
     counters: () => readCounters(port),
+    stall: async () => {
+      const api = `${installed.python} ${installed.program}`
+      started.signal(api, 'SIGSTOP')
+      await sleep(STALL_MS)
+      started.signal(api, 'SIGCONT')
+    },
     crash: () => started.signal('VLLM::EngineCore', 'SIGKILL'),
     stop: started.stop,
   }
