@@ -21,7 +21,7 @@ export type Group = {
 export const CUT_CLIENTS: Record<string, number | null> = {
   revoked: null,
   spender: 1500,
-  staller: 700,
+  staller: 1500,
   lister: 1500,
   embedder: 800,
 }

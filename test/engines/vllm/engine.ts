@@ -7,8 +7,8 @@ import { type Installed, install, VERSION } from './setup.ts'
 
 /** On two cores a start takes a minute, and twice that beside other work. */
 const START_SECONDS = 300
-/** Long enough for two hundred tokens of each stream. */
-const STALL_MS = 2_500
+/** Long enough for some hundred tokens of each stream. */
+const STALL_MS = 6_000
 
 /** vLLM on the CPU, with its counters. */
 export async function provideVllm(tell: (line: string) => void): Promise<Engine> {
