@@ -48,6 +48,7 @@ describe.skipIf(isNearMidnight()).each(await findEngines())('$name', (setup) => 
     responses: hard(600),
     completions: hard(600),
     crowd: hard(1500),
+    joined: hard(600),
     revoked: clientOf({}),
     revokedAnthropic: clientOf({}),
     disabled: clientOf({}),
@@ -151,6 +152,19 @@ describe.skipIf(isNearMidnight()).each(await findEngines())('$name', (setup) => 
   describe('a hard budget', () => {
     /** Without max_tokens the stream would run for 5,000 tokens. */
     const endless = 'tokens:5000,itl:0'
+
+    test('is spent by tokens that the server tells all at once', async () => {
+      const ask = () =>
+        get(gate, CHAT, {
+          key: clients.joined.secret,
+          body: bodyOf('tokens:5000,itl:0,join:400', { stream: true }),
+        })
+      expect((await ask()).status).toBe(200)
+      const [line] = await linesOf('joined', 1)
+      // The second event would cross it: the server has made what it tells.
+      expect(line).toMatchObject({ outcome: 'cut_budget', completionTokens: 800 })
+      expect((await ask()).status).toBe(429)
+    })
 
     test('ends a chat at the token where it is spent', async () => {
       const answer = await get(gate, CHAT, {

@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { modelBucket } from '../../src/core/limits/estimate.ts'
 import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, tokensOf } from './clients.ts'
@@ -200,4 +202,40 @@ describe.each(await findEngines())('$name: what a server does not tell', (setup)
     expect(line).toMatchObject({ outcome: 'upstream_error' })
     expect(tokensOf(line)).toBe(0)
   })
+})
+
+test.each(await findEngines())('$name: a message whose prompt nobody has told', async (setup) => {
+  // As llama.cpp does where the first token is a part of a character: there is no message_start.
+  const server = createServer((_, response) => {
+    response.setHeader('content-type', 'text/event-stream')
+    const delta = {
+      type: 'content_block_delta',
+      index: 0,
+      delta: { type: 'text_delta', text: 'x' },
+    }
+    const end = {
+      type: 'message_delta',
+      delta: { stop_reason: 'end_turn' },
+      usage: { output_tokens: 3 },
+    }
+    for (const event of [delta, end, { type: 'message_stop' }])
+      response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`)
+    response.end()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close())
+  const app = clientOf()
+  const { port } = server.address() as AddressInfo
+  const gate = await startGate(setup, {
+    clients: documentOf({ app }),
+    upstreamServer: `127.0.0.1:${port}`,
+  })
+  onTestFinished(() => gate.stop())
+  const messages = [{ role: 'user', content: 'one two three' }]
+  const body = { model: MODEL, messages, max_tokens: 9, stream: true }
+  const { answer } = send(gate, '/v1/messages', { key: app.secret, body })
+  await (await answer).body()
+  const [line] = await linesOf(gate, 'app', 1)
+  expect(line).toMatchObject({ outcome: 'ok', estimated: true, completionTokens: 3 })
+  expect(Number(line?.['promptTokens'])).toBeGreaterThan(0)
 })

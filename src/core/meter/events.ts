@@ -115,7 +115,7 @@ function noteOther(meter: Meter, event: Buffer): void {
 
 /**
  * A running count is that of its own choice and its own prompt alone (vllm-wire.md, section 2b). Where a hard budget does
- * not have the tokens, the event is not noted.
+ * not have its one token, the event is not noted.
  */
 function noteRunning(meter: Meter, event: Buffer, value: number): void {
   const index = indexOf(meter, event)
@@ -128,7 +128,8 @@ function noteRunning(meter: Meter, event: Buffer, value: number): void {
     const prompt = meter.prompt + promptCount - (meter.promptCounts[of] || 0)
     if (!mayUse(prompt, completion, meter)) {
       meter.isSpent = true
-      return
+      // Several tokens that were told at once are used, though they are not sent: else the budget would stay open.
+      if (count - (meter.counts[index] || 0) <= 1) return
     }
     meter.counts[index] = count
     meter.completion = completion

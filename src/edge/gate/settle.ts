@@ -52,10 +52,10 @@ export function settle(
   // audio names is not known, and not the one of all others.
   const hasDefault = hold && !(ticket.route || '').startsWith('trans')
   const model = ticket.model || (hasDefault && readRules().defaultModel) || ''
-  const isUnknown = metered ? metered.isEstimated || !metered.usage : isLeft
-  const textBytes = (metered && metered.textBytes) || 0
+  // llama.cpp may tell of a message what it made, and nothing of its prompt.
+  const isUnknown = metered ? metered.isEstimated || usage.promptTokens === undefined : isLeft
   const ranMs = endMs - ticket.atMs
-  const isEstimated = isUnknown && estimate(ticket, model, usage, textBytes, outcome, ranMs)
+  const isEstimated = isUnknown && estimate(ticket, model, metered, usage, outcome, ranMs)
   const served = metered ? metered.served : undefined
   // Undefined where the model has no price, and where nothing is known.
   const cost = costIn(served || '', model, usage, readPrices())
@@ -89,18 +89,20 @@ export function settle(
 function estimate(
   ticket: Ticket,
   model: string,
+  metered: Metered | null,
   usage: Usage,
-  textBytes: number,
   outcome: Outcome,
   ranMs: number,
 ): boolean {
   const route = routeOf(ticket.route || '')
   if (!route || route.name === 'count_tokens') return false
+  const isTold = metered !== null && !metered.isEstimated && usage.completionTokens !== undefined
   if (usage.completionTokens) {
     // A server that is slower at telling than at counting puts several tokens into an event.
-    const tokens = estimateText(countersZone(), modelBucket(model), textBytes)
+    const bytes = (metered && metered.textBytes) || 0
+    const tokens = estimateText(countersZone(), modelBucket(model), bytes)
     if (tokens > usage.completionTokens * JOINED_MIN) usage.completionTokens = tokens
-  } else {
+  } else if (!isTold) {
     // What broke behind the gate is charged by what was counted.
     if (outcome.startsWith('upstream_')) return false
     if (route.scope === 'inference') {
