@@ -50,6 +50,7 @@ describe.each(await findSetups())('$name: the ledger', (setup) => {
       served: 'Qwen/Qwen3-8B',
       promptTokens: 1,
       completionTokens: 3,
+      promptBytes: 35,
       finishReason: 'stop',
       upstream: `127.0.0.1:${gate.mock.port}`,
       upstreamStatus: 200,

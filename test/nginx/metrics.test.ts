@@ -132,7 +132,14 @@ describe.each(setups)('$name: metrics', (setup) => {
     const lines = await gate.ledger(calls.length + 1)
     expect(new Set(lines.map((line) => line['outcome']))).toEqual(
       new Set([
-        ...['ok', 'rate_limited', 'upstream_unavailable', 'invalid_key', 'unknown_route'],
+        ...[
+          'ok',
+          'upstream_error',
+          'rate_limited',
+          'upstream_unavailable',
+          'invalid_key',
+          'unknown_route',
+        ],
         'client_aborted',
       ]),
     )
