@@ -232,6 +232,9 @@ function readNumbers(reading: Reading): void {
   if (there['.n']) facts.choices = Math.max(clamp(reading, 'n', ceilings.n, CHOICES_MAX), 1)
   if (there['.best_of'])
     facts.choices = Math.max(clamp(reading, 'best_of', ceilings.bestOf, CHOICES_MAX), facts.choices)
+  // llama.cpp's own name for `n`, which goes before it there.
+  if (there['.n_cmpl'])
+    facts.choices = Math.max(clamp(reading, 'n_cmpl', ceilings.n, CHOICES_MAX), facts.choices)
   // Their -1 asks for the whole vocabulary.
   if (there['.top_logprobs']) clamp(reading, 'top_logprobs', ceilings.topLogprobs, 20)
   if (there['.prompt_logprobs']) clamp(reading, 'prompt_logprobs', ceilings.promptLogprobs, 5)

@@ -26,12 +26,8 @@ export function estimateInput(
   textBytes: number,
   media: number,
 ): number {
-  return estimateText(counters, bucket, textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
-}
-
-/** The tokens of a text alone. */
-export function estimateText(counters: Counters, bucket: string, bytes: number): number {
-  return Math.ceil((counters.get('p' + bucket) || RATIO_DEFAULT) * bytes)
+  const ratio = counters.get('p' + bucket) || RATIO_DEFAULT
+  return Math.ceil(ratio * textBytes) + MEDIA_TOKENS * media + TEMPLATE_TOKENS
 }
 
 /** The tokens that an answer of the model usually has, per choice; undefined before the first one. */

@@ -11,6 +11,10 @@ const FULL_WEIGHT_BYTES = 256
 const OUTPUT_MIN = 16
 const OUTPUT_MAX = 16384
 
+/** Longer waits and slower answers are taken for this, so that a few odd ones do not make all others free; in ms. */
+const WAIT_MS_MAX = 60000
+const GAP_MS_MAX = 1000
+
 /** What an answer of a stream moves the averages of its pace by: the queue of a server changes within seconds. */
 const PACE_PART = 0.2
 
@@ -80,8 +84,8 @@ function learnPace(averages: Averages, bucket: string, line: LedgerLine, perChoi
   const speed = amount(line.tokensPerSecond)
   if (!speed || line.ttftMs === undefined || perChoice < 2) return
   // Choices come side by side.
-  const gapMs = (1000 / speed) * (amount(line.choices) || 1)
-  const waitMs = amount(line.ttftMs)
+  const gapMs = within((1000 / speed) * (amount(line.choices) || 1), 0, GAP_MS_MAX)
+  const waitMs = within(amount(line.ttftMs), 0, WAIT_MS_MAX)
   move(averages, 'w' + bucket, averages.get('w' + bucket) ?? waitMs, waitMs, PACE_PART)
   move(averages, 'g' + bucket, averages.get('g' + bucket) || gapMs, gapMs, PACE_PART)
 }

@@ -14,6 +14,8 @@ import { COUNT_MAX } from './usage.ts'
  * else buffers in order, maybe none.
  */
 export function takeEvent(meter: Meter, sent: Buffer): Buffer[] | null {
+  // A comment, which servers send to keep a connection.
+  if (sent[0] === 58 && sent.indexOf('\ndata:') < 0) return null
   const event = joinLines(sent)
   switch (meter.plan.route) {
     case 'messages':
@@ -23,7 +25,7 @@ export function takeEvent(meter: Meter, sent: Buffer): Buffer[] | null {
       noteResponse(meter, event)
       return meter.isSpent ? [] : null
     case 'cohere_chat':
-      if (event.indexOf('"type":"content-delta"') >= 0) countEvent(meter, event.length)
+      if (event.indexOf('"type":"content-delta"') >= 0) countEvent(meter)
       else if (event.indexOf('"usage":') >= 0) meter.final = event
       return meter.isSpent ? [] : null
     default:
@@ -105,7 +107,7 @@ function noteTotal(meter: Meter, event: Buffer): void {
   meter.final = event
 }
 
-/** Notes an event that has neither content nor usage: the end, or an error. Comments are such, too. */
+/** Notes an event that has neither content nor usage: the end, or an error. */
 function noteOther(meter: Meter, event: Buffer): void {
   const done = event.indexOf('[DONE]')
   if (done >= 0 && done < 7) meter.isDone = true
@@ -144,21 +146,11 @@ export function promptOfChoice(meter: Meter, index: number): number {
   return Math.floor((index * meter.plan.prompts) / meter.plan.choices)
 }
 
-/**
- * Counts an event with a token, for servers that tell no running count. By its length, as far as it is that of an event like
- * others, the text of all of them is told: 0 is one that has other fields.
- */
-function countEvent(meter: Meter, bytes: number): void {
+/** Counts an event with a token, for servers that tell no running count. */
+function countEvent(meter: Meter): void {
   const mayUse = meter.plan.mayUse
-  if (mayUse && !mayUse(promptOf(meter), meter.events + 1, meter)) {
-    meter.isSpent = true
-    return
-  }
-  meter.events++
-  if (bytes === 0) return
-  if (meter.like === 0 || bytes < meter.shortest) meter.shortest = bytes
-  meter.like++
-  meter.likeBytes += bytes
+  if (mayUse && !mayUse(promptOf(meter), meter.events + 1, meter)) meter.isSpent = true
+  else meter.events++
 }
 
 /** The prompt of a message, which its first event tells. */
@@ -170,7 +162,7 @@ function noteFilled(meter: Meter, event: Buffer, isRunning: boolean, isEnd: bool
   meter.last = event
   // The chunks that only open a choice come before all others.
   if (!isRunning && !(meter.events < meter.plan.choices && isOpening(event))) {
-    countEvent(meter, isEnd ? 0 : event.length)
+    countEvent(meter)
   }
   if (!isEnd) return
   const index = indexOf(meter, event)
@@ -259,7 +251,7 @@ function noteMessage(meter: Meter, event: Buffer): void {
   const delta = event.indexOf('content_block_delta')
   // In its name, and not in a text.
   if (delta >= 0 && delta < 8) {
-    countEvent(meter, event.length)
+    countEvent(meter)
     return
   }
   const name = nameOf(event)
@@ -276,7 +268,7 @@ function noteResponse(meter: Meter, event: Buffer): void {
   meter.last = event
   const delta = event.indexOf('.delta')
   if (delta >= 0 && delta < event.indexOf('\n')) {
-    countEvent(meter, event.length)
+    countEvent(meter)
     return
   }
   const name = nameOf(event)

@@ -20,14 +20,16 @@ export function isQuick(meter: Meter): boolean {
 export function takeQuickly(meter: Meter, data: Buffer): number {
   const length = data.length
   // One event: the first end of a line is that before the blank one.
-  if (data.indexOf(10) !== length - 2) return 0
+  if (data.indexOf(10) !== length - 2 || data[length - 1] !== 10) return 0
   // The count, `}],"usage":{`, and what stands between it and the reason, which is null, are as long as in the event before.
   const open = length - meter.tail
   const reason = open - meter.back
   const isLike =
     data[open] === 123 &&
+    data[open - 3] === 101 &&
     data[open - 11] === 125 &&
     data[reason] === 110 &&
+    data[reason - 1] === 58 &&
     data[reason - 10] === 104
   if (!isLike && !isUsual(meter, data, length - 4)) return 0
   meter.running[0] = data

@@ -15,8 +15,6 @@ export type Metered = {
   usage: Usage | null
   /** The completion is a count of events, not of tokens. */
   isEstimated: boolean
-  /** About how many bytes of text its events had, where these were counted. */
-  textBytes?: number
   /** The server told an error in its answer, whatever its status. */
   hasFailed?: true
   /** The model that answered. */
@@ -44,8 +42,6 @@ export function finishMeter(meter: Meter): Metered {
     reasonIn(meter.end || meter.last)
   if (served) metered.served = served
   if (reason && reason !== 'in_progress') metered.finishReason = reason
-  // The shortest has a character.
-  if (isEstimated) metered.textBytes = meter.likeBytes - meter.like * (meter.shortest - 1)
   const error = meter.error
   // llama.cpp had lines `error: {...}`.
   const isError = error !== null && (error[1] === 114 || hasError(readEvent(error), null))
@@ -53,15 +49,20 @@ export function finishMeter(meter: Meter): Metered {
   return metered
 }
 
-/** Whether a usage is that of one of several choices, as llama.cpp tells it: no event has less than a token. */
+/** Whether a usage is that of one of several choices, as llama.cpp tells it: but for their ends, no event has less than a token. */
 function isOfOne(meter: Meter, usage: Usage): boolean {
-  const choices = meter.plan.choices
-  return choices > 1 && meter.events > (usage.completionTokens || 0) + choices
+  return meter.plan.choices > 1 && meter.events > (usage.completionTokens || 0) + meter.ended
 }
 
 /** Whether an answer or an event says that the server has failed; `reason` is why it ended, where it says so. */
 export function hasError(said: Fields, reason: unknown): boolean {
-  return !!said['error'] || said['type'] === 'error' || reason === 'failed' || reason === 'error'
+  return (
+    !!said['error'] ||
+    said['type'] === 'error' ||
+    said['object'] === 'error' ||
+    reason === 'failed' ||
+    reason === 'error'
+  )
 }
 
 /** What a stream has used so far, as far as it is known. Cheaper than finishMeter(). */

@@ -37,10 +37,6 @@ export type Meter = {
   events: number
   /** The stream has said that it is at its end. */
   isDone: boolean
-  /** Of these, those that are like others, all their bytes, and those of the shortest: see countEvent(). */
-  like: number
-  likeBytes: number
-  shortest: number
   /** The event in which the server has told an error. */
   error: Buffer | null
   /** message_start, response.created. */

@@ -4,12 +4,7 @@ import { routeOf } from '../../core/admit/route.ts'
 import { usedOf } from '../../core/ledger/line.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { costIn, NANOS } from '../../core/limits/cost.ts'
-import {
-  estimateInput,
-  estimateOutput,
-  estimateText,
-  modelBucket,
-} from '../../core/limits/estimate.ts'
+import { estimateInput, estimateOutput, modelBucket } from '../../core/limits/estimate.ts'
 import { settleHold } from '../../core/limits/reserve.ts'
 import { finishMeter, finishWhole, type Metered } from '../../core/meter/meter.ts'
 import type { Usage } from '../../core/meter/usage.ts'
@@ -22,9 +17,6 @@ export function finish(state: Metering): Metered | null {
   if ('pieces' in state) return finishWhole(state)
   return 'meter' in state && state.meter ? finishMeter(state.meter) : null
 }
-
-/** By the length of its text an event has so many tokens on average, or it is taken for one: texts differ. */
-const JOINED_MIN = 1.5
 
 /**
  * Settles a request at its end, once: what it used goes into the counters, what it held goes back, and what of that
@@ -97,12 +89,7 @@ function estimate(
   const route = routeOf(ticket.route || '')
   if (!route || route.name === 'count_tokens') return false
   const isTold = metered !== null && !metered.isEstimated && usage.completionTokens !== undefined
-  if (usage.completionTokens) {
-    // A server that is slower at telling than at counting puts several tokens into an event.
-    const bytes = (metered && metered.textBytes) || 0
-    const tokens = estimateText(countersZone(), modelBucket(model), bytes)
-    if (tokens > usage.completionTokens * JOINED_MIN) usage.completionTokens = tokens
-  } else if (!isTold) {
+  if (!isTold && !usage.completionTokens) {
     // What broke behind the gate is charged by what was counted.
     if (outcome.startsWith('upstream_')) return false
     if (route.scope === 'inference') {

@@ -214,6 +214,7 @@ describe('readBody: ceilings', () => {
     ['n null', 'chat', '{"n":null}', '{"n":null}'],
     ['n of 15 digits', 'chat', '{"n":999999999999999}', '{"n":16}'],
     ['best_of', 'completions', '{"best_of":1000}', '{"best_of":16}'],
+    ['n_cmpl, beside n', 'chat', '{"n":1,"n_cmpl":400}', '{"n":1,"n_cmpl":16}'],
     [
       'top_logprobs',
       'chat',
@@ -270,6 +271,7 @@ describe('readBody: ceilings', () => {
     ['one choice where n is null', 'chat', '{"n":null}', 1],
     ['n', 'chat', '{"n":4}', 4],
     ['the larger of n and best_of', 'completions', '{"n":2,"best_of":5}', 5],
+    ['the larger of n and n_cmpl', 'chat', '{"n":1,"n_cmpl":9}', 9],
     ['n after the ceiling', 'chat', '{"n":400}', 16],
     ['U: n with a fraction of none', 'chat', '{"n":4.0}', 4],
   ])('tells the choices: %s', (_, route, body, choices) => {

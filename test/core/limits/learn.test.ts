@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { LedgerLine } from '../../../src/core/ledger/line.ts'
-import { estimateOutput, estimateText, modelBucket } from '../../../src/core/limits/estimate.ts'
+import { estimateOutput, modelBucket } from '../../../src/core/limits/estimate.ts'
 import { learnLine } from '../../../src/core/limits/learn.ts'
 import { zone } from './zones.ts'
 
@@ -57,6 +57,7 @@ describe('learnLine', () => {
       { finishReason: 'length' },
       { p: 1, w: 1, g: 1 },
     ],
+    ['a wait without end is one of a minute', { ttftMs: 1e9 }, { p: 1, l: 1, w: 60_000, g: 1 }],
     ['what is no number teaches nothing', { promptTokens: '7', completionTokens: {} }, {}],
     [
       'a number beyond all teaches nothing',
@@ -64,7 +65,9 @@ describe('learnLine', () => {
       {},
     ],
   ])('%s', (_, change, kinds) => {
-    expect(Object.keys(learned(change)).map((name) => name.charAt(0))).toEqual(Object.keys(kinds))
+    const found = Object.entries(learned(change)).map(([name, value]) => [name.charAt(0), value])
+    expect(found.map(([kind]) => kind)).toEqual(Object.keys(kinds))
+    if ('w' in kinds && kinds.w !== 1) expect(Object.fromEntries(found).w).toBe(kinds.w)
   })
 })
 
@@ -85,10 +88,5 @@ describe('estimateOutput', () => {
 
   test('takes half a second and 50 tokens a second until it is taught', () => {
     expect([499, 500, 1500].map((ms) => estimateOutput(zone(), M, ms))).toEqual([-1, 0, 50])
-  })
-
-  test('estimateText takes 0.3 tokens a byte until it is taught', () => {
-    expect(estimateText(zone(), M, 1000)).toBe(300)
-    expect(estimateText(counters, M, 1000)).toBe(251)
   })
 })

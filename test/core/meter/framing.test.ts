@@ -243,14 +243,45 @@ describe('llama.cpp', () => {
   })
 })
 
-test('several tokens in an event are told by the length of their text', async () => {
-  const bytes = await answer('chat', 'prompt:3,tokens:60,join:5,seed:3')
-  const text = [...bytes.toString().matchAll(/"content":"([^"]*)"/g)].map(([, one]) => one).join('')
-  for (const pieces of ways(bytes)) {
-    const { textBytes = 0, isEstimated } = play({}, pieces).metered
-    expect(isEstimated).toBe(true)
-    // Too low by what the shortest event has, since that is taken for one character.
-    expect(textBytes).toBeGreaterThan(text.length * 0.5)
-    expect(textBytes).toBeLessThan(text.length * 1.2)
-  }
+test('a server that tells one of more choices than it makes is not believed', () => {
+  const token = 'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}]}\n\n'
+  const end = 'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+  const total = 'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":10}}\n\n'
+  const text = token.repeat(10) + end + total + token.repeat(300)
+  // What a caller says of choices is no more than that.
+  const { usage, isEstimated } = play({ choices: 8192, prompts: 2048 }, [Buffer.from(text)]).metered
+  expect([usage?.completionTokens, isEstimated]).toEqual([311, true])
+})
+
+describe('an event that is none of these', () => {
+  const LIKE =
+    'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":{"prompt_tokens":9,"total_tokens":10,"completion_tokens":1}}\n\n'
+  test.each([
+    ['a comment', ': no error\n\n'],
+    ['two comments', ': error\n: "error":{}\n\n'],
+  ])('%s holds nothing back, and lets what is held back wait', (_, comment) => {
+    const end = LIKE.replace('null}', '"stop"}')
+    const total =
+      'data: {"choices":[],"usage":{"prompt_tokens":9,"total_tokens":10,"completion_tokens":1},"system_fingerprint":"x"}\n\n'
+    const { sent, metered } = play(
+      { taken: 'all' },
+      [LIKE, end, comment, total].map((one) => Buffer.from(one)),
+    )
+    expect(sent).toContain('"finish_reason":"stop"}],"system_fingerprint":"x"}')
+    expect(sent).toContain(comment)
+    expect(metered.hasFailed).toBeUndefined()
+  })
+
+  test.each([
+    '{"object":"error","message":"x","code":400}',
+    '{"error":{"message":"x"}}',
+    '{"error":"x"}',
+  ])('%s is an error, whatever comments follow', (error) => {
+    const pieces = [LIKE, `data: ${error}\n\n`, ': fine\n\n', 'data: [DONE]\n\n']
+    const { metered } = play(
+      {},
+      pieces.map((one) => Buffer.from(one)),
+    )
+    expect([metered.hasFailed, metered.usage?.completionTokens]).toEqual([true, 1])
+  })
 })
