@@ -1,7 +1,9 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Client, Clients } from '../../src/core/config/shapes.ts'
 import { CHAT, chatOf, clientOf, documentOf, linesOf, MODEL, messages } from './clients.ts'
-import { type Gate, startGate, until } from './harness.ts'
+import { type Gate, sleep, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findEngines } from './setups.ts'
 import { eventsOf, get, send } from './wire.ts'
@@ -124,4 +126,44 @@ describe.each(await findEngines())('$name: with metering off', (setup) => {
       await until('the end at the server', () => gate.mock.log()[0]?.aborted === true)
     },
   )
+
+  test.each([
+    ['unmetered', 'off', {}],
+    ['metered', 'exact', { stream_options: { include_usage: true, continuous_usage_stats: true } }],
+  ] as const)('a stream whose pieces end anywhere is ended all the same, %s', async (...row) => {
+    const [, metering, more] = row
+    const event = `data: {"object":"chat.completion.chunk","model":"m","choices":[{"index":0,"delta":{"content":"a"},"finish_reason":null}],"usage":{"prompt_tokens":3,"total_tokens":4,"completion_tokens":1}}\n\n`
+    // As from a proxy that joins what it gets: each piece ends within an event.
+    const server = createServer(async (_, response) => {
+      response.setHeader('content-type', 'text/event-stream')
+      response.write(event.slice(0, 70))
+      for (let i = 0; i < 400 && !response.destroyed; i++) {
+        response.write(event.slice(70) + event.slice(0, 70))
+        await sleep(20)
+      }
+      response.end(`${event.slice(70)}data: [DONE]\n\n`)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const own = clientOf()
+    const client = own.client
+    const brief = await startGate(setup, {
+      clients: documentOf({ own }),
+      policy: { version: 1, metering },
+      upstreamServer: `127.0.0.1:${(server.address() as AddressInfo).port}`,
+    })
+    onTestFinished(() => brief.stop())
+    brief.expectErrors(/Tollgate has ended this stream: cut_revoked/)
+    const call = send(brief, CHAT, { key: own.secret, body: chatOf('', { stream: true, ...more }) })
+    const answer = await call.answer
+    await until('some events', () => eventsOf(answer.pieces).length > 3)
+    const keys = client.keys.map((key) => ({ ...key, revoked: '2026-01-01T00:00:00Z' }))
+    await brief.setClients({ version: 1, clients: { own: { ...client, keys } } })
+    const text = (await answer.body()).toString()
+    const [whole, end] = text.split('data: {"error"')
+    expect(whole).toBe(event.repeat((whole as string).length / event.length))
+    expect(end).toMatch(/"code":"revoked_key".*\n\ndata: \[DONE\]\n\n$/)
+    const [line] = await linesOf(brief, 'own', 1)
+    expect(line).toMatchObject({ outcome: 'cut_revoked' })
+  })
 })

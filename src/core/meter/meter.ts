@@ -141,7 +141,7 @@ function takeRest(meter: Meter, out: Buffer[]): void {
 }
 
 /** Behind the first blank line; 0 where there is none. */
-function endOfEvent(bytes: Buffer): number {
+export function endOfEvent(bytes: Buffer): number {
   const end = bytes.indexOf('\n\n')
   if (end >= 0) return end + 2
   const endWithReturns = bytes.indexOf('\r\n\r\n')

@@ -6,6 +6,7 @@ import {
   type Cut,
   canCut,
   closeOver,
+  endOfEvent,
   endStream,
   feed,
   feedWhole,
@@ -131,6 +132,7 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
     return
   }
   const active = state.meter
+  if (state.why && !isLast && endWithin(r, state, data)) return
   if (!active) {
     watch(r, state, data, isLast)
     return
@@ -192,8 +194,31 @@ function look(r: GateRequest, state: MeterState, data: Buffer): void {
   } catch (error) {
     ngx.log(ngx.ERR, `Tollgate cannot watch a stream: ${(error as Error).message}`)
   }
-  // At the next event, if it could not be cut at this one.
-  if (state.why) state.lookMs = 0
+  // Within the next piece, if it could not be cut behind this one.
+  if (!state.why) return
+  state.lookMs = 0
+  state.isQuick = false
+}
+
+/**
+ * Ends a stream whose pieces end anywhere, behind the first event that ends within this one. False: none does, or what goes
+ * to the caller is made of whole events anyway.
+ */
+function endWithin(r: GateRequest, state: MeterState, data: Buffer): boolean {
+  const active = state.meter || state.end
+  const end = active && !active.takesOut ? endOfEvent(data) : 0
+  if (!active || end === 0) return false
+  const head = data.subarray(0, end)
+  pass(r, state, head)
+  feed(active, head, false)
+  state.lastMs = Date.now()
+  cut(r, active, state, state.why as Cut)
+  if (state.cutMs) return true
+  // It was the stream's own end.
+  const rest = data.subarray(end)
+  pass(r, state, rest)
+  feed(active, rest, false)
+  return true
 }
 
 function pass(r: GateRequest, state: MeterState, piece: Buffer): void {
