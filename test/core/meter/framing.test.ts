@@ -10,6 +10,7 @@ import {
   startWhole,
 } from '../../../src/core/meter/meter.ts'
 import { type Mock, startMock } from '../../../src/mock/server.ts'
+import { planOf } from './plan.ts'
 
 let mock: Mock
 beforeAll(async () => {
@@ -69,14 +70,7 @@ function ways(bytes: Buffer): Buffer[][] {
 
 /** What the caller gets of a stream, and what its meter says in the end. */
 function play(plan: Partial<MeterPlan>, pieces: Buffer[]): { sent: string; metered: Metered } {
-  const none = {
-    taken: 'nothing',
-    choices: 1,
-    prompts: 1,
-    wantsUsage: false,
-    mayUse: null,
-  } as const
-  const meter = startMeter({ route: 'chat', ...none, ...plan })
+  const meter = startMeter(planOf(plan))
   const sent: Buffer[] = []
   for (const piece of pieces) sent.push(...(feed(meter, Buffer.from(piece), false) ?? [piece]))
   sent.push(...(feed(meter, Buffer.alloc(0), true) ?? []))

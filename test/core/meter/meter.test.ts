@@ -11,6 +11,7 @@ import {
 } from '../../../src/core/meter/meter.ts'
 import { type Mock, startMock } from '../../../src/mock/server.ts'
 import { dialects } from '../../../src/mock/settings.ts'
+import { planOf } from './plan.ts'
 
 let mock: Mock
 beforeAll(async () => {
@@ -35,21 +36,9 @@ async function answer(path: string, settings: string, body: Body): Promise<Buffe
   return Buffer.from(text.replace(/[0-9a-f]{32}/g, '0'.repeat(32)))
 }
 
-function meterPlan(plan: Partial<MeterPlan>): MeterPlan {
-  return {
-    route: 'chat',
-    taken: 'nothing',
-    choices: 1,
-    prompts: 1,
-    wantsUsage: false,
-    mayUse: null,
-    ...plan,
-  }
-}
-
 /** What the caller gets when these pieces come, and the meter behind it. */
 function play(plan: Partial<MeterPlan>, pieces: Buffer[], isWhole = true) {
-  const meter = startMeter(meterPlan(plan))
+  const meter = startMeter(planOf(plan))
   const sent: Buffer[] = []
   const take = (piece: Buffer, isLast: boolean) => {
     const out = feed(meter, piece, isLast)
@@ -186,7 +175,7 @@ describe('what the caller did not ask for is taken out', () => {
 
   it('holds a finish chunk back only until the next event', async () => {
     const gated = events(await answer(chat, 'tokens:1', { ...ask, stream_options: exact }))
-    const meter = startMeter(meterPlan({ taken: 'all' }))
+    const meter = startMeter(planOf({ taken: 'all' }))
     const held = gated.map((event) => feed(meter, Buffer.from(event), false)?.length ?? -1)
     expect(held).toEqual([2, 2, 0, 3, -1])
   })
@@ -197,7 +186,7 @@ describe('what the caller did not ask for is taken out', () => {
     const { sent, metered } = play({ taken: 'all' }, split(gated, 65536))
     expect(sent.match(/"usage":/g)).toHaveLength(1)
     expect(metered.usage).toMatchObject({ promptTokens: 3, completionTokens: 3 })
-    const held = startMeter(meterPlan({ taken: 'all' }))
+    const held = startMeter(planOf({ taken: 'all' }))
     let most = 0
     for (const piece of split(gated, 65536)) {
       feed(held, piece, false)

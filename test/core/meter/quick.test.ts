@@ -9,6 +9,7 @@ import {
   startMeter,
   takeQuickly,
 } from '../../../src/core/meter/meter.ts'
+import { planOf } from './plan.ts'
 
 /** Numbers below a bound, the same for the same seed. */
 function random(seed: number): (below: number) => number {
@@ -98,14 +99,7 @@ function split(events: string[], pick: (below: number) => number): Buffer[] {
 
 /** As edge/gate/meter.ts does it; `hasQuick` says whether takeQuickly() is asked at all. */
 function play(plan: Partial<MeterPlan>, pieces: Buffer[], hasQuick: boolean, isWritten = false) {
-  const none = {
-    taken: 'nothing',
-    choices: 1,
-    prompts: 1,
-    wantsUsage: false,
-    mayUse: null,
-  } as const
-  const meter = startMeter({ route: 'chat', ...none, ...plan })
+  const meter = startMeter(planOf(plan))
   let sent = ''
   let quick = 0
   for (const piece of pieces) {
