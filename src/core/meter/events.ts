@@ -14,9 +14,14 @@ import { COUNT_MAX } from './usage.ts'
  * else buffers in order, maybe none.
  */
 export function takeEvent(meter: Meter, sent: Buffer): Buffer[] | null {
-  // A comment, which servers send to keep a connection.
-  if (sent[0] === 58 && sent.indexOf('\ndata:') < 0) return null
-  const event = joinLines(sent)
+  // Comments, which servers send to keep a connection, may stand before an event, or by themselves.
+  let at = 0
+  while (sent[at] === 58) {
+    const end = sent.indexOf(10, at)
+    at = end < 0 ? sent.length : end + 1
+  }
+  if (at > 0 && !((sent[at] as number) > 13)) return null
+  const event = joinLines(at > 0 ? sent.subarray(at) : sent)
   switch (meter.plan.route) {
     case 'messages':
       noteMessage(meter, event)

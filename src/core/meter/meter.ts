@@ -140,12 +140,12 @@ function takeRest(meter: Meter, out: Buffer[]): void {
   for (let i = 0; i < sent.length; i++) out.push(sent[i] as Buffer)
 }
 
-/** Behind the first blank line; 0 where there is none. */
+/** Behind the first blank line; 0 where there is none. A comment may end its lines in another way than events do. */
 export function endOfEvent(bytes: Buffer): number {
   const end = bytes.indexOf('\n\n')
-  if (end >= 0) return end + 2
-  const endWithReturns = bytes.indexOf('\r\n\r\n')
-  return endWithReturns < 0 ? 0 : endWithReturns + 4
+  const withReturns = bytes.indexOf('\r\n\r\n')
+  if (withReturns < 0) return end < 0 ? 0 : end + 2
+  return end < 0 || withReturns < end ? withReturns + 4 : end + 2
 }
 
 function giveUp(meter: Meter, out: Buffer[]): void {

@@ -267,6 +267,34 @@ describe('an event that is none of these', () => {
   })
 
   test.each([
+    ['before an event', (event: string) => `: fine\n: and well\n${event}`],
+    ['with other line ends, before one', (event: string) => `: fine\n\n${event}`],
+    ['with other line ends, behind one', (event: string) => `${event}: fine\n\n`],
+  ])('a comment %s hides nothing', (_, around) => {
+    const end = LIKE.replace('null}', '"stop"}')
+    for (const ends of ['\n', '\r\n']) {
+      const text = [LIKE, end, 'data: [DONE]\n\n']
+        .map((event) => around(event.replaceAll('\n', ends)))
+        .join('')
+      for (const pieces of [[Buffer.from(text)], ...ways(Buffer.from(text))]) {
+        const meter = startMeter(planOf({ taken: 'all' }))
+        let sent = ''
+        for (const piece of pieces) sent += Buffer.concat(feed(meter, piece, false) ?? [piece])
+        expect([meter.isDone, finishMeter(meter)]).toMatchObject([
+          true,
+          { usage: { completionTokens: 1 }, finishReason: 'stop' },
+        ])
+        expect(sent).not.toContain('usage')
+      }
+    }
+  })
+
+  test('a comment without an end of its line is one too', () => {
+    const { sent, metered } = play({ taken: 'all' }, [Buffer.from(LIKE), Buffer.from(': 1234')])
+    expect([sent.endsWith(': 1234'), metered.usage?.completionTokens]).toEqual([true, 1])
+  })
+
+  test.each([
     '{"object":"error","message":"x","code":400}',
     '{"error":{"message":"x"}}',
     '{"error":"x"}',
