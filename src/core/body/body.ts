@@ -69,7 +69,10 @@ export type BodyFacts = {
   promptTokens: number
   /** Images, sounds and videos, at least. */
   media: number
+  /** Choices that are made of each prompt, by `best_of` more than the answer has. */
   choices: number
+  /** Choices that the answer has of each prompt. */
+  n: number
   prompts: number
   /** What the caller named, after clamping: the largest, where there are several. */
   maxOutputTokens?: number | undefined
@@ -159,6 +162,7 @@ export function newFacts(promptBytes: number): BodyFacts {
     promptTokens: 0,
     media: 0,
     choices: 1,
+    n: 1,
     prompts: 1,
     maxima: [],
     wantsUsage: false,
@@ -229,12 +233,14 @@ function readNumbers(reading: Reading): void {
   const there = reading.places
   const facts = reading.facts
   // Mostly none of them is there, and to ask for each is dear.
-  if (there['.n']) facts.choices = Math.max(clamp(reading, 'n', ceilings.n, CHOICES_MAX), 1)
-  if (there['.best_of'])
-    facts.choices = Math.max(clamp(reading, 'best_of', ceilings.bestOf, CHOICES_MAX), facts.choices)
-  // llama.cpp's own name for `n`, which goes before it there.
+  if (there['.n']) facts.n = Math.max(clamp(reading, 'n', ceilings.n, CHOICES_MAX), 1)
+  // llama.cpp's own name for it, which goes before it there.
   if (there['.n_cmpl'])
-    facts.choices = Math.max(clamp(reading, 'n_cmpl', ceilings.n, CHOICES_MAX), facts.choices)
+    facts.n = Math.max(clamp(reading, 'n_cmpl', ceilings.n, CHOICES_MAX), facts.n)
+  facts.choices = facts.n
+  // vLLM ignores it.
+  if (there['.best_of'])
+    facts.choices = Math.max(clamp(reading, 'best_of', ceilings.bestOf, CHOICES_MAX), facts.n)
   // Their -1 asks for the whole vocabulary.
   if (there['.top_logprobs']) clamp(reading, 'top_logprobs', ceilings.topLogprobs, 20)
   if (there['.prompt_logprobs']) clamp(reading, 'prompt_logprobs', ceilings.promptLogprobs, 5)

@@ -152,12 +152,10 @@ export function readQuickly(
         if (number > most) most = number
         break
       case 'n':
-      case 'best_of':
         number = value as number
         if (typeof number !== 'number' || number < 1 || number % 1 !== 0) return false
-        if (number > ceilingOf(request && (name === 'n' ? request.n : request.bestOf), CHOICES_MAX))
-          return false
-        if (number > choices) choices = number
+        if (number > ceilingOf(request && request.n, CHOICES_MAX)) return false
+        choices = number
         break
       case 'stream_options':
         // As SDKs ask for it. What the gate adds stands behind the brace, in a text whose places are bytes.
@@ -222,6 +220,7 @@ export function readQuickly(
 export function takeFacts(found: BodyFacts): boolean {
   if (!found.model || found.media > 0 || found.promptTokens > 0) return false
   if (found.maxOutputTokens && found.maxOutputTokens > MAXIMUM_MAX) return false
+  if (found.choices !== found.n) return false
   facts = found
   model = found.model
   asked = MODEL.test(model) ? model : ''
@@ -254,7 +253,7 @@ export function quickFacts(): BodyFacts {
   made.model = model
   made.isStream = isStream
   made.promptName = promptName
-  made.choices = choices
+  made.choices = made.n = choices
   made.prompts = prompts
   made.maxOutputTokens = maxOutputTokens || undefined
   made.wantsUsage = wantsUsage

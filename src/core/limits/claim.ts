@@ -152,7 +152,7 @@ function examine(
 export function noteFacts(ticket: Ticket, facts: BodyFacts): void {
   if (facts.model !== undefined) ticket.model = facts.model
   if (facts.isStream) ticket.isStream = true
-  const choices = facts.choices * facts.prompts
+  const choices = facts.n * facts.prompts
   if (choices > 1) ticket.choices = choices
   if (facts.prompts > 1) ticket.prompts = facts.prompts
   if (facts.taken !== 'nothing') ticket.taken = facts.taken

@@ -278,6 +278,11 @@ describe('readBody: ceilings', () => {
     expect(facts(route, body).choices).toBe(choices)
   })
 
+  it('tells the choices of the answer, of which best_of makes none', () => {
+    expect(facts('completions', '{"n":2,"best_of":5}')).toMatchObject({ n: 2, choices: 5 })
+    expect(facts('chat', '{"n":1,"n_cmpl":9}')).toMatchObject({ n: 9, choices: 9 })
+  })
+
   it.each([
     ['one text', 'completions', '{"prompt":"a"}', 1],
     ['texts', 'completions', '{"prompt":["a","b","c"]}', 3],

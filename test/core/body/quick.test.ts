@@ -307,7 +307,6 @@ const FIELDS: [string, string[]][] = [
   ['max_tokens', ['16', '100', '1e2', '5.0', '1e1', '"5"', '0', '-1', 'null', '200']],
   ['max_completion_tokens', ['16', '32']],
   ['n', ['1', '2', '3', '1.0', 'null']],
-  ['best_of', ['1', '2']],
   ['temperature', ['0.5', '1', 'null', '1e-3']],
   ['top_p', ['0.9']],
   ['user', ['"u"', '"\\"model\\""']],
