@@ -105,6 +105,8 @@ type Reading = {
   /** The first list that has more entries than are allowed, and what is said of it; empty: there is none. */
   long: string
   whyLong: string
+  /** Entries of `prompt` and `prompt_embeds` together. */
+  prompts: number
   /** Of the fields of `stream_options`; null: it is no object. */
   options: Places | null
   facts: BodyFacts
@@ -128,6 +130,7 @@ export function readBody(route: Route, body: Buffer, rules: BodyRules): BodyFact
     guarded: [],
     long: '',
     whyLong: '',
+    prompts: 0,
     options: null,
     facts: newFacts(0),
     refusal: null,
@@ -491,7 +494,12 @@ function readInput(reading: Reading, isMany: boolean, isInside: boolean): void {
     facts.media += Math.max(counted.urls, counted.files)
   }
   if (!isMany) return
-  const items = list && body[list.start] === 91 ? list.items : 1
+  let items = list && body[list.start] === 91 ? list.items : 1
+  // vLLM answers both, one after the other.
+  if (name === 'prompt' || name === 'prompt_embeds') {
+    reading.prompts += items
+    items = reading.prompts
+  }
   if (items > facts.prompts) facts.prompts = items
   const most = ceilingOf(reading.ceilings.inputs, PROMPTS_MAX)
   if (items <= most || reading.long !== '') return

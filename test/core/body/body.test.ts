@@ -284,6 +284,12 @@ describe('readBody: ceilings', () => {
   })
 
   it.each([
+    [
+      'those of prompt and prompt_embeds',
+      'completions',
+      '{"prompt":["a","b"],"prompt_embeds":["c"]}',
+      3,
+    ],
     ['one text', 'completions', '{"prompt":"a"}', 1],
     ['texts', 'completions', '{"prompt":["a","b","c"]}', 3],
     ['token ids, which are one prompt', 'completions', '{"prompt":[1,2,3]}', 1],
