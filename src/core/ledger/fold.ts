@@ -15,8 +15,8 @@ export type Folded = {
   batches: Batch[]
   /** What the metrics count, of the lines that are not older than this nginx. */
   tally: Tally
-  /** These lines themselves, of which averages are learned. */
-  fresh: LedgerLine[]
+  /** Those of them that tell tokens, of which averages are learned. */
+  counted: LedgerLine[]
   lines: number
   /** Lines that cannot be read, in whole or at their beginning. */
   skipped: number
@@ -39,7 +39,7 @@ export function foldLines(
     subjects: {},
     batches: [],
     tally: newTally(),
-    fresh: [],
+    counted: [],
     lines: 0,
     skipped: 0,
   }
@@ -108,7 +108,9 @@ function addLine(
   gather(batch, line, sumsOf(line), isSummary)
   if (!isFresh) return
   tallyLine(folded.tally, line)
-  folded.fresh.push(line)
+  // On njs's own engine all that is kept stays until the portions are done.
+  if (line.promptTokens !== undefined || line.completionTokens !== undefined)
+    folded.counted.push(line)
 }
 
 /** Adds in place. Months begin with a day, so that its number tells them. */

@@ -90,7 +90,7 @@ function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, 
     addToSums(cursor, folded.subjects, nowMs)
     addToRows(state, windowsOf(folded.batches, nowMs, cursor.zoneMinutes))
     keepRowsState(state)
-    learn(folded.fresh)
+    learn(folded.counted)
     flushTally(mark, lines.next, folded)
     mark.offset = lines.next
     cursor.lines += folded.lines
