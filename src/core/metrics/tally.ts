@@ -44,9 +44,11 @@ export function modelNameOf(line: { model?: string; served?: string }): string {
 
 /** `2xx` and its like. A server may send any three digits. */
 export function classOf(status: unknown): string {
-  const first = typeof status === 'number' ? Math.floor(status / 100) : 0
-  return first >= 1 && first <= 5 ? `${first}xx` : OTHER
+  return CLASSES[typeof status === 'number' ? Math.floor(status / 100) : 0] || OTHER
 }
+
+/** As they stand: on njs's own engine each text that is made stays until the turn is over. */
+const CLASSES = ['', '1xx', '2xx', '3xx', '4xx', '5xx']
 
 /** Whether a server has said such a name. */
 export function isSaid(name: string): boolean {
@@ -59,8 +61,8 @@ export function isSaid(name: string): boolean {
  */
 export function tallyLine(tally: Tally, line: LedgerLine): void {
   tally.lines++
-  const ended = `${line.outcome}\t${classOf(line.status)}`
-  const name = `${line.client || ''}\t${line.route || ''}\t${ended}`
+  const status = classOf(line.status)
+  const name = `${line.client || ''}\t${line.route || ''}\t${line.outcome}\t${status}`
   tally.requests[name] = (tally.requests[name] || 0) + 1
   const admission = line.admissionMs
   if (admission !== undefined) count(numbersOf(tally, NO_MODEL), ADMISSION, admission)
@@ -69,7 +71,7 @@ export function tallyLine(tally: Tally, line: LedgerLine): void {
   const numbers = numbersOf(tally, model)
   const perSecond = line.tokensPerSecond
   if (line.upstream !== undefined) {
-    const passed = `${ended}\t${model}`
+    const passed = `${line.outcome}\t${status}\t${model}`
     tally.passed[passed] = (tally.passed[passed] || 0) + 1
     count(numbers, DURATION, line.durationMs)
   }
