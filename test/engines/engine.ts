@@ -43,7 +43,9 @@ export type Engine = {
 /** Reads counters and gauges as Prometheus does; those of one name with different labels are added up. */
 export async function readMetrics(port: number): Promise<Map<string, number>> {
   const signal = AbortSignal.timeout(10_000)
-  const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal })
+  // Servers close connections that they have kept for a while, maybe while this asks.
+  const headers = { connection: 'close' }
+  const response = await fetch(`http://127.0.0.1:${port}/metrics`, { signal, headers })
   const sums = new Map<string, number>()
   for (const line of (await response.text()).split('\n')) {
     const [, name, value] = /^([a-zA-Z_:]+)(?:\{.*\})? (\S+)$/.exec(line) ?? []
