@@ -2,7 +2,7 @@ import { subjectName } from '../limits/counters.ts'
 import { newTally, type Tally, tallyLine } from '../metrics/tally.ts'
 import { dayOf, monthOf, startOfDay } from '../time.ts'
 import { type Batch, batchOf, type Gathered, gather, hourOf } from '../usage/rows.ts'
-import type { LedgerLine } from './line.ts'
+import { amount, type LedgerLine } from './line.ts'
 import { readLine } from './read.ts'
 import type { Balance, Sums } from './types.ts'
 
@@ -66,10 +66,6 @@ export function sumsOf(line: LedgerLine): Sums {
   const many = line as { summary?: unknown; requests?: unknown }
   const requests = many.summary === true ? amount(many.requests) : 1
   return [Math.round(tokens), Math.round(amount(line.cost) * 1e9), requests]
-}
-
-function amount(value: unknown): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
 }
 
 /** The subjects that a line counts for, by their names. */

@@ -88,6 +88,11 @@ export type LineFragment = Partial<Omit<LedgerLine, Native | Reserved>>
 /** More than anybody counts: a server may tell 1e308 twice, and Infinity is no number of JSON. */
 const AMOUNT_MAX = 1e300
 
+/** A number of a line as far as it counts: a line may hold whatever a server said. */
+export function amount(value: unknown): number {
+  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
+}
+
 /**
  * The inside of a JSON object with what the gate knows of a request, never empty: nginx puts it into
  * the line as it is. Of one that was not admitted whoOf() is all of it.

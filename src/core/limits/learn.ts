@@ -1,4 +1,4 @@
-import type { LedgerLine } from '../ledger/line.ts'
+import { amount, type LedgerLine } from '../ledger/line.ts'
 import { modelBucket, OUTPUT_TOKENS_DEFAULT, RATIO_DEFAULT, TEMPLATE_TOKENS } from './estimate.ts'
 
 const RATIO_MIN = 0.02
@@ -41,11 +41,6 @@ export function learnLine(averages: Averages, line: LedgerLine, defaultModel: st
   const isCut = reason === 'length' || reason === 'max_tokens' || reason === 'incomplete'
   learnOutput(averages, bucket, perChoice, isCut)
   if (line.stream) learnPace(averages, bucket, line, perChoice)
-}
-
-/** The ledger may hold what a server said: no number is taken for more than it is. */
-function amount(value: unknown): number {
-  return typeof value === 'number' && value > 0 && Number.isFinite(value) ? value : 0
 }
 
 /** The engine counted `promptTokens` in `textBytes` of text. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Cut, canCut, endStream } from '../../../src/core/meter/cut.ts'
 import { feed, type MeterPlan, startEnd, startMeter } from '../../../src/core/meter/meter.ts'
 import { type Mock, startMock } from '../../../src/mock/server.ts'
+import { planOf } from './plan.ts'
 
 let mock: Mock
 beforeAll(async () => {
@@ -29,15 +30,7 @@ async function begin(path: string, body: Body, count: number): Promise<string[]>
 
 /** What the caller has in the end when the stream is cut behind these events. */
 function cutBehind(events: string[], plan: Partial<MeterPlan>, why: Cut): string {
-  const meter = startMeter({
-    route: 'chat',
-    taken: 'nothing',
-    choices: 1,
-    prompts: 1,
-    wantsUsage: false,
-    mayUse: why === 'budget' ? () => true : null,
-    ...plan,
-  })
+  const meter = startMeter(planOf({ mayUse: why === 'budget' ? () => true : null, ...plan }))
   const sent = events.map((event) => {
     const out = feed(meter, Buffer.from(event), false)
     return out ? Buffer.concat(out).toString() : event
@@ -217,16 +210,7 @@ describe('an operator ends a stream by an error of the server', () => {
 })
 
 describe('where a stream can be cut', () => {
-  const start = (plan: Partial<MeterPlan>) =>
-    startMeter({
-      route: 'chat',
-      taken: 'nothing',
-      choices: 1,
-      prompts: 1,
-      wantsUsage: false,
-      mayUse: null,
-      ...plan,
-    })
+  const start = (plan: Partial<MeterPlan>) => startMeter(planOf(plan))
   const half = Buffer.from('data: {"choices":[{"ind')
   const rest = Buffer.from('ex":0}]}\n\n')
 
