@@ -52,8 +52,11 @@ export type Gate = {
   /** Lines of the error log that this test provokes; watchLogs() fails on all others. */
   expectErrors(...patterns: RegExp[]): void
   signal(name: NodeJS.Signals): void
-  /** Starts nginx again on the same folders. It is ended first, should it run. */
-  restart(): Promise<void>
+  /**
+   * Starts nginx again on the same folders. It is ended first, should it run. Unless `isEager`, it has read its
+   * files when this comes back: until then requests are told that it is starting.
+   */
+  restart(isEager?: boolean): Promise<void>
   stop(): Promise<void>
 }
 
@@ -264,11 +267,14 @@ function makeGate({ dirs, root, mock, port, start, secret, keyId: id, ...parts }
     accessLog: () => read(join(dirs.runDir, 'access.log')),
     expectErrors: (...patterns) => void expected.push(...patterns),
     signal: (name) => void process.kill(server.pid, name),
-    async restart() {
+    async restart(isEager = false) {
       await server.stop()
       await rm(join(dirs.runDir, 'nginx.pid'), { force: true })
+      // What the old nginx knew would be taken for the news of the new one.
+      if (!isEager) await rm(join(dirs.stateDir, WORKERS_DIR, 'state.json'), { force: true })
       server = await start()
       gate.pid = server.pid
+      if (!isEager) await gate.waitForGeneration(1)
     },
     async stop() {
       await server.stop()

@@ -52,7 +52,7 @@ describe.each(await findEngines())('$name: in the first moments after a start', 
     onTestFinished(() => gate.stop())
     let early = 0
     for (let round = 0; round < 4; round++) {
-      await gate.restart()
+      await gate.restart(true)
       gate.mock.reset()
       /** Asks until the gate has started; what comes before must be its 503, with a hint. */
       const post = async (key: string, fields: object) => {
