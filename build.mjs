@@ -107,14 +107,15 @@ async function buildGate(source) {
   const { outputFiles, metafile } = await build(options)
   const plain = await build({ ...options, minify: false })
   const { putConstants } = await load('build/constants.ts')
-  const { defer } = await load('build/defer.ts')
+  const { defer, usualNames } = await load('build/defer.ts')
   const { straighten } = await load('build/straighten.ts')
   const wall = await load('build/wall.ts')
   const flat = putConstants(plain.outputFiles[0].text)
-  const made = { [wall.GATE]: flat, [wall.GATE_NJS]: defer(flat, wall.isSeldom) }
+  const often = usualNames(flat, wall.isStreamsSeldom)
+  const made = { [wall.GATE]: [flat, often], [wall.GATE_NJS]: [defer(flat, wall.isSeldom)] }
   const texts = await Promise.all(
-    Object.entries(made).map(async ([outfile, module]) => {
-      const text = await straighten(module)
+    Object.entries(made).map(async ([outfile, parts]) => {
+      const text = await straighten(...parts)
       refuseForbidden(outfile, text)
       await writeFile(outfile, text)
       return text

@@ -1,6 +1,9 @@
 import ts from 'typescript'
 import { parse, visitNames } from './constants.ts'
 
+/** Whether only some requests need a function, by its module and name. */
+export type Seldom = (module: string, name: string) => boolean
+
 /** Statements at the top of a bundle, and the module of each. */
 type Top = { statement: ts.Statement; names: string[]; module: string; uses: Set<string> }
 
@@ -13,23 +16,8 @@ type Top = { statement: ts.Statement; names: string[]; module: string; uses: Set
  * Needed by every request is what the default export reaches; where it calls a function of one of the modules in
  * `seldom`, that one and all that it alone needs is made then. What holds a state and is used by both stays at the top.
  */
-export function defer(text: string, seldom: (module: string, name: string) => boolean): string {
-  const source = parse(text)
-  const tops = listTops(source)
-  const byName = new Map(tops.flatMap((top) => top.names.map((name) => [name, top] as const)))
-  const usual = new Set<Top>()
-  const doors = new Set<string>()
-  const reach = (top: Top) => {
-    if (usual.has(top)) return
-    usual.add(top)
-    for (const name of top.uses) {
-      const used = byName.get(name)
-      if (used === undefined) continue
-      if (seldom(used.module, name)) doors.add(name)
-      else reach(used)
-    }
-  }
-  for (const top of tops) if (top.names.length === 0) reach(top)
+export function defer(text: string, seldom: Seldom): string {
+  const { tops, usual, doors } = findUsual(text, seldom)
   const later = tops.filter((top) => !usual.has(top) || isCopied(top, tops, usual))
   for (const top of later) {
     if (ts.isFunctionDeclaration(top.statement)) continue
@@ -44,6 +32,31 @@ export function defer(text: string, seldom: (module: string, name: string) => bo
     'var seldom = null;\nfunction openSeldom() {\n  if (!seldom) seldom = makeSeldom();\n  return seldom;\n}'
   const last = kept.pop() ?? ''
   return [...kept, opener, maker, last].join('\n')
+}
+
+/** Names at the top of a bundle that every request needs, by the same rule as defer(). */
+export function usualNames(text: string, seldom: Seldom): Set<string> {
+  return new Set([...findUsual(text, seldom).usual].flatMap(({ names }) => names))
+}
+
+/** `doors`: what is called of that which few requests need. */
+function findUsual(text: string, seldom: Seldom) {
+  const tops = listTops(parse(text))
+  const byName = new Map(tops.flatMap((top) => top.names.map((name) => [name, top] as const)))
+  const usual = new Set<Top>()
+  const doors = new Set<string>()
+  const reach = (top: Top) => {
+    if (usual.has(top)) return
+    usual.add(top)
+    for (const name of top.uses) {
+      const used = byName.get(name)
+      if (used === undefined) continue
+      if (seldom(used.module, name)) doors.add(name)
+      else reach(used)
+    }
+  }
+  for (const top of tops) if (top.names.length === 0) reach(top)
+  return { tops, usual, doors }
 }
 
 /** Small ones that both need have a copy on either side, so that each can be put where it is called. */
