@@ -87,7 +87,7 @@ function requestOf(load: StreamLoad, key: string): string {
   const body =
     `{"model":"bench-8b","messages":[{"role":"user","content":"Tell me something short."}],` +
     `"stream":true,"max_tokens":${load.tokens}${load.asks ? asked : ''},` +
-    `"bench":{"firstMs":${load.firstMs},"gapMs":${load.gapMs}}}`
+    `"user":"firstMs=${load.firstMs},gapMs=${load.gapMs}"}`
   const headers = {
     host: 'bench',
     authorization: `Bearer ${key}`,

@@ -160,7 +160,7 @@ function chatBody(tokens = 0): string {
   return JSON.stringify({
     model: 'bench-8b',
     messages: [{ role: 'user', content: 'Tell me something short.' }],
-    ...(tokens === 0 ? {} : { stream: true, max_tokens: tokens, bench: { gapMs: GAP_MS } }),
+    ...(tokens === 0 ? {} : { stream: true, max_tokens: tokens, user: `gapMs=${GAP_MS}` }),
   })
 }
 
