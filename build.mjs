@@ -111,11 +111,12 @@ async function buildGate(source) {
   const { straighten } = await load('build/straighten.ts')
   const wall = await load('build/wall.ts')
   const flat = putConstants(plain.outputFiles[0].text)
-  const often = usualNames(flat, wall.isStreamsSeldom)
-  const made = { [wall.GATE]: [flat, often], [wall.GATE_NJS]: [defer(flat, wall.isSeldom)] }
+  const often = usualNames(flat, (...one) => wall.isSeldom(...one) || wall.isOfStreams(...one))
+  const deferred = defer(defer(flat, wall.isSeldom, 'Seldom'), wall.isOfStreams, 'Streams')
+  const made = { [wall.GATE]: [flat, often, 'QuickJS'], [wall.GATE_NJS]: [deferred, null, 'njs'] }
   const texts = await Promise.all(
-    Object.entries(made).map(async ([outfile, parts]) => {
-      const text = await straighten(...parts)
+    Object.entries(made).map(async ([outfile, [all, seldom, engine]]) => {
+      const text = await straighten(all.replaceAll('njs.engine', `"${engine}"`), seldom)
       refuseForbidden(outfile, text)
       await writeFile(outfile, text)
       return text

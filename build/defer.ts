@@ -15,8 +15,9 @@ type Top = { statement: ts.Statement; names: string[]; module: string; uses: Set
  *
  * Needed by every request is what the default export reaches; where it calls a function of one of the modules in
  * `seldom`, that one and all that it alone needs is made then. What holds a state and is used by both stays at the top.
+ * `name` tells what was put away from what was before.
  */
-export function defer(text: string, seldom: Seldom): string {
+export function defer(text: string, seldom: Seldom, name: string): string {
   const { tops, usual, doors } = findUsual(text, seldom)
   const later = tops.filter((top) => !usual.has(top) || isCopied(top, tops, usual))
   for (const top of later) {
@@ -25,11 +26,13 @@ export function defer(text: string, seldom: Seldom): string {
       throw new Error(`Cannot defer ${top.statement.getText()}`)
   }
   const made = later.map(({ statement }) => statement.getFullText())
-  const kept = tops.filter((top) => usual.has(top)).map(({ statement }) => byDoor(statement, doors))
+  const open = `open${name}`
+  const kept = tops
+    .filter((top) => usual.has(top))
+    .map(({ statement }) => byDoor(statement, doors, open))
   const names = [...doors].join(', ')
-  const maker = `function makeSeldom() {${made.join('')}\n  return { ${names} };\n}`
-  const opener =
-    'var seldom = null;\nfunction openSeldom() {\n  if (!seldom) seldom = makeSeldom();\n  return seldom;\n}'
+  const maker = `function make${name}() {${made.join('')}\n  return { ${names} };\n}`
+  const opener = `var made${name} = null;\nfunction ${open}() {\n  if (!made${name}) made${name} = make${name}();\n  return made${name};\n}`
   const last = kept.pop() ?? ''
   return [...kept, opener, maker, last].join('\n')
 }
@@ -79,11 +82,19 @@ function listTops(source: ts.SourceFile): Top[] {
   })
   const known = new Set(tops.flatMap(({ names }) => names))
   for (const top of tops) {
+    const own = copiesIn(top.statement)
     visitNames(top.statement, (node) => {
-      if (known.has(node.text) && !top.names.includes(node.text)) top.uses.add(node.text)
+      const isOwn = top.names.includes(node.text) || own.has(node.text)
+      if (known.has(node.text) && !isOwn) top.uses.add(node.text)
     })
   }
   return tops
+}
+
+/** What a function that makes others declares: a copy may have the name of one at the top. */
+function copiesIn(statement: ts.Statement): Set<string> {
+  const body = ts.isFunctionDeclaration(statement) ? statement.body : undefined
+  return new Set(body?.statements.flatMap(namesOf))
 }
 
 function namesOf(statement: ts.Statement): string[] {
@@ -93,16 +104,17 @@ function namesOf(statement: ts.Statement): string[] {
 }
 
 /** The text of a statement, in which the names of doors are asked for. */
-function byDoor(statement: ts.Statement, doors: ReadonlySet<string>): string {
+function byDoor(statement: ts.Statement, doors: ReadonlySet<string>, open: string): string {
   const found: ts.Identifier[] = []
+  const own = copiesIn(statement)
   visitNames(statement, (node) => {
-    if (doors.has(node.text)) found.push(node)
+    if (doors.has(node.text) && !own.has(node.text)) found.push(node)
   })
   let text = statement.getFullText()
   const start = statement.getFullStart()
   for (const node of found.sort((a, b) => b.pos - a.pos)) {
     const at = node.getStart() - start
-    text = `${text.slice(0, at)}openSeldom().${text.slice(at)}`
+    text = `${text.slice(0, at)}${open}().${text.slice(at)}`
   }
   return text
 }

@@ -17,7 +17,10 @@ const GLOBALS = ['ngx', 'njs', 'process', 'Buffer']
  * what comes out is ES5, but for the imports and the export. With `often`, the names of functions that requests call often, the
  * others are put together, see merge().
  */
-export async function straighten(module: string, often?: ReadonlySet<string>): Promise<string> {
+export async function straighten(
+  module: string,
+  often?: ReadonlySet<string> | null,
+): Promise<string> {
   const imports = [...module.matchAll(/^import (\w+) from "\w+";\n/gm)]
   const names = [...GLOBALS, ...new Set(imports.map(([, name]) => name))]
   const body = module

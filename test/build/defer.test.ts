@@ -59,7 +59,7 @@ function run(text: string): { first(x: number): number; other(): string } {
 const topOf = (text: string) => text.slice(0, text.indexOf('function makeSeldom'))
 
 describe('defer', () => {
-  const text = defer(BUNDLE, isSeldom)
+  const text = defer(BUNDLE, isSeldom, 'Seldom')
 
   test('leaves at the top what all need, and puts the rest into a function', () => {
     expect(topOf(text)).toMatch(/function first\b[\s\S]*function other\b/)

@@ -17,6 +17,38 @@ const TOOL = {
 }
 const PART = { type: 'text', text: 'one two three' }
 
+/** Streams that end otherwise than usual, at all places where one may. */
+const STREAMS: [string, string, object][] = [
+  ['of one token', 'tokens:1', {}],
+  ['of none', 'tokens:0', {}],
+  ['event after event', 'tokens:9,itl:3', {}],
+  ['of two choices', 'tokens:5', { n: 2 }],
+  ['with all counts', 'tokens:5', all({ continuous_usage_stats: true })],
+  ['in pieces that end anywhere', 'tokens:40,split:97,gap:1', {}],
+  ['that is split once', 'tokens:60,itl:1,split:4000,gap:1', {}],
+  ['in other bytes', 'tokens:30,seed:7', {}],
+  ['with carriage returns', 'tokens:9,lines:crlf', {}],
+  ['without its last line', 'tokens:9,end:line', {}],
+  ['without [DONE]', 'tokens:9,done:0', {}],
+  ['of lines that are folded', 'tokens:9,fold:1', {}],
+  ['with its usage ahead', 'tokens:9,ahead:1', {}],
+  ['of tokens that are told together', 'tokens:60,join:7', {}],
+  ['with an error at once', 'tokens:9,error:first', {}],
+  ['with an error', 'tokens:9,error:4', {}],
+  ['without running counts', 'tokens:9,usage:null', {}],
+  ['without counts', 'tokens:9,usage:none', {}],
+  ['with a prompt out of the cache', 'tokens:9,prompt:9,cached:4', {}],
+  ['of a server in Rust', 'tokens:9,dialect:vllm-rust', {}],
+  ['of llama.cpp', 'tokens:9,dialect:llamacpp', {}],
+  ['of SGLang', 'tokens:9,dialect:sglang', {}],
+  ['that SGLang tells all of', 'tokens:9,dialect:sglang', all({ continuous_usage_stats: true })],
+  ['to its maximum', 'tokens:9', { max_tokens: 4 }],
+]
+
+function all(options: object) {
+  return { stream_options: { include_usage: true, ...options } }
+}
+
 /**
  * A request with its key as the SDKs of OpenAI send it goes the quick way (src/edge/gate/quick.ts), and one with its key
  * in X-API-Key the long one: both have to come to the same, whatever is asked for and whatever the server does.
@@ -77,6 +109,19 @@ const CASES: [string, string, object, string][] = [
   ['a server that dies before it answers', CHAT, { messages }, 'die:before'],
   ['a server that dies in its answer', CHAT, { messages }, 'die:body'],
   ['a stream that breaks off', CHAT, { messages, stream: true }, 'tokens:9,die:4'],
+  ...STREAMS.map(([name, mock, fields]): [string, string, object, string] => [
+    `a stream ${name}`,
+    CHAT,
+    { messages, stream: true, ...fields },
+    mock,
+  ]),
+  ['a stream of completions', '/v1/completions', { prompt: 'a b', stream: true }, 'tokens:5'],
+  [
+    'a stream of completions of two prompts',
+    '/v1/completions',
+    { prompt: ['a b', 'c'], stream: true },
+    'tokens:5',
+  ],
 ]
 
 function said(content: string) {
@@ -128,6 +173,10 @@ watchLogs()
 const METERINGS = ['exact', 'final', 'unasked', 'off'] as const
 /** With the usual metering all of them, else these. */
 const FEW = [
+  'a stream event after event',
+  'a stream with all counts',
+  'a stream that is split once',
+  'a stream without [DONE]',
   'a chat',
   'a maximum',
   'a stream',
@@ -187,7 +236,7 @@ describe.each(variants)('$name, metering $metering: the quick way', ({ setup, me
     const own = [...OWN, ...TIMED]
     return {
       status: answer.status,
-      text: text.replace(/"(?:id|created)":("[^"]*"|\d+)/g, ''),
+      text: text.replace(/"(?:id|created)": ?("[^"]*"|\d+)/g, ''),
       limits: Object.fromEntries(limits),
       sent,
       line: Object.fromEntries(Object.entries(line).filter(([name]) => !own.includes(name))),

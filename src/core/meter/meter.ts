@@ -2,9 +2,9 @@ import { feedScan } from '../body/scan.ts'
 import { joinLines, takeEvent } from './events.ts'
 import { parse, startAnswerScan } from './total.ts'
 import type { Meter, MeterPlan } from './types.ts'
+import { finish, first, isAtEnd, last, lastClosed, total } from './usual.ts'
 
 export { type Cut, canCut, endStream } from './cut.ts'
-export { closeOver, isQuick, takeQuickly } from './quick.ts'
 export { countSoFar, finishMeter, type Metered } from './total.ts'
 export type { Meter, MeterPlan } from './types.ts'
 export { feedWhole, finishWhole, startWhole, type Whole } from './whole.ts'
@@ -40,8 +40,6 @@ export function startMeter(plan: MeterPlan): Meter {
     isSpent: false,
     hasNulls: null,
     around: [],
-    tail: 0,
-    back: 0,
   }
 }
 
@@ -58,6 +56,32 @@ export function startEnd(route: string): Meter {
     wantsUsage: false,
     mayUse: null,
   })
+}
+
+/** Whether what comes next may be taken as a usual stream, see startUsual(). */
+export function isPlain(meter: Meter): boolean {
+  const plan = meter.plan
+  const isOfOne = plan.choices === 1 && plan.mayUse === null && meter.running.length === 1
+  // SGLang puts a null where a count was taken out.
+  const isCut = !meter.takesOut || meter.hasNulls === false
+  const isWhole = !meter.open.length && !meter.waiting && !meter.isPassing
+  return isOfOne && isCut && isWhole && meter.ended === 0 && meter.final === null
+}
+
+/**
+ * Tells a meter what has come since startUsual() was called, for it or in its place. What that sends has been sent. `isClosed`: of
+ * the last usual event the count was written over, by closeOver().
+ */
+export function replay(meter: Meter, isClosed: boolean): Meter {
+  if (first) feed(meter, first, false)
+  if (last) {
+    meter.running[0] = last
+    meter.last = isClosed ? lastClosed() : last
+  }
+  if (finish) feed(meter, finish, false)
+  if (total) feed(meter, total, false)
+  if (isAtEnd()) meter.isDone = true
+  return meter
 }
 
 /**

@@ -83,7 +83,7 @@ export function countSoFar(meter: Meter): Usage {
   return usage
 }
 
-/** A running count as JSON: of the events that takeQuickly() keeps whole, it is the last object. */
+/** A running count as JSON: of the events that takeUsual() keeps whole, it is the last object. */
 function countIn(kept: Buffer): Buffer {
   if (kept[0] === 123) return kept
   const open = kept.lastIndexOf(123)

@@ -63,7 +63,4 @@ export type Meter = {
   hasNulls: boolean | null
   /** What stands around a count that was taken out; the same list for every event. */
   around: Buffer[]
-  /** Of the usual event: how long its count is, with all behind it, and how far the reason stands before that. */
-  tail: number
-  back: number
 }

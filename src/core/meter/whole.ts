@@ -137,6 +137,21 @@ export function readUsual(route: string, bytes: Buffer, asked: string): boolean 
 }
 
 /**
+ * The same of the event in which vLLM tells the usage of a whole stream: `"model":"x","choices":[],"usage":{...}`. `why` is why its
+ * choice ended, which has been told before.
+ */
+export function readTotal(event: Buffer, asked: string, why: string): boolean {
+  usageAt = event.lastIndexOf(123)
+  const before = ',"model":"' + asked + '","choices":[],"usage":'
+  const from = usageAt - before.length
+  if (asked === '' || from < 0 || event.toString('utf8', from, usageAt) !== before) return false
+  if (!readCounts(event.subarray(0, event.length - 2))) return false
+  served = asked
+  reason = why
+  return true
+}
+
+/**
  * The counts of a usage as vLLM writes it where there is nothing more to tell; false of any other, which is to be parsed. The
  * total says that both are read right.
  *

@@ -2,6 +2,8 @@ import type { Ticket } from '../../core/admit/admit.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { UNLOGGED_COUNTER } from '../../core/limits/counters.ts'
 import { countsTokens } from '../../core/limits/reserve.ts'
+import { flowing } from './flow.ts'
+import { flowed } from './meter.ts'
 import { countersZone, openZones, runningZone } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
 import { finish, settle, tellUnsettled } from './settle.ts'
@@ -23,6 +25,7 @@ export function settleEnding(ending: Ending): void {
   if (ending.isSettled) return
   const ticket = ending.ticket
   try {
+    if (flowing !== null) ending.metered = flowed(ticket)
     if (ticket.atMs === undefined) {
       refund(ticket, openZones())
       if (ending.name) runningZone().delete(ending.name)

@@ -5,24 +5,35 @@ import { countsTokens, extendHold, type Hold } from '../../core/limits/reserve.t
 import {
   type Cut,
   canCut,
-  closeOver,
   endOfEvent,
   endStream,
   feed,
   feedWhole,
   finishMeter,
-  isQuick,
+  isPlain,
   type Meter,
   type MeterPlan,
+  replay,
   startEnd,
   startMeter,
   startWhole,
-  takeQuickly,
   type Whole,
 } from '../../core/meter/meter.ts'
+import {
+  base,
+  FRAME_BYTES_MAX,
+  isKept,
+  isMarked,
+  isRead,
+  LOOK_MS,
+  resumeFlow,
+  SHOWN_MS,
+  stopFlow,
+  UNREAD_BYTES_MAX,
+} from './flow.ts'
 import { findRecord, openZones, readEpoch, readPrices, readRules } from './registry.ts'
 import type { GateRequest, MeterState } from './request.ts'
-import { isMarked, showRunning } from './running.ts'
+import { showRunning } from './running.ts'
 import { rulesOf } from './till.ts'
 
 /** The largest list of models that is filtered; a larger one is shown to nobody. */
@@ -34,23 +45,11 @@ const NAMED_TOKENS = 16
 /** What a stream takes of a hard budget at a time. */
 const STEP_TOKENS = 16
 
-/**
- * What a caller may leave unread of a stream, 16,000 events. nginx keeps it in memory, since it does not
- * slow the server down where a body filter stands.
- */
-const UNREAD_BYTES_MAX = 4194304
-
-/** How often a stream is looked at, see look(): at the events after that. */
-const LOOK_MS = 100
-
 /** After that the frames of a stream that was cut are left out of account. */
 const FRAMES_MS = 200
 
 /** So long a caller may take to read the end of a stream that was cut. */
 const END_MS = 5000
-
-/** How often a stream shows how far it is. */
-const SHOWN_MS = 1000
 
 /** The body filter, see meter() in quick.ts. */
 export function meterLong(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
@@ -90,40 +89,36 @@ function tellUnmetered(error: Error): void {
   ngx.log(ngx.ERR, `Tollgate cannot meter: ${error.message}`)
 }
 
-/** The usual event of a stream; false where it is another, see meterLong(). */
-export function meterQuickly(r: GateRequest, state: MeterState, data: Buffer): boolean {
-  const active = state.meter
-  let length: number
-  if (active) length = takeQuickly(active, data)
-  else length = data.length
-  if (length === 0) return false
-  if (!active || !active.takesOut) r.sendBuffer(data)
-  else if (state.isKept) {
-    // A piece that is written into keeps half a KB more for good there.
-    r.sendBuffer(data.subarray(0, length))
-    r.sendBuffer(closing())
-    length += 3
-  } else {
-    const sent = closeOver(active, data, length)
-    length += 3
-    r.sendBuffer(sent)
-  }
-  state.passedBytes += length
-  state.frameBytes += FRAME_BYTES_MAX
-  const nowMs = Date.now()
-  state.lastMs = nowMs
-  if (nowMs >= state.lookMs) look(r, state, data)
-  return true
+/** The long way goes on with a stream that flowed. */
+export function takeBack(r: GateRequest): MeterState {
+  const state = flowed(r.ticket as Ticket)
+  r.metering = state
+  if (r.ending) r.ending.metered = state
+  return state
 }
 
-/** What closes an event whose end was taken out. */
-function closing(): Buffer {
-  if (!closed) closed = Buffer.from('}\n\n')
-  return closed
+/** What is known of the stream that flows, which it does no longer. */
+export function flowed(ticket: Ticket): MeterState {
+  const state = base || startState(isRead ? startMeter(planOf(ticket, null)) : null)
+  if (state.meter) replay(state.meter, !isKept())
+  stopFlow(state)
+  return state
 }
-let closed: Buffer | null = null
 
-/** What takeQuickly() does not take: the beginning and the end of a stream, and other servers. */
+/** Looks closely at a stream behind a piece that flowed, and lets it flow on if it may. */
+export function lookLong(r: GateRequest, data: Buffer): void {
+  const state = takeBack(r)
+  look(r, state, data)
+  letFlow(r, state)
+}
+
+/** The next piece may be one for flow(). */
+function letFlow(r: GateRequest, state: MeterState): void {
+  if (state.cutMs || state.why || (state.meter && !isPlain(state.meter))) return
+  resumeFlow(r, state)
+}
+
+/** What flow() does not take: other servers, other routes. */
 function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boolean): void {
   if (isLast) r.sawLast = true
   if (state.cutMs) {
@@ -157,12 +152,11 @@ function meterEvent(r: GateRequest, state: MeterState, data: Buffer, isLast: boo
     if (passed > 0) state.frameBytes += FRAME_BYTES_MAX
     if (active.isSpent) cut(r, active, state, 'budget')
     else if (!isLast) {
-      state.isQuick = isQuick(active)
       if (state.lastMs >= state.lookMs) look(r, state, data)
+      letFlow(r, state)
     }
   } catch (error) {
     state.meter = null
-    state.isQuick = false
     if (!isSent) r.sendBuffer(data)
     tellUnmetered(error as Error)
   }
@@ -175,8 +169,8 @@ function watch(r: GateRequest, state: MeterState, data: Buffer, isLast: boolean)
   state.frameBytes += FRAME_BYTES_MAX
   state.lastMs = Date.now()
   if (state.firstMs === 0) state.firstMs = state.lastMs
-  state.isQuick = true
   if (state.lastMs >= state.lookMs) look(r, state, data)
+  letFlow(r, state)
 }
 
 /** What a stream is looked at for now and then: does its key still hold, is it read, how far is it. */
@@ -195,9 +189,7 @@ function look(r: GateRequest, state: MeterState, data: Buffer): void {
     ngx.log(ngx.ERR, `Tollgate cannot watch a stream: ${(error as Error).message}`)
   }
   // Within the next piece, if it could not be cut behind this one.
-  if (!state.why) return
-  state.lookMs = 0
-  state.isQuick = false
+  if (state.why) state.lookMs = 0
 }
 
 /**
@@ -226,9 +218,6 @@ function pass(r: GateRequest, state: MeterState, piece: Buffer): void {
   state.passedBytes += piece.length
 }
 
-/** What nginx puts around a chunk: its size in hexadecimal, and two line ends. Four digits are 64 KB. */
-const FRAME_BYTES_MAX = 8
-
 /** How much of the answer has gone to the caller, or at least into the kernel. */
 function sentBytes(r: GateRequest): number {
   return Number(r.variables['body_bytes_sent'])
@@ -251,7 +240,7 @@ function begin(r: GateRequest): MeterState | null {
     else if (ticket.route) {
       const isRead = isMetered(r, ticket)
       if (`${r.headersOut['Content-Type']}`.startsWith('text/event-stream')) {
-        r.metering = startState(isRead ? meterOf(r, ticket, ticket.route) : null)
+        r.metering = startState(isRead ? meterOf(r, ticket) : null)
       } else if (isRead) {
         const metadata = r.variables['upstream_http_metadata']
         r.whole = startWhole(ticket.route, metadata, ticket.choices, ticket.prompts)
@@ -272,16 +261,20 @@ export function isMetered(r: GateRequest, ticket: Ticket): boolean {
   return ticket.hold !== undefined && countsTokens(ticket.hold)
 }
 
-function meterOf(r: GateRequest, ticket: Ticket, route: string): Meter {
+function meterOf(r: GateRequest, ticket: Ticket): Meter {
   const hold = ticket.hold
-  return startMeter({
-    route,
+  return startMeter(planOf(ticket, hold && hold.isHard ? allowanceOf(r, ticket, hold) : null))
+}
+
+function planOf(ticket: Ticket, mayUse: MeterPlan['mayUse']): MeterPlan {
+  return {
+    route: ticket.route || '',
     taken: ticket.taken || 'nothing',
     choices: ticket.choices || 1,
     prompts: ticket.prompts || 1,
     wantsUsage: ticket.wantsUsage === true,
-    mayUse: hold && hold.isHard ? allowanceOf(r, ticket, hold) : null,
-  })
+    mayUse,
+  }
 }
 
 function startState(meter: Meter | null): MeterState {
@@ -295,8 +288,6 @@ function startState(meter: Meter | null): MeterState {
     untilMs: 0,
     firstMs: 0,
     lastMs: 0,
-    isQuick: false,
-    isKept: njs.engine !== 'QuickJS',
     lookMs: 0,
     shownMs: Date.now(),
     passedBytes: 0,
@@ -363,7 +354,6 @@ function cut(r: GateRequest, active: Meter, state: MeterState, why: Cut): void {
   state.passedBytes += end.length
   // Not r.done(): after it nginx would pass on what still comes.
   state.cutMs = state.lastMs
-  state.isQuick = false
 }
 
 /** Of a stream that is not metered, from when it is to be ended: where its events end. */
@@ -378,7 +368,6 @@ function giveUp(r: GateRequest, state: MeterState): void {
   const ticket = r.ticket as Ticket
   ticket.outcome = 'cut_unread'
   state.cutMs = state.lastMs - END_MS
-  state.isQuick = false
 }
 
 /**

@@ -42,6 +42,7 @@ import {
   tellTaken,
   unread,
 } from '../../core/limits/quick.ts'
+import { isAtEnd } from '../../core/meter/usual.ts'
 import {
   completionTokens,
   promptTokens,
@@ -53,9 +54,24 @@ import { runningLine, runningName, waitingText } from '../../core/running.ts'
 import { bodyLong } from './body.ts'
 import { admitLong, COPIED_BYTES_MAX, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
+import {
+  beganMs,
+  endedMs,
+  endFlow,
+  flow,
+  flowing,
+  flowOut,
+  goOn,
+  isMarked,
+  LOOK,
+  OTHER,
+  SHOW,
+  startFlow,
+  usedSoFar,
+} from './flow.ts'
 import { endingOf, type Found, handOver } from './handover.ts'
 import { settledLong } from './line.ts'
-import { meterLong, meterQuickly } from './meter.ts'
+import { lookLong, meterLong, takeBack } from './meter.ts'
 import {
   beginOf,
   clients,
@@ -63,6 +79,7 @@ import {
   type KeptRecord,
   openFirst,
   openZones,
+  readEpoch,
   readPrices,
   readRules,
   recordOf,
@@ -73,6 +90,7 @@ import {
   zones,
 } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
+import { showRunning } from './running.ts'
 import { tellUnsettled } from './settle.ts'
 import { SMALL_BYTES_MAX } from './ticket.ts'
 
@@ -215,7 +233,7 @@ export function target(r: GateRequest): string {
   atMs = nowMs
   const isClaimed = claimQuickly(r, nowMs)
   spentMs += Date.now() - nowMs
-  if (!isClaimed || !show(r, hasHold ? heldNow() : '')) {
+  if (!isClaimed || !show(r, ' ')) {
     atMs = 0
     isRead = false
     // What it had before its body it keeps: others may wait for it.
@@ -279,11 +297,16 @@ function readOddly(r: GateRequest): boolean {
   return !('outcome' in odd) && takeFacts(odd)
 }
 
-/** Shows that it runs, and what it holds by name. False: the zone is full, which matters to who holds anything alone. */
-function show(r: GateRequest, names: string): boolean {
+/**
+ * Shows that it runs, what it holds by name, and how many tokens it has, of prompt and answer. False: the zone is full, which matters
+ * to who holds anything alone.
+ */
+function show(r: GateRequest, counts: string): boolean {
+  const names = hasHold ? heldNow() : ''
   const who = (record.who || whoOf(record)) + route
   const held = hasHold ? heldAmounts() : '  '
-  let text = runningLine(r.remoteAddress, ' ', atMs, who, isRead && isStream, held) + spentMs + ' '
+  let text =
+    runningLine(r.remoteAddress, counts, atMs, who, isRead && isStream, held) + spentMs + ' '
   quoted = isRead ? quoteModel(model) : ''
   // As runningEnd() writes it, without a call.
   text += names === '' ? quoted : '[' + (quoted || 'null') + ',null,null,"' + names + '"]'
@@ -316,12 +339,25 @@ export function body(r: GateRequest): Buffer | string {
  * to be taken out. It must not throw before the answer is at its end: nginx would cut it.
  */
 export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): void {
-  const stream = r.metering
-  if (stream && stream.isQuick && !flags.last) {
-    const isDone = meterQuickly(r, stream, data)
-    if (isDone) return
-  }
-  if (owner === r) {
+  if (flowing === r) {
+    if (flags.last) {
+      if (flowOut(r, data)) {
+        if (owner === r) sawLast = true
+        else r.sawLast = true
+        return
+      }
+    } else {
+      const found = flow(r, data)
+      if (found === SHOW) showFlow(r)
+      else if (found === LOOK && !isStill(r)) {
+        if (owner === r) giveUp(r)
+        lookLong(r, data)
+      }
+      if (found !== OTHER) return
+    }
+    if (owner === r) giveUp(r)
+    takeBack(r)
+  } else if (owner === r) {
     const first = data[0]
     const status = first === undefined ? 0 : r.status
     // An answer in one piece, which is an object of JSON, of a server that works.
@@ -334,9 +370,38 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
       r.sendBuffer(data)
       return
     }
+    // `data:`, of a stream.
+    if (first === 100 && answer === null && status < 300 && !flags.last && mayFlow(r)) {
+      startFlow(r, isMetered, until === 0 ? Infinity : (until as number))
+      meter(r, data, flags)
+      return
+    }
     giveUp(r)
   }
   meterLong(r, data, flags)
+}
+
+/** Whether an answer may be a stream as flow() has it. */
+function mayFlow(r: GateRequest): boolean {
+  if (isMetered && !(isRead && isStream && choices * prompts === 1 && asked !== '')) return false
+  return `${r.headersOut['Content-Type']}`.startsWith('text/event-stream')
+}
+
+/** Whether a stream may go on, where something has changed: its key stands as it did, and nobody wants it to end. */
+function isStill(r: GateRequest): boolean {
+  const now = readEpoch()
+  if (owner !== r || isMarked(r)) return false
+  return (clients as NonNullable<typeof clients>).get(hash) === recordText && goOn(now)
+}
+
+/** Shows how far a stream is. A full zone keeps what it said before. */
+function showFlow(r: GateRequest): void {
+  if (owner !== r) {
+    showRunning(r)
+    return
+  }
+  const usage = usedSoFar()
+  show(r, usage ? usage.promptTokens + ' ' + usage.completionTokens : ' ')
 }
 
 /**
@@ -354,16 +419,19 @@ export function settled(r: GateRequest): string {
     if (text !== '') return text
     giveUp(r)
   }
+  if (flowing === r) takeBack(r)
   return settledLong(r)
 }
 
 /** Empty where it did not end as usual, and nothing was settled. */
 function settleQuickly(): string {
-  if (atMs === 0 || !sawLast || answer === null) return ''
+  const hasFlowed = flowing !== null
+  if (atMs === 0 || !sawLast || (answer === null && !hasFlowed)) return ''
   if (variables['request_completion'] !== 'OK') return ''
   const isSeen = isMetered
   // Of a body that nobody read it is not known what was asked for.
-  if (isSeen && (!isRead || !readUsual(route, answer, asked))) return ''
+  if (isSeen && !(isRead && (hasFlowed ? isAtEnd() : readUsual(route, answer as Buffer, asked))))
+    return ''
   let line = record.begin || beginOf(record)
   line += route + '","admissionMs":' + (spentMs < 0 ? 0 : spentMs)
   if (isRead) {
@@ -375,6 +443,7 @@ function settleQuickly(): string {
     hasHold = false
   }
   variables['tollgate_outcome'] = 'ok'
+  if (hasFlowed) endFlow()
   if (name !== '') (running as NonNullable<typeof running>).delete(name)
   owner = null
   return line
@@ -403,8 +472,19 @@ function settleUse(isSeen: boolean): string {
   if (isSeen) line += ',"promptTokens":' + prompt + ',"completionTokens":' + output
   if (price) line += ',"cost":' + cost / NANOS
   if (hasHeld) line += ',"reservedTokens":' + reservedTokens()
+  if (isSeen && flowing !== null) line += timesOf(output)
   if (!isSeen || reason === '' || reason === 'in_progress') return line
   return line + ',"finishReason":' + (reason === 'stop' ? '"stop"' : JSON.stringify(reason))
+}
+
+/** How long a stream took to its first token, and how quick it was from there, see speedOf() of the long way. */
+function timesOf(output: number): string {
+  const waitedMs = beganMs() - atMs
+  let text = ',"ttftMs":' + (waitedMs < 0 ? 0 : waitedMs)
+  const ranMs = endedMs() - beganMs()
+  if (output > 1 && ranMs > 0)
+    text += ',"tokensPerSecond":' + Math.round(((output - 1) * 10000) / ranMs) / 10
+  return text
 }
 
 /** From here on it goes the long way. */
@@ -419,6 +499,7 @@ function leave(): void {
   const left = isQuick ? endingOf(find()) : ending
   owner = ending = answer = odd = null
   if (left) settleEnding(left)
+  if (flowing !== null) endFlow()
 }
 
 /** All that was found. */

@@ -48,10 +48,6 @@ export type MeterState = {
   meter: Meter | null
   /** Of one that passes unread, and is to be ended: see startEnd(). */
   end?: Meter
-  /** The next event may be one for takeQuickly(). */
-  isQuick: boolean
-  /** njs's own engine: whatever is made is kept until the request ends. */
-  isKept: boolean
   /** Why the stream is to be ended, found when the epoch last moved. */
   why: Cut | null
   /** When the gate has ended the stream, after which nothing goes out any more; 0: not yet. */

@@ -1,7 +1,8 @@
 import { heldOf } from '../../core/limits/hold.ts'
 import { tellFull } from '../../core/limits/take.ts'
 import { countSoFar } from '../../core/meter/meter.ts'
-import { markName, runningName, runningText } from '../../core/running.ts'
+import { runningName, runningText } from '../../core/running.ts'
+import { flowing, usedSoFar } from './flow.ts'
 import { openZones, runningZone, workerOf } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
 
@@ -34,7 +35,7 @@ function namesOf(r: GateRequest): string {
 function write(r: GateRequest, names: string, mayThrow: boolean): void {
   const ending = r.ending as Ending
   const active = r.metering && r.metering.meter
-  const usage = active ? countSoFar(active) : null
+  const usage = flowing === r ? usedSoFar() : active ? countSoFar(active) : null
   const name = ending.name || nameOf(r)
   ending.name = name
   try {
@@ -43,11 +44,6 @@ function write(r: GateRequest, names: string, mayThrow: boolean): void {
     // The one that was there before still stands.
     if (mayThrow) throw tellFull(openZones(), 'running', error as Error)
   }
-}
-
-/** Whether an operator wants the request to end. */
-export function isMarked(r: GateRequest): boolean {
-  return runningZone().has(markName(r.variables['request_id'] || ''))
 }
 
 /** The name of a request in the zone, by which another context finds what it holds. */
