@@ -36,13 +36,11 @@ export function clientsText(keys: readonly BenchKey[], note = ''): string {
   return formatClients({ version: 1, clients })
 }
 
-/** The policy that makes a kind of gate, or its floor. Its limits are never reached. */
+/** The policy that makes a kind of gate. Its limits are never reached. */
 export function policyOf(kind: Kind): Policy {
   const models = ['bench-*', 'other-model']
-  if (kind === 'body' || kind === 'needed-body')
-    return { version: 1, plans: { standard: { models } } }
-  if (kind !== 'all' && kind !== 'needed-all')
-    return { version: 1, metering: 'off', plans: { standard: {} } }
+  if (kind === 'body') return { version: 1, plans: { standard: { models } } }
+  if (kind !== 'all') return { version: 1, metering: 'off', plans: { standard: {} } }
   const limits = { requestsPerMinute: 1e8, tokensPerMinute: 1e11, concurrency: 10_000 }
   const budgets = { tokensPerDay: 1e13, costPerMonth: 1e6 }
   const request = { maxOutputTokens: 8192, n: 4 }

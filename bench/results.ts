@@ -40,6 +40,8 @@ export type InstructionRow = {
   requestRatio: number
   /** Of an agent's request, see agentBody(); absent in results of before. */
   perAgent?: number
+  /** Of a stream but for its events: its request, its beginning and its end; absent in results of before. */
+  perStream?: number
   perEvent: number
   eventRatio: number
 }

@@ -4,7 +4,7 @@ import { layOut, WORKERS_DIR } from '../src/cli/install/layout.ts'
 import { nginxConf } from '../src/cli/serve/site.ts'
 import { freePort } from '../test/waiting.ts'
 import { type BenchKey, clientsText, mapText, policyOf } from './clients.ts'
-import { floorOf } from './floors/floors.ts'
+import { layFloor } from './floors/floors.ts'
 import type { Subject } from './subjects.ts'
 
 /** What nginx is configured for. */
@@ -37,8 +37,7 @@ async function byGate(subject: Subject, options: SiteOptions): Promise<string> {
     engine: subject.nginx.engine,
   }
   await layOut(layout)
-  const floor = await floorOf(subject)
-  if (floor !== null) await writeFile(join(root, 'tollgate', 'tollgate.js'), floor)
+  await layFloor(subject, join(root, 'tollgate'))
   return nginxConf({
     layout,
     nginx: subject.nginx,

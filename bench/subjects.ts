@@ -8,10 +8,10 @@ import { tell } from './notes.ts'
 type Way = 'plain' | 'map' | 'identity' | 'body' | 'all'
 
 /**
- * And what shows how low a gate of this shape could come, see floors/: handlers that do nothing; such
- * handlers in a bundle as large as the gate's; what a gate cannot leave out, without the gate.
+ * And what shows how low a gate of this shape could come, see floors/: its configuration without JavaScript; handlers that do
+ * nothing; such handlers in a bundle as large as the gate's.
  */
-type Floor = 'floor' | 'padded' | 'needed-identity' | 'needed-body' | 'needed-all'
+type Floor = 'bare' | 'floor' | 'padded'
 
 export type Kind = Way | Floor
 
@@ -26,8 +26,7 @@ export type Subject = {
   isGate: boolean
 }
 
-const NEEDED: Kind[] = ['needed-identity', 'needed-body', 'needed-all']
-const GATES: Kind[] = ['floor', 'padded', ...NEEDED, 'identity', 'body', 'all']
+const GATES: Kind[] = ['bare', 'floor', 'padded', 'identity', 'body', 'all']
 
 /** Every subject, those of a world together, each plain one first. */
 export async function listSubjects(): Promise<Subject[]> {
@@ -63,11 +62,9 @@ export function labelOf(subject: string): string {
   const names: Record<string, string> = {
     plain: 'plain proxy_pass',
     map: 'map recipe',
+    bare: 'the configuration without JavaScript',
     floor: 'empty handlers',
     padded: "empty handlers, the gate's code uncalled",
-    'needed-identity': 'needed work: keys, identity, ledger',
-    'needed-body': 'needed work: and body, metering',
-    'needed-all': 'needed work: and limits, budgets',
     identity: 'gate: keys, identity, ledger',
     body: 'gate: and body, metering',
     all: 'gate: and limits, budgets',

@@ -17,16 +17,16 @@ const REQUESTS = 40
 const AGENT_REQUESTS = 10
 /** The least of so many counts is taken: in that one there was no housekeeping. */
 const TIMES = 3
-/** Two streams that differ in nothing but their length. */
+/** Events of a short stream and of a long one. */
 const TOKENS = [20, 120] as const
 /** Slow enough for nginx under callgrind to take each event by itself. */
 const GAP_MS = 10
 const ANSWER_MS_MAX = 60_000
 
-type Counts = { subject: string; perRequest: number; perAgent: number; perEvent: number }
+type Counts = Omit<InstructionRow, 'requestRatio' | 'eventRatio'>
 
 /**
- * Instructions of one request, of an agent's and of one streamed event, as callgrind counts them. Nothing else that
+ * Instructions of one request, of an agent's, of a stream and of one of its events, as callgrind counts them. Nothing else that
  * runs on the machine changes them, but they say nothing of the kernel, nor of what misses a cache.
  */
 export async function measureInstructions(context: Context): Promise<InstructionRow[]> {
@@ -61,25 +61,25 @@ async function countAll(context: Context, left: Subject[], role: Role): Promise<
   return found
 }
 
-/** Instructions of a request alone, or of a streamed event. */
-export async function count(
-  what: 'request' | 'event',
-  subject: Subject,
-  upstreamPort: number,
-): Promise<number> {
+/** What the guard counts. */
+export type Weighed = { request: number; event: number; stream: number }
+
+/** Instructions of a request, of a streamed event, and of a stream but for its events. */
+export async function weigh(subject: Subject, upstreamPort: number): Promise<Weighed> {
   const server = await startCounted(subject, upstreamPort, 'subject')
   try {
-    const perRequest = await countWarm(server)
-    return what === 'request' ? perRequest : await countEvent(server)
+    return { request: await countWarm(server), ...(await countStream(server)) }
   } finally {
     await server.stop()
   }
 }
 
-async function countEvent(server: Server): Promise<number> {
+/** Of two streams that differ in nothing but their length. */
+async function countStream(server: Server): Promise<Pick<Weighed, 'event' | 'stream'>> {
   const short = await countLeast(server, 1, chatBody(TOKENS[0]))
   const long = await countLeast(server, 1, chatBody(TOKENS[1]))
-  return (long - short) / (TOKENS[1] - TOKENS[0])
+  const event = (long - short) / (TOKENS[1] - TOKENS[0])
+  return { event, stream: short - TOKENS[0] * event }
 }
 
 /** Whether instructions can be counted on this machine. */
@@ -108,10 +108,12 @@ async function countOne(context: Context, subject: Subject, role: Role): Promise
   try {
     const perRequest = await countWarm(server)
     const perAgent = (await countLeast(server, AGENT_REQUESTS, agentBody())) / AGENT_REQUESTS
-    const perEvent = await countEvent(server)
-    const counts = [perRequest, perAgent, perEvent].map((count) => Math.round(count))
-    tell(`  ${subject.id}: ${counts[0]} a request, ${counts[1]} an agent's, ${counts[2]} an event`)
-    return { subject: subject.id, perRequest, perAgent, perEvent }
+    const { event: perEvent, stream: perStream } = await countStream(server)
+    const counts = [perRequest, perAgent, perStream, perEvent].map((count) => Math.round(count))
+    tell(
+      `  ${subject.id}: ${counts[0]} a request, ${counts[1]} an agent's, ${counts[2]} a stream, ${counts[3]} an event`,
+    )
+    return { subject: subject.id, perRequest, perAgent, perStream, perEvent }
   } finally {
     await server.stop()
   }

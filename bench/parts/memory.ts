@@ -10,7 +10,7 @@ import { loadOf } from './streams.ts'
 
 /** Measured at every number of streams; the others only at the one that the targets are about. */
 const ALWAYS: Kind[] = ['plain', 'floor', 'all']
-const KINDS: Kind[] = [...ALWAYS, 'padded', 'needed-all', 'identity']
+const KINDS: Kind[] = [...ALWAYS, 'padded', 'identity']
 const STREAMS = [64, 256, 1024]
 const STREAMS_OF_TARGET = 256
 /** Events of a stream in a second: what matters is how many are open, and how long. */
@@ -33,7 +33,7 @@ export async function measureMemory(context: Context): Promise<MemoryRow[]> {
 }
 
 function kindsAt(streams: number, isQuick: boolean): Kind[] {
-  if (isQuick) return ['padded', 'needed-all', 'all']
+  if (isQuick) return ['padded', 'floor', 'all']
   return streams === STREAMS_OF_TARGET ? KINDS : ALWAYS
 }
 

@@ -15,14 +15,14 @@ const LOAD_SECONDS_MAX = 120
 /** Small requests to all subjects; what differs in events or memory alone is left out. */
 export function measureRequests(context: Context): Promise<RequestRow[]> {
   const { isQuick } = context.options
-  const without: Kind[] = ['padded', 'needed-body', ...(isQuick ? (['body'] as const) : [])]
+  const without: Kind[] = ['padded', ...(isQuick ? (['body'] as const) : [])]
   const chosen = context.subjects.filter(({ kind }) => !without.includes(kind))
   return measureLoad(context, chosen, SMALL_BYTES, [10])
 }
 
 /** Large requests; at 10 MB, few at once and one key, which is what the client can hold. */
 export async function measureBodies(context: Context): Promise<RequestRow[]> {
-  const kinds: Kind[] = ['plain', 'map', 'needed-all', 'body', 'all']
+  const kinds: Kind[] = ['plain', 'map', 'floor', 'body', 'all']
   const subjects = choose(context, kinds)
   const rows: RequestRow[] = []
   for (const bytes of [4_000, 400_000, 10_000_000])

@@ -25,25 +25,37 @@ const STEADY_MS = 1500
 const GENERATIONS = 2
 
 /** One height of the load. */
-export type Pace = { streams: number; perSecond: number; asks: boolean; rounds: number }
+export type Pace = {
+  streams: number
+  perSecond: number
+  asks: boolean
+  rounds: number
+  /** How many begin in a second; else all within RAMP_MS each. */
+  starts?: number
+}
 
 /** Who is measured at it. */
 type Step = Pace & { kinds: Kind[] }
 
-/** The loads of a run: the targets are about 256 streams of 50 tokens a second. */
+/** The loads of a run: the targets are about 256 streams of 50 tokens a second, and of first tokens about 64. */
 function stepsOf(isQuick: boolean, rounds: number): Step[] {
-  const all: Kind[] = ['plain', 'map', 'floor', 'needed-all', 'identity', 'body', 'all']
-  const asking: Kind[] = ['plain', 'floor', 'needed-body', 'body']
-  const ends: Kind[] = ['plain', 'body', 'all']
+  const all: Kind[] = ['plain', 'map', 'bare', 'floor', 'identity', 'body', 'all']
+  const asking: Kind[] = ['plain', 'bare', 'floor', 'body']
+  const ends: Kind[] = ['plain', 'floor', 'body', 'all']
   const step = (streams: number, perSecond: number, kinds: Kind[]): Step => {
     return { streams, perSecond, kinds, asks: false, rounds }
   }
   const taken = step(256, 50, all)
   const asked: Step = { ...step(256, 50, asking), asks: true }
-  if (isQuick) return [{ ...taken, kinds: ['plain', 'needed-all', 'all'] }]
+  if (isQuick) return [{ ...taken, kinds: ['plain', 'floor', 'all'] }]
   // No target is a ratio at these.
-  const others = [step(1, 50, ends), step(64, 50, ends), step(1024, 20, ends)]
-  return [...others.map((one) => ({ ...one, rounds: 1 })), taken, asked]
+  const others = [step(1, 50, ends), step(1024, 20, ends)]
+  return [
+    ...others.map((one) => ({ ...one, rounds: 1 })),
+    { ...step(64, 50, ends), starts: 56 },
+    taken,
+    asked,
+  ]
 }
 
 /** Streams at a steady pace: CPU time per event, when events come, and what the ledger says. */
@@ -81,7 +93,8 @@ export function loadOf(
   steadyMs = STEADY_MS,
 ): StreamLoad {
   const gapMs = 1000 / pace.perSecond
-  const rampMs = Math.max(RAMP_MS_MIN, RAMP_MS * pace.streams)
+  const eachMs = pace.starts === undefined ? RAMP_MS : 1000 / pace.starts
+  const rampMs = Math.max(RAMP_MS_MIN, eachMs * pace.streams)
   return {
     port: server.port,
     keys: makeKeys(server.keys).map(({ secret }) => secret),

@@ -14,8 +14,12 @@ export function requestSection(results: Results): string[] {
     show(counted.get(row.subject)?.perRequest, 0),
     show(counted.get(row.subject)?.requestRatio, 2),
     show(counted.get(row.subject)?.perAgent, 0),
+    show(counted.get(row.subject)?.perStream, 0),
   ])
-  return formatTable([...head, 'instructions', 'x plain', "an agent's 12 KB"], rows)
+  return formatTable(
+    [...head, 'instructions', 'x plain', "an agent's 12 KB", 'a stream but for its events'],
+    rows,
+  )
 }
 
 function requestCells(row: RequestRow): string[] {
@@ -40,7 +44,7 @@ export function loadSection(rows: readonly RequestRow[], by: 'bytes' | 'keys'): 
 
 export function foldingSection(results: Results): string[] {
   const rows = results.folding.map(({ world, clients, isFloor, lineUs }) => [
-    `${isFloor ? 'needed work' : "the gate's housekeeping"} (${world})`,
+    `${isFloor ? 'the least that it could be' : "the gate's housekeeping"} (${world})`,
     show(clients, 0),
     spread(lineUs),
   ])

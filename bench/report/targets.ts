@@ -1,19 +1,25 @@
-import type { LoadingRow, MemoryRow, RequestRow, Results, StreamRow } from '../results.ts'
+import type {
+  FoldingRow,
+  InstructionRow,
+  LoadingRow,
+  MemoryRow,
+  RequestRow,
+  Results,
+  StreamRow,
+} from '../results.ts'
 import { type Kind, labelOf } from '../subjects.ts'
 import { formatTable } from './table.ts'
 
 /** Which of the targets: what stands above its floor is told by this name, see why.ts. */
 export type About =
-  | 'identity'
-  | 'all'
-  | 'metered'
-  | 'taken'
+  | 'request'
+  | 'event'
   | 'first'
-  | 'gaps'
   | 'open'
   | 'memory'
   | 'growth'
   | 'keys'
+  | 'line'
   | 'stall'
 
 /** One target of the design, what was measured, and how low it could have come. */
@@ -24,25 +30,46 @@ export type Target = {
   unit: string
   most: number
   measured: number
-  /** The needed work, and handlers that do nothing; null where neither would tell anything. */
-  floor: number | null
+  /** Handlers that do nothing, and the configuration without JavaScript; null where neither would tell anything. */
   empty: number | null
+  bare: number | null
   /** What was measured where that is more than a number. */
   told?: string
   isMet: boolean | null
 }
 
+/** Of both engines: QuickJS, and njs's own. */
+type Most = [newest: number, debian13: number]
+
+/** What the design wants of the kinds of requests: thousands of instructions, and times plain proxy_pass. */
+const REQUESTS: { [kind: string]: { instructions: Most; ratio: Most } } = {
+  identity: { instructions: [110, 125], ratio: [3, 2.5] },
+  body: { instructions: [215, 220], ratio: [6, 4.5] },
+  all: { instructions: [310, 330], ratio: [8, 6] },
+}
+
+/** And of an event whose counts are taken out, or asked for. */
+const TAKEN = { instructions: [16, 15] as Most, ratio: [2.2, 1.9] as Most }
+const ASKED: Most = [1.9, 1.6]
+
+/** Streams that the targets are about, and those of first tokens. */
+const STREAMS = 256
+const STREAMS_OF_FIRST = 64
+
 /** Places in Times.at. */
+const P50 = 3
 const P99 = 7
 
 /** All targets that this run has figures for. */
 export function listTargets(results: Results): Target[] {
-  const { requests, streams, memory, keys, loading } = results
+  const { requests, streams, memory, keys, loading, instructions, folding } = results
   return [
+    ...instructions.flatMap((row) => instructionTargets(row, instructions)),
     ...requests.flatMap((row) => requestTargets(row, requests)),
     ...streams.flatMap((row) => streamTargets(row, streams)),
     ...memory.flatMap((row) => memoryTargets(row, memory)),
-    ...keys.flatMap((row) => keyTargets(row, results)),
+    ...keys.flatMap(keyTargets),
+    ...folding.flatMap(lineTargets),
     ...loading.map(stallTarget),
   ]
 }
@@ -50,16 +77,17 @@ export function listTargets(results: Results): Target[] {
 /** The targets as a table. */
 export function formatTargets(results: Results): string[] {
   const rows = listTargets(results).map((target) => {
-    const { what, subject, most, unit, measured, floor, told, isMet } = target
+    const { what, subject, most, unit, measured, empty, bare, told, isMet } = target
     return [
       `${what}, ${labelOf(subject)}`,
       told === undefined ? `at most ${most} ${unit}` : 'none stalled or lost, all charged exactly',
       told ?? `${number(measured)} ${unit}`,
-      number(floor),
+      number(empty),
+      number(bare),
       isMet === null ? 'not measured' : isMet ? 'met' : '**missed**',
     ]
   })
-  return formatTable(['what', 'target', 'measured', 'floor', ''], rows)
+  return formatTable(['what', 'target', 'measured', 'empty handlers', 'no JavaScript', ''], rows)
 }
 
 /** Three digits, or all that stand before the point. */
@@ -68,43 +96,52 @@ export function number(value: number | null): string {
   return value.toFixed(Math.abs(value) < 10 ? 2 : Math.abs(value) < 100 ? 1 : 0)
 }
 
-function requestTargets(row: RequestRow, rows: readonly RequestRow[]): Target[] {
+function instructionTargets(row: InstructionRow, rows: readonly InstructionRow[]): Target[] {
   const kind = kindOf(row)
-  if (kind !== 'identity' && kind !== 'all') return []
-  const plain = { most: kind === 'all' ? 2.2 : 1.4, unit: 'x plain' }
-  const like = floorsOf(row, rows, kind === 'all' ? 'needed-all' : 'needed-identity')
-  const of = (limit: typeof plain, figure: (one: RequestRow) => number | null) => {
-    return atMost(kind, 'small request', row, limit, like, figure)
-  }
-  const targets = [of(plain, ({ ratio }) => ratio)]
-  if (kind === 'all' || row.mapRatio === null) return targets
-  return [...targets, of({ most: 1.25, unit: 'x map' }, ({ mapRatio }) => mapRatio)]
+  const limit = REQUESTS[kind]
+  if (limit === undefined) return []
+  const like = floorsOf(row, rows)
+  const most = ofEngine(limit.instructions, row)
+  const unit = 'k instructions'
+  const request = atMost('request', 'small request', row, { most, unit }, like, (one) => {
+    return one.perRequest / 1000
+  })
+  if (kind !== 'body') return [request]
+  const mostOfEvent = ofEngine(TAKEN.instructions, row)
+  const event = atMost('event', EVENT, row, { most: mostOfEvent, unit }, like, (one) => {
+    return one.perEvent / 1000
+  })
+  return [request, event]
+}
+
+const EVENT = 'one event, counts put in and taken out'
+
+function requestTargets(row: RequestRow, rows: readonly RequestRow[]): Target[] {
+  const limit = REQUESTS[kindOf(row)]
+  if (limit === undefined) return []
+  const most = { most: ofEngine(limit.ratio, row), unit: 'x plain' }
+  const like = floorsOf(row, rows)
+  return [atMost('request', 'small request', row, most, like, ({ ratio }) => ratio)]
 }
 
 function streamTargets(row: StreamRow, rows: readonly StreamRow[]): Target[] {
   const kind = kindOf(row)
   if (row.streams === 1024) return kind === 'all' ? [wholeTarget(row)] : []
-  if (row.streams !== 256 || kind !== (row.asks ? 'body' : 'all')) return []
+  if (kind !== (row.asks ? 'body' : 'all')) return []
   const same = rows.filter(({ streams, asks }) => streams === row.streams && asks === row.asks)
-  const like = floorsOf(row, same, row.asks ? 'needed-body' : 'needed-all')
-  const ratio = ({ ratio }: StreamRow) => ratio
-  if (row.asks) {
-    return [
-      atMost('metered', 'one event, metered', row, { most: 1.35, unit: 'x plain' }, like, ratio),
-    ]
+  const like = floorsOf(row, same)
+  if (row.streams === STREAMS) {
+    const most = { most: ofEngine(row.asks ? ASKED : TAKEN.ratio, row), unit: 'x plain' }
+    const what = row.asks ? 'one event, counts asked for' : EVENT
+    return [atMost('event', what, row, most, like, ({ ratio }) => ratio)]
   }
-  const event = 'one event, counts put in and taken out'
-  const added = { most: 1, unit: 'ms' }
-  return [
-    atMost('taken', event, row, { most: 1.8, unit: 'x plain' }, like, ratio),
-    atMost('first', 'first token, added p99', row, added, like, (one) => p99Of(one.first)),
-    atMost('gaps', 'between tokens, added p99', row, added, like, (one) => p99Of(one.gaps)),
-  ]
-}
-
-/** What 99 % of times are below, more than those of plain proxy_pass. */
-export function p99Of({ added }: { added: readonly number[] }): number | null {
-  return added[P99] ?? null
+  if (row.streams !== STREAMS_OF_FIRST) return []
+  const first = (name: string, most: number, place: number) => {
+    const what = `first token of 64 streams, added ${name}`
+    const figure = (one: StreamRow) => one.first.added[place] ?? null
+    return atMost('first', what, row, { most, unit: 'ms' }, like, figure)
+  }
+  return [first('p50', 0.6, P50), first('p99', 3, P99)]
 }
 
 function wholeTarget(row: StreamRow): Target {
@@ -117,44 +154,39 @@ function wholeTarget(row: StreamRow): Target {
 }
 
 function memoryTargets(row: MemoryRow, rows: readonly MemoryRow[]): Target[] {
-  if (kindOf(row) !== 'all' || row.streams !== 256) return []
+  if (kindOf(row) !== 'all' || row.streams !== STREAMS) return []
   const same = rows.filter(({ streams }) => streams === row.streams)
-  const like = floorsOf(row, same, 'needed-all')
-  const isOld = row.subject.startsWith('debian13')
-  const most = isOld ? 140 : 350
-  const open = atMost(
-    'memory',
-    'memory per open stream',
+  const like = floorsOf(row, same)
+  const most = ofEngine([360, 75], row)
+  const limit = { most, unit: 'KB' }
+  const open = atMost('memory', 'memory per open stream', row, limit, like, (one) => {
+    return one.kbPerStream
+  })
+  const event = atMost(
+    'growth',
+    'memory per event',
     row,
-    { most, unit: 'KB' },
+    { most: 1.2, unit: 'KB' },
     like,
     (one) => {
-      return one.kbPerStream
+      return one.kbPerEvent
     },
   )
-  if (!isOld) return [open]
-  const limit = { most: 1, unit: 'KB' }
-  const event = atMost('growth', 'memory per event', row, limit, like, (one) => one.kbPerEvent)
   return [open, event]
 }
 
-function keyTargets(row: RequestRow, results: Results): Target[] {
+function keyTargets(row: RequestRow): Target[] {
   if (row.keys !== 100_000 || kindOf(row) !== 'identity') return []
-  const limit = { most: 1.05, unit: 'x 10 keys' }
-  const figure = ({ fewRatio }: RequestRow) => fewRatio
-  const target = atMost('keys', '100,000 keys', row, limit, NO_FLOORS, figure)
-  return [{ ...target, floor: floorOfKeys(row, results) }]
+  const limit = { most: 1.1, unit: 'x 10 keys' }
+  return [atMost('keys', '100,000 keys', row, limit, NO_FLOORS, ({ fewRatio }) => fewRatio)]
 }
 
-/** A request with few keys, and what a line of another client takes at least, more than one of few. */
-function floorOfKeys(row: RequestRow, { keys, folding }: Results): number | null {
-  const few = keys.find(({ subject, keys }) => subject === row.subject && keys === 10)
-  const [world] = row.subject.split(' ')
-  const least = folding.filter((one) => one.world === world && one.isFloor)
-  const fewUs = least.find(({ clients }) => clients === 10)?.lineUs.median
-  const manyUs = least.find(({ clients }) => clients > 10)?.lineUs.median
-  if (few === undefined || fewUs === undefined || manyUs === undefined) return null
-  return 1 + (manyUs - fewUs) / few.cpuUs.median
+function lineTargets(row: FoldingRow): Target[] {
+  if (row.isFloor || row.clients < 1000) return []
+  const what = 'a line of the ledger folded, 20,000 clients'
+  const subject = `${row.world} housekeeping`
+  const limit = { most: ofEngine([30, 40], { subject }), unit: 'us' }
+  return [atMost('line', what, { subject }, limit, NO_FLOORS, () => row.lineUs.median)]
 }
 
 function stallTarget(row: LoadingRow): Target {
@@ -163,17 +195,17 @@ function stallTarget(row: LoadingRow): Target {
   return atMost('stall', what, row, limit, NO_FLOORS, ({ stallMaxMs }) => stallMaxMs)
 }
 
-/** The rows of the same nginx for the needed work and the empty handlers. */
-type Floors<Row> = { needed: Row | undefined; empty: Row | undefined }
-const NO_FLOORS = { needed: undefined, empty: undefined }
+/** The rows of the same nginx for what does nothing. */
+type Floors<Row> = { empty: Row | undefined; bare: Row | undefined }
+const NO_FLOORS = { empty: undefined, bare: undefined }
 
-function floorsOf<Row extends { subject: string }>(
-  row: Row,
-  rows: readonly Row[],
-  needed: Kind,
-): Floors<Row> {
+function floorsOf<Row extends { subject: string }>(row: Row, rows: readonly Row[]): Floors<Row> {
   const find = (kind: Kind) => rows.find(({ subject }) => subject === withKind(row.subject, kind))
-  return { needed: find(needed), empty: find('floor') }
+  return { empty: find('floor'), bare: find('bare') }
+}
+
+function ofEngine([newest, debian13]: Most, { subject }: { subject: string }): number {
+  return subject.startsWith('debian13') ? debian13 : newest
 }
 
 /** The subject of the same nginx, of another kind. */
@@ -194,15 +226,15 @@ function atMost<Row extends { subject: string }>(
   figure: (row: Row) => number | null,
 ): Target {
   const measured = figure(row) ?? Number.NaN
-  const { needed, empty } = floors
+  const { empty, bare } = floors
   return {
     about,
     what,
     subject: row.subject,
     ...limit,
     measured,
-    floor: needed === undefined ? null : figure(needed),
     empty: empty === undefined ? null : figure(empty),
+    bare: bare === undefined ? null : figure(bare),
     isMet: Number.isFinite(measured) ? measured <= limit.most : null,
   }
 }
