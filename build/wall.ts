@@ -13,7 +13,7 @@ export type Size = { bytes: number; functions: number }
  * each of its functions (bench/NOTES.md), of which merge() has made few. The bound lets today's gate through and hardly more; it goes
  * down to the target when the long way leaves the bundle, of which the quick one needs a fifth.
  */
-export const GATE_BOUND: Size = { bytes: 83.75 * 1024, functions: 90 }
+export const GATE_BOUND: Size = { bytes: 84 * 1024, functions: 90 }
 export const GATE_TARGET: Size = { bytes: 18 * 1024, functions: 60 }
 
 /** What njs's own engine makes anew for each request: a function at the top takes it 0.2k to 0.9k instructions. */

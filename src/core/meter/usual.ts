@@ -52,7 +52,8 @@ export function takeUsual(data: Buffer): number {
   const length = data.length
   // One event: the first end of a line is that before the blank one.
   if (data.indexOf(10) !== length - 2 || data[length - 1] !== 10) return 0
-  // The count, `}],"usage":{`, and what stands between it and the reason, which is null, are as long as in the event before.
+  // The count, `}],"usage":{`, and what stands between it and the reason, which is null, are as long as in the event before. No
+  // stop text of a caller can look like that: within a text a quote has a backslash before it, and no letter.
   const open = length - tail
   const reason = open - back
   const isLike =
@@ -60,7 +61,8 @@ export function takeUsual(data: Buffer): number {
     data[open - 3] === 101 &&
     data[open - 11] === 125 &&
     data[reason] === 110 &&
-    data[reason - 1] === 58 &&
+    data[reason - 2] === 34 &&
+    data[reason - 3] === 110 &&
     data[reason - 10] === 104
   if (!isLike && !isUsual(data, length - 4)) return 0
   last = data
@@ -134,7 +136,9 @@ export function takeEnd(data: Buffer, asked: string): Buffer[] | null {
   }
   // What comes with the usage of all is put before the last brace of the end.
   if (data[reason] !== 34 || (cuts === 2 && close !== length - 3)) return null
-  if (data.toString('utf8', reason, open).indexOf('\\') >= 0) return null
+  const behind = data.toString('utf8', reason, open)
+  if (behind.startsWith('"error"') || behind.startsWith('"failed"')) return null
+  if (behind.indexOf('\\') >= 0) return null
   stage = 2
   finish = data
   // Nothing is like the event before any more.
@@ -151,16 +155,17 @@ function cutOut(data: Buffer, open: number, close: number): Buffer[] {
 function takeTotal(data: Buffer, asked: string): Buffer[] | null {
   const end = finish as Buffer
   const reason = reasonBefore(end, end.length) + 1
-  if (!readTotal(data, asked, end.toString('utf8', reason, end.indexOf(34, reason)))) return null
+  if (!readTotal(data, asked, end.toString('utf8', reason, end.indexOf(34, reason)), end))
+    return null
+  const close = data.indexOf(125, data.lastIndexOf(123)) + 1
+  const rest = data.toString('utf8', close, data.length - 3)
+  const isPrint =
+    rest.startsWith(',"system_fingerprint":"') && rest.indexOf('"', 23) === rest.length - 1
+  if (rest !== '' && !isPrint) return null
   let out = [data]
   if (cuts === 2) {
-    const close = data.indexOf(125, data.lastIndexOf(123)) + 1
-    const rest = data.toString('utf8', close, data.length - 3)
-    const hasMore = rest !== ''
-    if (hasMore && (!rest.startsWith(',"system_fingerprint":') || rest.indexOf('"metrics":') >= 0))
-      return null
     out = cutOut(end, end.lastIndexOf(123), end.length - 3)
-    if (hasMore) out.splice(1, 0, data.subarray(close, data.length - 3))
+    if (isPrint) out.splice(1, 0, data.subarray(close, data.length - 3))
   }
   stage = 3
   total = data

@@ -138,13 +138,14 @@ export function readUsual(route: string, bytes: Buffer, asked: string): boolean 
 
 /**
  * The same of the event in which vLLM tells the usage of a whole stream: `"model":"x","choices":[],"usage":{...}`. `why` is why its
- * choice ended, which has been told before.
+ * choice ended, as `end` told, an event that begins with the same fields: an error would stand there.
  */
-export function readTotal(event: Buffer, asked: string, why: string): boolean {
+export function readTotal(event: Buffer, asked: string, why: string, end: Buffer): boolean {
   usageAt = event.lastIndexOf(123)
   const before = ',"model":"' + asked + '","choices":[],"usage":'
   const from = usageAt - before.length
   if (asked === '' || from < 0 || event.toString('utf8', from, usageAt) !== before) return false
+  if (event.compare(end, 0, from, 0, from) !== 0) return false
   if (!readCounts(event.subarray(0, event.length - 2))) return false
   served = asked
   reason = why

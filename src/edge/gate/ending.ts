@@ -2,7 +2,7 @@ import type { Ticket } from '../../core/admit/admit.ts'
 import { refund } from '../../core/limits/claim.ts'
 import { UNLOGGED_COUNTER } from '../../core/limits/counters.ts'
 import { countsTokens } from '../../core/limits/reserve.ts'
-import { flowing } from './flow.ts'
+import { endFlow, flowing } from './flow.ts'
 import { flowed } from './meter.ts'
 import { countersZone, openZones, runningZone } from './registry.ts'
 import type { Ending, GateRequest } from './request.ts'
@@ -17,6 +17,7 @@ export function watchEnding(r: GateRequest, ticket: Ticket): void {
   r.ending = ending
   njs.on('exit', () => {
     settleEnding(ending)
+    if (flowing !== null) endFlow()
   })
 }
 

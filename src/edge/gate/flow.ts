@@ -2,6 +2,7 @@ import { asked, taken } from '../../core/body/quick.ts'
 import type { Usage } from '../../core/meter/usage.ts'
 import {
   closeOver,
+  finish,
   first,
   isAtEnd,
   last,
@@ -179,9 +180,14 @@ let closed: Buffer | null = null
 function lookAt(): number {
   lookMs = lastMs + LOOK_MS
   if (readEpoch() !== epoch || lastMs >= untilMs || passedBytes >= UNREAD_BYTES_MAX) return LOOK
-  if (lastMs - shownMs < SHOWN_MS) return SENT
+  return isShowDue() ? SHOW : SENT
+}
+
+/** Whether it is time to show how far the stream is, which it is not again then. */
+export function isShowDue(): boolean {
+  if (lastMs - shownMs < SHOWN_MS) return false
   shownMs = lastMs
-  return SHOW
+  return true
 }
 
 /** Goes on behind LOOK, where nothing that the stream ends for has changed before the epoch was `now`. False: there is more to look at. */
@@ -198,7 +204,7 @@ export function isMarked(r: GateRequest): boolean {
 
 /** What the stream has used so far, as its last count says; null where that is not known. */
 export function usedSoFar(): Usage | null {
-  const event = last || first
+  const event = finish || last || first
   if (!event) return null
   const text = event.toString('utf8', event.lastIndexOf(123))
   return {

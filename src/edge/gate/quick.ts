@@ -63,6 +63,7 @@ import {
   flowOut,
   goOn,
   isMarked,
+  isShowDue,
   LOOK,
   OTHER,
   SHOW,
@@ -348,11 +349,10 @@ export function meter(r: GateRequest, data: Buffer, flags: { last: boolean }): v
       }
     } else {
       const found = flow(r, data)
-      if (found === SHOW) showFlow(r)
-      else if (found === LOOK && !isStill(r)) {
+      if (found === LOOK && !isStill(r)) {
         if (owner === r) giveUp(r)
         lookLong(r, data)
-      }
+      } else if (found === SHOW || (found === LOOK && isShowDue())) showFlow(r)
       if (found !== OTHER) return
     }
     if (owner === r) giveUp(r)
@@ -483,7 +483,7 @@ function timesOf(output: number): string {
   let text = ',"ttftMs":' + (waitedMs < 0 ? 0 : waitedMs)
   const ranMs = endedMs() - beganMs()
   if (output > 1 && ranMs > 0)
-    text += ',"tokensPerSecond":' + Math.round(((output - 1) * 10000) / ranMs) / 10
+    text += ',"tokensPerSecond":' + Math.round(((output - 1) / (ranMs / 1000)) * 10) / 10
   return text
 }
 

@@ -35,7 +35,8 @@ function namesOf(r: GateRequest): string {
 function write(r: GateRequest, names: string, mayThrow: boolean): void {
   const ending = r.ending as Ending
   const active = r.metering && r.metering.meter
-  const usage = flowing === r ? usedSoFar() : active ? countSoFar(active) : null
+  const flowed = flowing === r ? usedSoFar() : null
+  const usage = flowed || (active ? countSoFar(active) : null)
   const name = ending.name || nameOf(r)
   ending.name = name
   try {

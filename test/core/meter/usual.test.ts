@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import {
   feed,
   finishMeter,
@@ -220,4 +220,91 @@ test.each([1, 2, 3, 4, 5])(
 const endOf = ({ metered, isDone }: { metered: Metered; isDone: boolean }) => ({
   ...metered,
   isDone,
+})
+
+describe('what looks like a usual stream, and is none', () => {
+  const head = `data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"${MODEL}","choices":[`
+  const usage = (count: number) =>
+    `"usage":{"prompt_tokens":9,"total_tokens":${9 + count},"completion_tokens":${count}}`
+  const event = (delta: string, reason: string, count: number) =>
+    `${head}{"index":0,"delta":${delta},"logprobs":null,"finish_reason":${reason}}],${usage(count)}}\n\n`
+  const token = (count: number, text = 'a') => event(`{"content":"${text}"}`, 'null', count)
+  const begun = [event('{"role":"assistant","content":""}', 'null', 0), token(1), token(2)]
+  const end = (reason: string) => event('{"content":""}', reason, 2)
+  const total = `${head}],${usage(2)}}\n\n`
+  const done = 'data: [DONE]\n\n'
+
+  test.each<[string, string[]]>([
+    ['an end by an error', [...begun, end('"error"'), total, done]],
+    ['an end that has failed', [...begun, end('"failed"'), total, done]],
+    ['an end with a reason in escapes', [...begun, end('"st\\u006fp"'), total, done]],
+    [
+      'an error in the usage of all',
+      [...begun, end('"stop"'), total.replace('{"id"', '{"error":"x","id"'), done],
+    ],
+    [
+      'a status in the usage of all',
+      [...begun, end('"stop"'), total.replace('{"id"', '{"status":"failed","id"'), done],
+    ],
+    [
+      'another reason behind the usage of all',
+      [...begun, end('"stop"'), total.replace('}}\n', '},"stop_reason":"xx"}\n'), done],
+    ],
+    [
+      'a status behind the fingerprint',
+      [
+        ...begun,
+        end('"stop"'),
+        total.replace('}}\n', '},"system_fingerprint":"x","status":"failed"}\n'),
+        done,
+      ],
+    ],
+    ['a usage of all twice', [...begun, end('"stop"'), total, total, done]],
+    ['an end twice', [...begun, end('"stop"'), end('"stop"'), total, done]],
+    ['a token behind the end', [...begun, end('"stop"'), token(3), total, done]],
+    ['a token behind the usage of all', [...begun, end('"stop"'), total, token(3), done]],
+    ['an event behind [DONE]', [...begun, end('"stop"'), total, done, token(3)]],
+    ['no end', [...begun, total, done]],
+    ['no usage of all', [...begun, end('"stop"'), done]],
+    [
+      'a null that a server puts where a count was',
+      [
+        begun[0]?.replace('null}]', 'null,"matched_stop":null}]') ?? '',
+        token(1),
+        end('"stop"'),
+        total,
+        done,
+      ],
+    ],
+  ])('%s comes to the same as by the long way', (_, events) => {
+    const pieces = events.map((one) => Buffer.from(one))
+    for (const taken of ['nothing', 'running', 'all'] as const) {
+      for (const isWritten of [true, false]) {
+        const short = play({ taken }, pieces, isWritten)
+        const long = playLong({ taken }, pieces)
+        expect(short.sent, taken).toBe(long.sent)
+        expect(endOf(short), taken).toEqual(endOf(long))
+        if (short.told) expect(short.told, taken).toEqual(long.metered)
+      }
+    }
+  })
+
+  test('a stop text of the caller is not taken for the reason, whatever stands in it', () => {
+    const stopped = (text: string) =>
+      end('"stop"').replace('}],', `,"stop_reason":"${text}","token_ids":null}],`)
+    const usual = begun.map((one) => one.replace('}],', ',"stop_reason":null,"token_ids":null}],'))
+    // The reason of a usual event stands so far before its count.
+    for (let before = 0; before < 60; before++) {
+      for (const text of ['h________:n', 'h______n\\":n', 'finish_reason\\":null']) {
+        const events = [...usual, stopped(text + 'X'.repeat(before)), total, done]
+        const pieces = events.map((one) => Buffer.from(one))
+        const [short, long] = [
+          play({ taken: 'all' }, pieces, true),
+          playLong({ taken: 'all' }, pieces),
+        ]
+        expect(short.sent).toBe(long.sent)
+        expect(endOf(short)).toEqual(endOf(long))
+      }
+    }
+  })
 })
