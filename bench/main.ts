@@ -55,7 +55,7 @@ async function measureAll(
   earlier: Partial<Results> & Pick<Results, 'machine'>,
 ): Promise<Results> {
   const { options } = context
-  const none = { requests: [], streams: [] }
+  const none = { requests: [], streams: [], memory: [] }
   // In the order of PARTS; an await inside of an object literal keeps it.
   const part = async <T>(name: Part, measure: (c: Context) => Promise<T>, or: T): Promise<T> => {
     if (!options.parts.includes(name)) return or

@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { download, unpack } from '../src/cli/nginx/apt.ts'
+import { run } from '../src/cli/nginx/child.ts'
 import { defaultCacheDir } from '../src/cli/nginx/find.ts'
 import { findMirror } from '../src/cli/nginx/mirror.ts'
 import { suiteOf } from '../src/cli/nginx/packages.ts'
@@ -51,4 +52,25 @@ async function findLibraries(root: string): Promise<string[]> {
   const base = join(root, 'usr', 'lib')
   const names = (await readdir(base)).filter((name) => name.endsWith('-linux-gnu'))
   return names.map((name) => join(base, name))
+}
+
+const INSTALL_MS_MAX = 600_000
+
+/**
+ * Installs a Python package, with all that it needs, into a virtual environment in the cache, once, and returns the folder of
+ * its programs. Throws where Python or the package cannot be had.
+ */
+export async function installPython(name: string, what: string): Promise<string> {
+  const folder = join(benchCache(), name)
+  const programs = join(folder, 'bin')
+  if (existsSync(join(programs, 'installed'))) return programs
+  await mkdir(benchCache(), { recursive: true })
+  await rm(folder, { recursive: true, force: true })
+  const made = await run(['python3', '-m', 'venv', folder], { timeoutMs: INSTALL_MS_MAX })
+  if (made.code !== 0) throw new Error('python3 cannot make a virtual environment')
+  const pip = [join(programs, 'pip'), 'install', '-q', what]
+  const ending = await run(pip, { timeoutMs: INSTALL_MS_MAX })
+  if (ending.code !== 0) throw new Error(`pip cannot install ${what}`)
+  await writeFile(join(programs, 'installed'), '')
+  return programs
 }

@@ -138,7 +138,7 @@ export type Results = {
   loading: LoadingRow[]
   startup: StartupRow[]
   bundles: BundleRow[]
-  peers: { requests: RequestRow[]; streams: StreamRow[] }
+  peers: { requests: RequestRow[]; streams: StreamRow[]; memory: MemoryRow[] }
   soak: SoakRow[]
   notes: string[]
 }

@@ -70,6 +70,8 @@ export function labelOf(subject: string): string {
     all: 'gate: and limits, budgets',
     'nginx-lua': 'nginx with Lua',
     haproxy: 'HAProxy with a map file',
+    envoy: 'Envoy: keys, local limit, JSON log',
+    smg: 'SMG: tenant key, counts nothing',
     portkey: 'Portkey gateway',
     litellm: 'LiteLLM proxy, one key',
   }

@@ -7,6 +7,9 @@ import { startStream } from './stream.ts'
 const KEPT_BYTES_MAX = 65_536
 const HEAD_END = Buffer.from('\r\n\r\n')
 
+const LIST = '{"object":"list","data":[{"id":"bench-8b","object":"model","owned_by":"vllm"}]}'
+const MODELS = `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${LIST.length}\r\n\r\n${LIST}`
+
 /** Where in a request a connection is. */
 type State = {
   /** The beginning of a head, or the kept body. */
@@ -14,11 +17,13 @@ type State = {
   /** Bytes of the body that are still to come; -1 while the head is incomplete. */
   bodyLeft: number
   isKept: boolean
+  /** It asks for the list of models, as some peers do before they pass anything on. */
+  isList: boolean
 }
 
 /** Answers the requests of one connection, one after the other. */
 export function serve(socket: Socket, clock: Clock): void {
-  const state: State = { kept: null, bodyLeft: -1, isKept: true }
+  const state: State = { kept: null, bodyLeft: -1, isKept: true, isList: false }
   socket.on('error', () => socket.destroy())
   socket.on('data', (data: Buffer) => {
     const rest = state.bodyLeft < 0 ? readHead(state, data) : data
@@ -28,7 +33,8 @@ export function serve(socket: Socket, clock: Clock): void {
     const body = state.isKept && state.kept !== null ? state.kept.toString('latin1') : ''
     state.kept = null
     state.bodyLeft = -1
-    if (body.includes('"stream":true')) startStream(socket, body, clock)
+    if (state.isList) socket.write(MODELS)
+    else if (body.includes('"stream":true')) startStream(socket, body, clock)
     else answerWhole(socket)
   })
 }
@@ -43,6 +49,7 @@ function readHead(state: State, data: Buffer): Buffer | null {
   }
   const length = /\ncontent-length: *(\d+)/i.exec(bytes.toString('latin1', 0, end))
   state.kept = null
+  state.isList = bytes[0] === 71
   state.bodyLeft = length === null ? 0 : Number(length[1])
   state.isKept = state.bodyLeft <= KEPT_BYTES_MAX
   return bytes.subarray(end + HEAD_END.length)

@@ -45,13 +45,18 @@ async function measureOne(
   const { options, upstream } = context
   const server = await startServer(subject, { upstreamPort: upstream.port })
   try {
-    return await rowOf(server, streams, options.isQuick ? 3 : 4)
+    return await memoryOf(server, streams, options.isQuick ? 3 : 4)
   } finally {
     await server.stop()
   }
 }
 
-async function rowOf(server: Server, streams: number, seconds: number): Promise<MemoryRow[]> {
+/** Memory of a server with so many streams open; none where they were not open in time. */
+export async function memoryOf(
+  server: Server,
+  streams: number,
+  seconds: number,
+): Promise<MemoryRow[]> {
   const perSecond = streams > STREAMS_OF_TARGET ? PER_SECOND_OF_MANY : PER_SECOND
   const pace = { streams, perSecond, asks: false, rounds: 1 }
   const load = loadOf(server, pace, 1, seconds * 1000)

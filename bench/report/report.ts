@@ -36,7 +36,7 @@ export function formatReport(results: Results, charts: readonly Chart[]): string
     ...section('Streams', results.streams.length, streamSection(results)),
     ...section('When events come, in ms', results.streams.length, latencySection(results)),
     ...picture(charts, 'gaps.svg'),
-    ...section('Memory', results.memory.length, memorySection(results)),
+    ...section('Memory', results.memory.length, memorySection(results.memory)),
     ...picture(charts, 'memory.svg'),
     ...section('Loading clients', results.loading.length, loadingSection(results)),
     ...section('Start', results.startup.length, startupSection(results)),
@@ -91,7 +91,7 @@ function machineLines(results: Results): string[] {
 }
 
 function peerSections(results: Results): string[] {
-  const { requests, streams } = results.peers
+  const { requests, streams, memory } = results.peers
   if (requests.length === 0) return []
   const both = { ...results, streams }
   return [
@@ -104,6 +104,9 @@ function peerSections(results: Results): string[] {
     ...streamSection({ ...both, instructions: [] }),
     '',
     ...latencySection(both),
+    '',
+    // Results of before have none.
+    ...memorySection(memory ?? []),
     '',
   ]
 }

@@ -1,4 +1,4 @@
-import type { RequestRow, Results, StreamRow } from '../results.ts'
+import type { MemoryRow, RequestRow, Results, StreamRow } from '../results.ts'
 import type { Figure } from '../stats.ts'
 import { labelOf } from '../subjects.ts'
 import { formatTable, show } from './table.ts'
@@ -90,11 +90,11 @@ export function latencySection(results: Results): string[] {
   return formatTable(['streams', 'subject', 'counts', ...head], rows)
 }
 
-export function memorySection(results: Results): string[] {
+export function memorySection(rows: readonly MemoryRow[]): string[] {
   const head = ['streams', 'subject', 'KB per open stream', 'KB more per event', 'worker RSS, MB']
   return formatTable(
     head,
-    results.memory.map((row) => [
+    rows.map((row) => [
       show(row.streams, 0),
       labelOf(row.subject),
       show(row.kbPerStream, 0),
