@@ -93,7 +93,7 @@ export async function answersOk(
     const answer = await fetch(`http://127.0.0.1:${port}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${key}`, ...headers },
-      body: '{"model":"bench-8b","messages":[]}',
+      body: '{"model":"bench-8b","messages":[{"role":"user","content":"Hello"}]}',
       signal: AbortSignal.timeout(2_000),
     })
     await answer.text()
