@@ -245,8 +245,10 @@ describe.each(variants)('$name, metering $metering: the quick way', ({ setup, me
     }
   }
 
-  test.each(cases)('comes to the same as the long one: %s', async (_, path, body, mock) => {
-    for (const kind of kinds) {
+  test.each(cases)('comes to the same as the long one: %s', async (name, path, body, mock) => {
+    // What holds for a client matters little to what comes of a stream.
+    const isOdd = STREAMS.some(([stream]) => name === `a stream ${stream}`)
+    for (const kind of isOdd ? kinds.filter((one) => one === 'free' || one === 'full') : kinds) {
       const { left, ...own } = await ask(quick, kind, path, body, mock)
       const { left: otherLeft, ...other } = await ask(long, kind, path, body, mock)
       expect(own, kind).toEqual(other)
