@@ -115,8 +115,8 @@ async function buildGate(source) {
   const deferred = defer(defer(flat, wall.isSeldom, 'Seldom'), wall.isOfStreams, 'Streams')
   const made = { [wall.GATE]: [flat, often, 'QuickJS'], [wall.GATE_NJS]: [deferred, null, 'njs'] }
   const texts = await Promise.all(
-    Object.entries(made).map(async ([outfile, [all, seldom, engine]]) => {
-      const text = await straighten(all.replaceAll('njs.engine', `"${engine}"`), seldom)
+    Object.entries(made).map(async ([outfile, [all, kept, engine]]) => {
+      const text = await straighten(all.replaceAll('njs.engine', `"${engine}"`), kept)
       refuseForbidden(outfile, text)
       await writeFile(outfile, text)
       return text

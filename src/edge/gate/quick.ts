@@ -55,9 +55,8 @@ import { bodyLong } from './body.ts'
 import { admitLong, COPIED_BYTES_MAX, claimLong, judgeLong } from './door.ts'
 import { settleEnding } from './ending.ts'
 import {
-  beganMs,
-  endedMs,
   endFlow,
+  firstMs,
   flow,
   flowing,
   flowOut,
@@ -65,6 +64,7 @@ import {
   isMarked,
   isShowDue,
   LOOK,
+  lastMs,
   OTHER,
   SHOW,
   startFlow,
@@ -479,9 +479,9 @@ function settleUse(isSeen: boolean): string {
 
 /** How long a stream took to its first token, and how quick it was from there, see speedOf() of the long way. */
 function timesOf(output: number): string {
-  const waitedMs = beganMs() - atMs
+  const waitedMs = firstMs - atMs
   let text = ',"ttftMs":' + (waitedMs < 0 ? 0 : waitedMs)
-  const ranMs = endedMs() - beganMs()
+  const ranMs = lastMs - firstMs
   if (output > 1 && ranMs > 0)
     text += ',"tokensPerSecond":' + Math.round(((output - 1) / (ranMs / 1000)) * 10) / 10
   return text
