@@ -14,7 +14,8 @@ import { measureLoading } from './parts/loading.ts'
 import { measureMemory } from './parts/memory.ts'
 import { checkMock } from './parts/mock.ts'
 import { measurePeers } from './parts/peers.ts'
-import { measureBodies, measureKeys, measureRequests } from './parts/requests.ts'
+import { measureBodies, measureKeys, measureRequests, measureSingle } from './parts/requests.ts'
+import { measureReuse } from './parts/reuse.ts'
 import { measureSoak } from './parts/soak.ts'
 import { measureStartup } from './parts/startup.ts'
 import { measureStreams } from './parts/streams.ts'
@@ -76,12 +77,14 @@ async function measureAll(
     loadTool: context.loader.name,
     mock: await checkMock(context),
     requests: await part('requests', measureRequests, earlier.requests ?? []),
+    single: await part('single', measureSingle, earlier.single ?? []),
     instructions: await part('instructions', measureInstructions, earlier.instructions ?? []),
     bodies: await part('bodies', measureBodies, earlier.bodies ?? []),
     keys: await part('keys', measureKeys, earlier.keys ?? []),
     folding: await part('folding', measureFolding, earlier.folding ?? []),
     streams: await part('streams', measureStreams, earlier.streams ?? []),
     memory: await part('memory', measureMemory, earlier.memory ?? []),
+    reuse: await part('reuse', measureReuse, earlier.reuse ?? []),
     loading: await part('loading', measureLoading, earlier.loading ?? []),
     startup: await part('startup', measureStartup, earlier.startup ?? []),
     bundles: await measureBundles(),

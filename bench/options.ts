@@ -3,12 +3,14 @@ import { parseArgs } from 'node:util'
 /** The parts of a run, in their order. */
 export const PARTS = [
   'requests',
+  'single',
   'instructions',
   'bodies',
   'keys',
   'folding',
   'streams',
   'memory',
+  'reuse',
   'loading',
   'startup',
   'peers',
@@ -16,7 +18,15 @@ export const PARTS = [
 ] as const
 
 /** What a quick run has no time for. */
-const QUICK_WITHOUT: readonly string[] = ['bodies', 'keys', 'folding', 'loading', 'peers']
+const QUICK_WITHOUT: readonly string[] = [
+  'single',
+  'bodies',
+  'keys',
+  'folding',
+  'reuse',
+  'loading',
+  'peers',
+]
 
 export type Part = (typeof PARTS)[number]
 
@@ -34,6 +44,8 @@ export type Options = {
   /** Requests are made by the client on Node, as where wrk cannot be had. */
   isWithoutWrk: boolean
   soakMinutes: number
+  /** Until what a worker keeps of its streams is read once more. */
+  keptMinutes: number
   /** The folder that results are written to. */
   out: string
   /** The weight of a request alone, see guard.ts: compared with what is written down, or written down anew. */
@@ -43,7 +55,8 @@ export type Options = {
 /** The text for --help. */
 export const USAGE = `npm run bench -- [--quick] [--soak] [--only PART,...]
   --quick           fewer rounds and loads, under 3 minutes
-  --soak [MINUTES]  mixed load at the end, 30 minutes for each version of nginx or as many as said
+  --soak [MINUTES]  mixed load at the end, 30 minutes for each version of nginx or as many as said;
+                    and what workers keep is read after an hour, not a minute
   --only PART,...   these parts alone; the others keep the figures of the last results.json:
                     ${PARTS.join(', ')}
   --without-wrk     requests are made by a client on Node, as where wrk cannot be had
@@ -52,6 +65,7 @@ export const USAGE = `npm run bench -- [--quick] [--soak] [--only PART,...]
                     with --record they are written there`
 
 const SOAK_MINUTES = 30
+const KEPT_MINUTES = 60
 
 /** Reads the command line; null asks for the usage. */
 export function readOptions(args: string[], folder: string): Options | null {
@@ -79,6 +93,7 @@ export function readOptions(args: string[], folder: string): Options | null {
     loadSeconds: isQuick ? 1 : 2,
     isWithoutWrk: values['without-wrk'],
     soakMinutes: readMinutes(values.soak ?? `${SOAK_MINUTES}`),
+    keptMinutes: values.soak === undefined ? 1 : KEPT_MINUTES,
     out: values.out,
     guard: values.guard ? (values.record ? 'record' : 'compare') : null,
   }

@@ -31,6 +31,8 @@ export type FoldingRow = {
   /** The least that it could be, see floors/fold.js. */
   isFloor: boolean
   lineUs: Figure
+  /** Under callgrind; absent where that is not there, and in results of before. */
+  instructions?: number
 }
 
 /** Instructions under callgrind, by request and by streamed event. */
@@ -81,6 +83,21 @@ export type MemoryRow = {
   rssKb: number
 }
 
+/** What a worker keeps of many streams, by the contexts that it may keep for the next ones. */
+export type ReuseRow = {
+  subject: string
+  reuse: number
+  streams: number
+  /** Memory before, with all of them open, a moment after the last, and some minutes later with a few requests since. */
+  freshMb: number
+  openMb: number
+  afterMb: number
+  laterMb: number
+  minutes: number
+  /** CPU time of a request while so many callers wait for theirs. */
+  cpuUs: { callers: number; us: number }[]
+}
+
 /** The load of many clients, and what requests notice of it. */
 export type LoadingRow = {
   subject: string
@@ -129,12 +146,15 @@ export type Results = {
   loadTool: string
   mock: MockCheck | null
   requests: RequestRow[]
+  /** Of one caller alone; absent in results of before, as `reuse` is. */
+  single?: RequestRow[]
   bodies: RequestRow[]
   keys: RequestRow[]
   folding: FoldingRow[]
   instructions: InstructionRow[]
   streams: StreamRow[]
   memory: MemoryRow[]
+  reuse?: ReuseRow[]
   loading: LoadingRow[]
   startup: StartupRow[]
   bundles: BundleRow[]

@@ -30,7 +30,7 @@ function addPortion(path, at) {
   whole.split('\n').forEach((one) => {
     if (one === '') return
     const line = JSON.parse(one)
-    const hour = Math.floor(Date.parse(line.time) / 3600000)
+    const hour = Math.floor(line.at / 3600)
     const used = [1, line.promptTokens || 0, line.completionTokens || 0, line.cost || 0]
     lines++
     add(sums, `client:${line.client}`, used)

@@ -87,12 +87,21 @@ export function canCount(): boolean {
   return findOnPath('valgrind') !== null && findOnPath('vgdb') !== null
 }
 
-async function startCounted(subject: Subject, upstreamPort: number, role: Role): Promise<Server> {
+/** A server under callgrind; `prepare` changes files of the configuration before. */
+export async function startCounted(
+  subject: Subject,
+  upstreamPort: number,
+  role: Role,
+  prepare?: (root: string) => Promise<void>,
+): Promise<Server> {
   return startServer(subject, {
     role,
     upstreamPort,
     waitSeconds: 90,
-    prepare: prepareAlone,
+    prepare: async (root) => {
+      await prepareAlone(root)
+      await prepare?.(root)
+    },
     wrap: (command) => ['valgrind', '-q', '--tool=callgrind', outOption(command), ...command],
   })
 }
@@ -147,7 +156,7 @@ function outOption(command: readonly string[]): string {
 }
 
 /** Has callgrind write what it counted since the last dump, and returns the number of instructions. */
-async function takeDump(server: Server): Promise<number> {
+export async function takeDump(server: Server): Promise<number> {
   const before = new Set(await readdir(server.root))
   const ending = await run(['vgdb', `--pid=${server.pids[0]}`, 'dump'], { timeoutMs: 60_000 })
   if (ending.code !== 0) throw new Error(`vgdb cannot reach nginx: ${ending.stderr.trim()}`)

@@ -20,6 +20,12 @@ export function measureRequests(context: Context): Promise<RequestRow[]> {
   return measureLoad(context, chosen, SMALL_BYTES, [10])
 }
 
+/** The same of one caller, who sends the next when the one before is answered: all that a request needs is in the caches. */
+export function measureSingle(context: Context): Promise<RequestRow[]> {
+  const kinds: Kind[] = ['plain', 'map', 'floor', 'identity', 'body', 'all']
+  return measureLoad(context, choose(context, kinds), SMALL_BYTES, [10], 1)
+}
+
 /** Large requests; at 10 MB, few at once and one key, which is what the client can hold. */
 export async function measureBodies(context: Context): Promise<RequestRow[]> {
   const kinds: Kind[] = ['plain', 'map', 'floor', 'body', 'all']
@@ -51,12 +57,13 @@ async function measureLoad(
   subjects: readonly Subject[],
   bytes: number,
   counts: readonly number[],
+  connections = bytes > 1e6 ? 4 : CONNECTIONS,
 ): Promise<RequestRow[]> {
   const { options, folder } = context
   const upstream = bytes > FIXED_BYTES_MAX ? context.upstream : context.fixed
   const plan: Plan = {
     bodyFile: await writeBody(folder, bytes),
-    connections: bytes > 1e6 ? 4 : CONNECTIONS,
+    connections,
     seconds: options.loadSeconds,
     rounds: roundsOf(bytes, counts.length, options.rounds),
     bytes,

@@ -8,6 +8,7 @@ import {
   loadSection,
   memorySection,
   requestSection,
+  reuseSection,
   soakSection,
   startupSection,
   streamSection,
@@ -19,6 +20,7 @@ import { formatMisses } from './why.ts'
 /** RESULTS.md: all tables and pictures of a run. */
 export function formatReport(results: Results, charts: readonly Chart[]): string {
   const misses = formatMisses(results)
+  const { single = [], reuse = [] } = results
   const lines = [
     '# Results',
     '',
@@ -30,6 +32,7 @@ export function formatReport(results: Results, charts: readonly Chart[]): string
     ...section('Why the missed ones are missed', misses.length, misses),
     ...section('Small requests', results.requests.length, requestSection(results)),
     ...picture(charts, 'ratios.svg'),
+    ...section('One caller after the other', single.length, loadSection(single, 'keys')),
     ...section('Large requests', results.bodies.length, loadSection(results.bodies, 'bytes')),
     ...section('Many keys', results.keys.length, loadSection(results.keys, 'keys')),
     ...section('Adding up the ledger', results.folding.length, foldingSection(results)),
@@ -38,6 +41,7 @@ export function formatReport(results: Results, charts: readonly Chart[]): string
     ...picture(charts, 'gaps.svg'),
     ...section('Memory', results.memory.length, memorySection(results.memory)),
     ...picture(charts, 'memory.svg'),
+    ...section('What a worker keeps', reuse.length, reuseSection(reuse)),
     ...section('Loading clients', results.loading.length, loadingSection(results)),
     ...section('Start', results.startup.length, startupSection(results)),
     ...section('Bundles', results.bundles.length, bundleSection(results)),

@@ -1,4 +1,4 @@
-import type { MemoryRow, RequestRow, Results, StreamRow } from '../results.ts'
+import type { MemoryRow, RequestRow, Results, ReuseRow, StreamRow } from '../results.ts'
 import type { Figure } from '../stats.ts'
 import { labelOf } from '../subjects.ts'
 import { formatTable, show } from './table.ts'
@@ -43,12 +43,13 @@ export function loadSection(rows: readonly RequestRow[], by: 'bytes' | 'keys'): 
 }
 
 export function foldingSection(results: Results): string[] {
-  const rows = results.folding.map(({ world, clients, isFloor, lineUs }) => [
+  const rows = results.folding.map(({ world, clients, isFloor, lineUs, instructions }) => [
     `${isFloor ? 'the least that it could be' : "the gate's housekeeping"} (${world})`,
     show(clients, 0),
     spread(lineUs),
+    show(instructions, 0),
   ])
-  return formatTable(['20,000 lines', 'clients', 'CPU us a line'], rows)
+  return formatTable(['20,000 lines', 'clients', 'CPU us a line', 'instructions'], rows)
 }
 
 export function streamSection(results: Results): string[] {
@@ -100,6 +101,21 @@ export function memorySection(rows: readonly MemoryRow[]): string[] {
       show(row.kbPerStream, 0),
       show(row.kbPerEvent, 2),
       show(row.rssKb / 1024, 0),
+    ]),
+  )
+}
+
+export function reuseSection(rows: readonly ReuseRow[]): string[] {
+  const [first] = rows
+  const callers = first?.cpuUs.map((one) => `CPU us a request, ${one.callers} callers`) ?? []
+  const times = ['before, MB', `${first?.streams} streams open`, 'after them']
+  return formatTable(
+    ['js_context_reuse', 'subject', ...times, `${first?.minutes} minutes later`, ...callers],
+    rows.map((row) => [
+      show(row.reuse, 0),
+      labelOf(row.subject),
+      ...[row.freshMb, row.openMb, row.afterMb, row.laterMb].map((mb) => show(mb, 0)),
+      ...row.cpuUs.map(({ us }) => show(us, 1)),
     ]),
   )
 }

@@ -249,8 +249,10 @@ describe.each(variants)('$name, metering $metering: the quick way', ({ setup, me
     // What holds for a client matters little to what comes of a stream.
     const isOdd = STREAMS.some(([stream]) => name === `a stream ${stream}`)
     for (const kind of isOdd ? kinds.filter((one) => one === 'free' || one === 'full') : kinds) {
-      const { left, ...own } = await ask(quick, kind, path, body, mock)
-      const { left: otherLeft, ...other } = await ask(long, kind, path, body, mock)
+      const [{ left, ...own }, { left: otherLeft, ...other }] = await Promise.all([
+        ask(quick, kind, path, body, mock),
+        ask(long, kind, path, body, mock),
+      ])
       expect(own, kind).toEqual(other)
       expect(Number.isNaN(left), kind).toBe(Number.isNaN(otherLeft))
       if (!Number.isNaN(left)) expect(Math.abs(left - otherLeft), kind).toBeLessThan(6)

@@ -8,10 +8,9 @@ import type { Balance, Sums } from './types.ts'
 
 export type { Balance, Sums } from './types.ts'
 
-/** What some lines of the ledger come to. Subjects are named as by subjectName(). */
-export type Folded = {
-  subjects: { [name: string]: Balance }
-  /** The same lines by hour, client, key, group and model. */
+/** Lines of the ledger, put together. */
+export type Gathering = {
+  /** By hour, client, key, group and model. */
   batches: Batch[]
   /** What the metrics count, of the lines that are not older than this nginx. */
   tally: Tally
@@ -22,41 +21,77 @@ export type Folded = {
   skipped: number
 }
 
+/** And what they come to. Subjects are named as by subjectName(). */
+export type Folded = Gathering & { subjects: { [name: string]: Balance } }
+
 /** No month is longer; a day of it more, because days are told by their beginning. */
 const MONTH_MS = 32 * 86400000
 
 /**
- * Adds up whole lines of the ledger. Days and months that were over at `nowMs` are in `all` only. Lines
- * from `freshMs` on are those of the metrics; left out, none are. Days and months are those of a time zone.
+ * Puts whole lines of the ledger together. Lines from `freshMs` on are those of the metrics; left out, none
+ * are. Days are those of a time zone.
  */
+export function gatherLines(text: string, freshMs?: number, zoneMinutes?: number): Gathering {
+  const found: Gathering = { batches: [], tally: newTally(), counted: [], lines: 0, skipped: 0 }
+  const since = freshMs === undefined ? Infinity : freshMs
+  text.split('\n').forEach((one) => {
+    if (one === '') return
+    found.lines++
+    const read = readLine(one)
+    if (!read.isWhole) found.skipped++
+    if (read.line) addLine(found, read.line, read.timeMs, since, zoneMinutes)
+  })
+  return found
+}
+
+/** Adds them up as well. Days and months that were over at `nowMs` are in `all` only. */
 export function foldLines(
   text: string,
   nowMs: number,
   freshMs?: number,
   zoneMinutes?: number,
 ): Folded {
-  const folded: Folded = {
-    subjects: {},
-    batches: [],
-    tally: newTally(),
-    counted: [],
-    lines: 0,
-    skipped: 0,
-  }
-  const since = freshMs === undefined ? Infinity : freshMs
-  text.split('\n').forEach((one) => {
-    if (one === '') return
-    folded.lines++
-    const found = readLine(one)
-    if (!found.isWhole) folded.skipped++
-    if (found.line) addLine(folded, found.line, found.timeMs, since, zoneMinutes)
-  })
-  folded.batches.forEach((batch) => {
-    Object.keys(batch.rows).forEach((name) => {
-      addRow(folded.subjects, batch.rows[name] as Gathered, batch.day, nowMs, zoneMinutes)
+  const found = gatherLines(text, freshMs, zoneMinutes)
+  const subjects: Folded['subjects'] = {}
+  found.batches.forEach((batch) => {
+    const period = periodOf(batch.day, nowMs, zoneMinutes)
+    const used = usedIn(batch)
+    Object.keys(used).forEach((name) => {
+      const balance = subjects[name] || emptyBalance()
+      subjects[name] = balance
+      addUsed(balance, used[name] as Sums, period)
     })
   })
-  return folded
+  return Object.assign(found, { subjects })
+}
+
+/** What each subject used in the lines of a batch. */
+export function usedIn(batch: Batch): { [name: string]: Sums } {
+  const used: { [name: string]: Sums } = {}
+  const names = Object.keys(batch.rows)
+  for (let i = 0; i < names.length; i++) {
+    const row = batch.rows[names[i] as string] as Gathered
+    const subjects = subjectsOf(row.line)
+    for (let j = 0; j < subjects.length; j++) {
+      const name = subjects[j] as string
+      const sums = used[name]
+      if (sums) addTo(sums, row.used)
+      else used[name] = [row.used[0], row.used[1], row.used[2]]
+    }
+  }
+  return used
+}
+
+/** The day of a batch and its month, each -1 where it is over. */
+export function periodOf(day: number, nowMs: number, zoneMinutes?: number): Today {
+  const timeMs = startOfDay(day, zoneMinutes)
+  const isOfToday = day >= dayOf(nowMs, zoneMinutes)
+  // A month that runs has all the days from today on.
+  const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs, zoneMinutes) : -1
+  return {
+    day: isOfToday ? day : -1,
+    month: month >= monthOf(nowMs, zoneMinutes) ? month : -1,
+  }
 }
 
 /** What one line adds to the sums of each of its subjects. */
@@ -83,7 +118,7 @@ function isName(name: unknown): name is string {
 
 /** Lines are added up by their names first: for each line and subject it took twice as long. */
 function addLine(
-  folded: Folded,
+  found: Gathering,
   line: LedgerLine,
   timeMs: number,
   freshMs: number,
@@ -93,43 +128,27 @@ function addLine(
   const day = dayOf(timeMs, zoneMinutes)
   const isSummary = (line as { summary?: unknown }).summary === true
   const isFresh = timeMs >= freshMs && !isSummary
-  let batch = folded.batches[folded.batches.length - 1]
+  let batch = found.batches[found.batches.length - 1]
   const isSame =
     batch !== undefined &&
     batch.hour === hour &&
     batch.day === day &&
     batch.isFresh === isFresh &&
     batch.isSummary === isSummary
-  if (!batch || !isSame) batch = batchOf(folded.batches, hour, day, isSummary, isFresh)
+  if (!batch || !isSame) batch = batchOf(found.batches, hour, day, isSummary, isFresh)
   gather(batch, line, sumsOf(line), isSummary)
   if (!isFresh) return
-  tallyLine(folded.tally, line)
+  tallyLine(found.tally, line)
   // On njs's own engine all that is kept stays until the portions are done.
   if (line.promptTokens !== undefined || line.completionTokens !== undefined)
-    folded.counted.push(line)
+    found.counted.push(line)
 }
 
-/** Adds in place. Months begin with a day, so that its number tells them. */
-function addRow(
-  subjects: Folded['subjects'],
-  row: Gathered,
-  day: number,
-  nowMs: number,
-  zoneMinutes?: number,
-): void {
-  const timeMs = startOfDay(day, zoneMinutes)
-  const used = row.used
-  const isOfToday = day >= dayOf(nowMs, zoneMinutes)
-  // A month that runs has all the days from today on.
-  const month = isOfToday || timeMs > nowMs - MONTH_MS ? monthOf(timeMs, zoneMinutes) : -1
-  const isOfMonth = month >= monthOf(nowMs, zoneMinutes)
-  subjectsOf(row.line).forEach((name) => {
-    const balance = subjects[name] || emptyBalance()
-    subjects[name] = balance
-    addTo(balance.all, used)
-    if (isOfToday) addWithin(balance.days, day, used)
-    if (isOfMonth) addWithin(balance.months, month, used)
-  })
+/** Adds in place what was used in a day and month of periodOf(). */
+export function addUsed(balance: Balance, used: Sums, period: Today): void {
+  addTo(balance.all, used)
+  if (period.day >= 0) addWithin(balance.days, period.day, used)
+  if (period.month >= 0) addWithin(balance.months, period.month, used)
 }
 
 function addWithin(periods: Periods, period: string | number, more: Sums): void {

@@ -1,5 +1,5 @@
-import type { Folded } from '../ledger/fold.ts'
-import { clean, type Gathered, OTHER } from '../usage/rows.ts'
+import type { Gathering } from '../ledger/fold.ts'
+import { clean, type Gathered, isPlain, OTHER } from '../usage/rows.ts'
 import { isSaid, modelNameOf, NO_MODEL } from './tally.ts'
 
 /**
@@ -33,25 +33,24 @@ const COST = 9
 export type ModelLabel = (model: string, isSaid: boolean) => string
 
 /** What the fresh lines of a portion add. */
-export function seriesOf(folded: Folded, modelLabel: ModelLabel): Series[] {
+export function seriesOf(found: Gathering, modelLabel: ModelLabel): Series[] {
   const series: Series[] = []
-  noteSaid(folded, modelLabel)
-  const requests = folded.tally.requests
+  noteSaid(found, modelLabel)
+  const requests = found.tally.requests
   Object.keys(requests).forEach((name) => {
-    const labels = name.split('\t').map(clean)
-    const other = [OTHER].concat(labels.slice(1)).join('\t')
-    const delta = requests[name] as number
-    series.push({ name: `r\t${labels.join('\t')}`, other: `r\t${other}`, delta })
+    const labels = isPlain(name) ? name : name.split('\t').map(clean).join('\t')
+    const other = `r\t${OTHER}${labels.slice(labels.indexOf('\t'))}`
+    series.push({ name: `r\t${labels}`, other, delta: requests[name] as number })
   })
-  addPassed(series, folded, modelLabel)
-  addUsage(series, folded, modelLabel)
-  addHistograms(series, folded, modelLabel)
+  addPassed(series, found, modelLabel)
+  addUsage(series, found, modelLabel)
+  addHistograms(series, found, modelLabel)
   return series
 }
 
 /** First of all, so that what a portion asks for is known when another line of it says it. */
-function noteSaid(folded: Folded, modelLabel: ModelLabel): void {
-  Object.keys(folded.tally.models).forEach((name) => {
+function noteSaid(found: Gathering, modelLabel: ModelLabel): void {
+  Object.keys(found.tally.models).forEach((name) => {
     if (isSaid(name)) labelOf(name, modelLabel)
   })
 }
@@ -61,8 +60,8 @@ function labelOf(name: string, modelLabel: ModelLabel): string {
 }
 
 /** Few for each model, so that models bound them: that a server fails has to be told in any case. */
-function addPassed(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
-  const passed = folded.tally.passed
+function addPassed(series: Series[], found: Gathering, modelLabel: ModelLabel): void {
+  const passed = found.tally.passed
   Object.keys(passed).forEach((name) => {
     const first = name.indexOf('\t')
     const second = name.indexOf('\t', first + 1)
@@ -72,10 +71,10 @@ function addPassed(series: Series[], folded: Folded, modelLabel: ModelLabel): vo
   })
 }
 
-function addUsage(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
+function addUsage(series: Series[], found: Gathering, modelLabel: ModelLabel): void {
   const sums: { [name: string]: number } = {}
   const cost: { [client: string]: number } = {}
-  folded.batches.forEach((batch) => {
+  found.batches.forEach((batch) => {
     if (!batch.isFresh) return
     Object.keys(batch.rows).forEach((name) => {
       const row = batch.rows[name] as Gathered
@@ -101,8 +100,8 @@ function addUsage(series: Series[], folded: Folded, modelLabel: ModelLabel): voi
 }
 
 /** These need no bound of their own either. */
-function addHistograms(series: Series[], folded: Folded, modelLabel: ModelLabel): void {
-  const models = folded.tally.models
+function addHistograms(series: Series[], found: Gathering, modelLabel: ModelLabel): void {
+  const models = found.tally.models
   Object.keys(models).forEach((name) => {
     const label = name === NO_MODEL ? '' : labelOf(name, modelLabel)
     const numbers = models[name] as number[]

@@ -66,6 +66,8 @@ const HOUR_MS = 3600000
 /** As tollgate usage cuts them: callers choose the names of models. */
 const NAME_CHARACTERS_MAX = 200
 const PLAIN = /^[ -~]*$/
+/** Four such names between tabs. */
+const PLAIN_FOUR = /^[ -~]*\t[ -~]*\t[ -~]*\t[ -~]*$/
 
 /** The hour of a time, counted from 1970. Takes ms since 1970. */
 export function hourOf(timeMs: number): number {
@@ -164,12 +166,13 @@ export function windowsOf(batches: Batch[], nowMs: number, zoneMinutes?: number)
     const isOfHour = !batch.isSummary && isKept(hour, nowMs)
     const isOfDay = isKept(day, nowMs, zoneMinutes)
     if (!isOfHour && !isOfDay) return
-    Object.keys(batch.rows).forEach((one) => {
-      const row = batch.rows[one] as Gathered
+    const names = Object.keys(batch.rows)
+    for (let i = 0; i < names.length; i++) {
+      const row = batch.rows[names[i] as string] as Gathered
       const name = rowName(row.line)
       if (isOfHour) addRow(windows, hour, name, row.sums)
       if (isOfDay) addRow(windows, day, name, row.sums)
-    })
+    }
   })
   return windows
 }
@@ -186,7 +189,14 @@ export function addRow(windows: Windows, window: string, name: string, more: Row
 /** Client, key, group and model, between tabs: empty where the line names none. */
 export function rowName(line: LedgerLine): string {
   const names = [line.client, line.key, line.group, modelOf(line)]
-  return names.map(clean).join('\t')
+  const isText = names.every((name) => name === undefined || typeof name === 'string')
+  const joined = names.join('\t')
+  return isText && isPlain(joined) ? joined : names.map(clean).join('\t')
+}
+
+/** Whether four names between tabs are as clean() has them. */
+export function isPlain(joined: string): boolean {
+  return joined.length <= NAME_CHARACTERS_MAX && PLAIN_FOUR.test(joined)
 }
 
 /** The name under which a new row with these sums may be made where its client and its window have so many. */

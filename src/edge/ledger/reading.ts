@@ -1,5 +1,5 @@
 import type { Mark } from '../../core/ledger/balancefile.ts'
-import { foldLines } from '../../core/ledger/fold.ts'
+import { gatherLines } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
 import { type Averages, learnLine } from '../../core/limits/learn.ts'
 import { windowsOf } from '../../core/usage/rows.ts'
@@ -8,7 +8,7 @@ import { flushTally, forgetMark, isCounted, startOfMetrics } from '../metrics/ta
 import { addToRows, keepRowsState, type RowsState, readRowsState } from '../usage/rows.ts'
 import { findLedger, headOf, readLines } from './file.ts'
 import { note, setProblem } from './notices.ts'
-import { addToSums, type Cursor, changeTogether } from './sums.ts'
+import { addBatches, type Cursor, changeTogether } from './sums.ts'
 import type { LedgerPlaces } from './types.ts'
 
 /** A ledger that was moved away is looked at for so long: workers open the new one at different times. */
@@ -82,19 +82,19 @@ function readPortion(path: string, cursor: Cursor, mark: Mark, nowMs: number): b
 /** Adds a portion to everything that is a sum over the ledger. */
 function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, nowMs: number) {
   const freshMs = isCounted(mark) ? undefined : startOfMetrics(nowMs)
-  const folded = foldLines(lines.text, nowMs, freshMs, cursor.zoneMinutes)
+  const found = gatherLines(lines.text, freshMs, cursor.zoneMinutes)
   const wasPartial = cursor.isPartial
   const state = readRowsState() as RowsState
   const wasFull = state.isFull
   changeTogether(cursor, () => {
-    addToSums(cursor, folded.subjects, nowMs)
-    addToRows(state, windowsOf(folded.batches, nowMs, cursor.zoneMinutes))
+    addBatches(cursor, found.batches, nowMs)
+    addToRows(state, windowsOf(found.batches, nowMs, cursor.zoneMinutes))
     keepRowsState(state)
-    learn(folded.counted)
-    flushTally(mark, lines.next, folded)
+    learn(found.counted)
+    flushTally(mark, lines.next, found)
     mark.offset = lines.next
-    cursor.lines += folded.lines
-    cursor.skipped += folded.skipped
+    cursor.lines += found.lines
+    cursor.skipped += found.skipped
     cursor.isChanged = true
   })
   if (cursor.isPartial && !wasPartial) noteFull(cursor, 'tollgate_balance')

@@ -209,7 +209,7 @@ export function fillPages(cursor: Cursor, page: number, nowMs: number): void {
   const today: Today = todayOf(nowMs, cursor.zoneMinutes)
   eachName(page, (name) => {
     const balance = readSums(name)
-    if (balance) topUp(name, balance, today, cursor.zoneMinutes)
+    if (balance) topUp(name, balance.days, balance.months, today, cursor.zoneMinutes)
   })
 }
 

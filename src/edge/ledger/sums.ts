@@ -1,6 +1,18 @@
 import type { Mark } from '../../core/ledger/balancefile.ts'
-import { addBalance, type Balance, emptyBalance, todayOf } from '../../core/ledger/fold.ts'
+import {
+  addBalance,
+  addUsed,
+  type Balance,
+  emptyBalance,
+  periodOf,
+  type Sums,
+  type Today,
+  todayOf,
+  usedIn,
+} from '../../core/ledger/fold.ts'
+import { addToBalance, newBalance, type Running, runningOf } from '../../core/ledger/sumtext.ts'
 import type { UsageHead } from '../../core/usage/file.ts'
+import type { Batch } from '../../core/usage/rows.ts'
 import { readRowsState } from '../usage/rows.ts'
 import { topUp } from './topup.ts'
 import type { Recount } from './types.ts'
@@ -139,27 +151,89 @@ export function isChanging(): boolean {
   return sumsZone().get(CHANGING_ENTRY) === '1'
 }
 
+/** Adds lines to the sums of their subjects. For changeTogether(). */
+export function addBatches(cursor: Cursor, batches: Batch[], nowMs: number): void {
+  const today = todayOf(nowMs, cursor.zoneMinutes)
+  const fresh: string[] = []
+  batches.forEach((batch) => {
+    const period = periodOf(batch.day, nowMs, cursor.zoneMinutes)
+    const runs = period.day >= 0 && period.month >= 0
+    const running = runs ? runningOf(period.day, period.month) : null
+    const used = usedIn(batch)
+    const names = Object.keys(used)
+    for (let i = 0; i < names.length; i++) {
+      const name = names[i] as string
+      const sums = used[name] as Sums
+      if (running && addToText(cursor, name, sums, running, fresh)) continue
+      const balance = emptyBalance()
+      addUsed(balance, sums, period)
+      addToSum(cursor, name, balance, today, fresh)
+    }
+  })
+  noteNames(cursor, fresh)
+}
+
 /** Adds to the sums of subjects. For changeTogether(). */
 export function addToSums(cursor: Cursor, more: { [name: string]: Balance }, nowMs: number): void {
-  const zone = sumsZone()
   const today = todayOf(nowMs, cursor.zoneMinutes)
   const fresh: string[] = []
   Object.keys(more).forEach((name) => {
-    const kept = zone.get(name)
-    const balance: Balance = kept === undefined ? emptyBalance() : JSON.parse(kept)
-    addBalance(balance, more[name] as Balance, today)
-    // What comes out of balance.json may yet prove wrong.
-    if (cursor.restoreAt < 0) topUp(name, balance, today, cursor.zoneMinutes)
-    // nginx logs every failure.
-    if (kept === undefined && cursor.isPartial) return
-    try {
-      zone.set(name, JSON.stringify(balance))
-      if (kept === undefined) fresh.push(name)
-    } catch (_) {
-      cursor.isPartial = true
-    }
+    addToSum(cursor, name, more[name] as Balance, today, fresh)
   })
-  while (fresh.length > 0) addNames(cursor, fresh)
+  noteNames(cursor, fresh)
+}
+
+/** The short way: of nearly all balances one day and one month run. Whether it was one of these. */
+function addToText(
+  cursor: Cursor,
+  name: string,
+  used: Sums,
+  running: Running,
+  fresh: string[],
+): boolean {
+  const kept = sumsZone().get(name)
+  const added = kept === undefined ? newBalance(used, running) : addToBalance(kept, used, running)
+  if (!added) return false
+  if (used[0] > 0 || used[1] > 0) {
+    const days = { [running.day]: added.day }
+    const months = { [running.month]: added.month }
+    topUp(name, days, months, running, cursor.zoneMinutes)
+  }
+  keepSum(cursor, name, added.text, kept === undefined, fresh)
+  return true
+}
+
+function addToSum(
+  cursor: Cursor,
+  name: string,
+  more: Balance,
+  today: Today,
+  fresh: string[],
+): void {
+  const kept = sumsZone().get(name)
+  const balance: Balance = kept === undefined ? emptyBalance() : JSON.parse(kept)
+  addBalance(balance, more, today)
+  // What comes out of balance.json may yet prove wrong.
+  if (cursor.restoreAt < 0) topUp(name, balance.days, balance.months, today, cursor.zoneMinutes)
+  keepSum(cursor, name, JSON.stringify(balance), kept === undefined, fresh)
+}
+
+/** Puts the names of new ones into `fresh`. */
+function keepSum(
+  cursor: Cursor,
+  name: string,
+  text: string,
+  isNew: boolean,
+  fresh: string[],
+): void {
+  // nginx logs every failure.
+  if (isNew && cursor.isPartial) return
+  try {
+    sumsZone().set(name, text)
+    if (isNew) fresh.push(name)
+  } catch (_) {
+    cursor.isPartial = true
+  }
 }
 
 /** Removes all sums. What must not find the zone full takes its room at once. */
@@ -187,6 +261,10 @@ export function putSums(cursor: Cursor, name: string, balance: Balance): void {
 export function readPage(page: number): string[] {
   const names = sumsZone().get(PAGE_PREFIX + page)
   return names === undefined ? [] : names.split('\n')
+}
+
+function noteNames(cursor: Cursor, names: string[]): void {
+  while (names.length > 0) addNames(cursor, names)
 }
 
 /** Puts as many names as it has room for into the last page, or a new one. */

@@ -40,13 +40,26 @@ export function declareBirth(nowMs: number): void {
  * line, so that a counter is below the sum only where its zone is new: in a race between the two, what
  * the gate adds in between is not in the sum yet, and stays added.
  */
-export function topUp(name: string, balance: Balance, today: Today, zoneMinutes: number): void {
-  // Of who has used nothing there is nothing to count.
-  if (balance.all[0] === 0 && balance.all[1] === 0) return
+export function topUp(
+  name: string,
+  days: Balance['days'],
+  months: Balance['months'],
+  today: Today,
+  zoneMinutes: number,
+): void {
+  // Of who has used nothing there is nothing to count, and each day is of a month.
+  if (!hasUsed(days) && !hasUsed(months)) return
   const counters = countersZone()
   const id = idOf(name)
-  raise(counters, ['d', 'D'], id, balance.days, today.day, zoneMinutes)
-  raise(counters, ['m', 'M'], id, balance.months, today.month, zoneMinutes)
+  raise(counters, ['d', 'D'], id, days, today.day, zoneMinutes)
+  raise(counters, ['m', 'M'], id, months, today.month, zoneMinutes)
+}
+
+function hasUsed(windows: { [window: string]: Sums }): boolean {
+  return Object.keys(windows).some((window) => {
+    const sums = windows[window] as Sums
+    return sums[0] > 0 || sums[1] > 0
+  })
 }
 
 /** The counters of tokens and of cost. */

@@ -1,6 +1,6 @@
 import { hasOwn } from '../../core/config/interpret.ts'
 import type { Mark } from '../../core/ledger/balancefile.ts'
-import type { Folded } from '../../core/ledger/fold.ts'
+import type { Gathering } from '../../core/ledger/fold.ts'
 import { type KnownModels, labelModel } from '../../core/metrics/models.ts'
 import { type Series, seriesOf } from '../../core/metrics/series.ts'
 import { readPrices, readRules } from '../gate/registry.ts'
@@ -76,16 +76,16 @@ export function forgetMark(mark: Mark): void {
 }
 
 /** Counts a portion, up to an offset of its ledger. That comes first: at worst a portion is lost. */
-export function flushTally(mark: Mark, next: number, folded: Folded): void {
+export function flushTally(mark: Mark, next: number, found: Gathering): void {
   if (isCounted(mark)) return
   bump(markEntry(mark), next, true)
   const zone = metricsZone()
   // Lines that cannot be read have no time: those behind the first fresh one count.
-  const isFresh = folded.tally.lines > 0 || zone.get('lines') !== undefined
-  if (isFresh && folded.skipped > 0) bump('skipped', folded.skipped, false)
-  if (folded.tally.lines === 0) return
-  bump('lines', folded.tally.lines, false)
-  seriesOf(folded, (model, isSaid) => labelModel(known, model, isSaid)).forEach(count)
+  const isFresh = found.tally.lines > 0 || zone.get('lines') !== undefined
+  if (isFresh && found.skipped > 0) bump('skipped', found.skipped, false)
+  if (found.tally.lines === 0) return
+  bump('lines', found.tally.lines, false)
+  seriesOf(found, (model, isSaid) => labelModel(known, model, isSaid)).forEach(count)
 }
 
 const known: KnownModels = {

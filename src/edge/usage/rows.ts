@@ -1,3 +1,4 @@
+import { addToNumbers, formatNumbers } from '../../core/ledger/sumtext.ts'
 import {
   addSums,
   boundName,
@@ -115,18 +116,23 @@ function addToRow(
   const entry = `${window}\t${name}`
   const kept = zone.get(entry)
   if (kept !== undefined) {
-    const sums: RowSums = JSON.parse(kept)
-    addSums(sums, more)
-    if (!put(zone, entry, JSON.stringify(sums))) noteLoss(state)
+    if (!put(zone, entry, addToNumbers(kept, more) || sumOf(kept, more))) noteLoss(state)
     return
   }
   const counter = countEntry(window, name)
   const ofClient = Number(zone.get(counter) || 0)
   const allowed = boundName(name, more, ofClient, rowsIn(state, window) + fresh.length)
   if (allowed !== name) addToRow(zone, state, window, allowed, more, fresh)
-  else if (put(zone, entry, JSON.stringify(more)) && put(zone, counter, `${ofClient + 1}`))
+  else if (put(zone, entry, formatNumbers(more)) && put(zone, counter, `${ofClient + 1}`))
     fresh.push(name)
   else dropRow(zone, state, entry)
+}
+
+/** Where one is not a whole row of numbers. */
+function sumOf(kept: string, more: RowSums): string {
+  const sums: RowSums = JSON.parse(kept)
+  addSums(sums, more)
+  return JSON.stringify(sums)
 }
 
 /** Whether there was room. */

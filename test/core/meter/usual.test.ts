@@ -16,16 +16,8 @@ import {
   takeUsual,
 } from '../../../src/core/meter/usual.ts'
 import * as whole from '../../../src/core/meter/whole.ts'
+import { integersOf } from '../../random.ts'
 import { planOf } from './plan.ts'
-
-/** Numbers below a bound, the same for the same seed. */
-function random(seed: number): (below: number) => number {
-  let state = seed
-  return (below) => {
-    state = (state * 48271) % 2147483647
-    return state % below
-  }
-}
 
 const TAILS = [
   '"logprobs":null,"finish_reason":null,"token_ids":null',
@@ -194,7 +186,7 @@ function eventsOf(sent: string): string[] {
 test.each([1, 2, 3, 4, 5])(
   'a usual stream comes to the same as by the long way: seed %i',
   (seed) => {
-    const pick = random(seed)
+    const pick = integersOf(seed)
     let usual = 0
     let told = 0
     for (let turn = 0; turn < 400; turn++) {

@@ -1,0 +1,103 @@
+import { describe, expect, test } from 'vitest'
+import { addUsed, type Balance, emptyBalance, type Sums } from '../../../src/core/ledger/fold.ts'
+import {
+  addToBalance,
+  addToNumbers,
+  formatNumbers,
+  newBalance,
+  runningOf,
+} from '../../../src/core/ledger/sumtext.ts'
+import { addSums } from '../../../src/core/usage/rows.ts'
+import { integersOf } from '../../random.ts'
+
+const RUNNING = runningOf(20_788, 682)
+const ODD = [0, 1, 1e15, 2 ** 53 - 1, 1e21, 1.5e300]
+
+/** Numbers as they come, and now and then the odd ones. */
+function sumsFrom(below: (bound: number) => number): Sums {
+  const one = () => (below(20) === 0 ? (ODD[below(ODD.length)] as number) : below(10_000))
+  return [one(), below(2) * one(), 1 + below(3)]
+}
+
+describe('addToBalance()', () => {
+  test('comes to what parsing and writing comes to', () => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const below = integersOf(seed)
+      let parsed = emptyBalance()
+      let text: string | undefined
+      for (let i = 0; i < 20; i++) {
+        const used = sumsFrom(below)
+        const added = text ? addToBalance(text, used, RUNNING) : newBalance(used, RUNNING)
+        addUsed(parsed, used, RUNNING)
+        expect(added?.text).toBe(JSON.stringify(parsed))
+        expect(added?.day).toEqual(parsed.days[RUNNING.day])
+        expect(added?.month).toEqual(parsed.months[RUNNING.month])
+        text = added?.text
+        parsed = JSON.parse(JSON.stringify(parsed))
+      }
+    }
+  })
+
+  const sums: Sums = [1, 2, 3]
+  const usual: Balance = { all: sums, days: { 20788: sums }, months: { 682: sums } }
+
+  test.each<[string, object]>([
+    ['a day that is over', { ...usual, days: { 20787: sums } }],
+    ['a second day', { ...usual, days: { 20787: sums, 20788: sums } }],
+    ['a later day', { ...usual, days: { 20788: sums, 20789: sums } }],
+    ['no day', { ...usual, days: {} }],
+    ['another month', { ...usual, months: { 681: sums } }],
+    ['a second month', { ...usual, months: { 682: sums, 683: sums } }],
+    ['no month', { ...usual, months: {} }],
+    ['what it had before another time zone', { ...usual, before: { day: sums, month: sums } }],
+    ['nothing before another time zone', { ...usual, before: {} }],
+    ['a sum that is no number', { ...usual, all: [null, 2, 3] }],
+    ['a sum more', { ...usual, all: [1, 2, 3, 4] }],
+    ['a sum less', { ...usual, all: [1, 2] }],
+  ])('leaves a balance to the long way that has %s', (_, balance) => {
+    expect(addToBalance(JSON.stringify(usual), sums, RUNNING)).not.toBeNull()
+    expect(addToBalance(JSON.stringify(balance), sums, RUNNING)).toBeNull()
+  })
+
+  test('leaves a sum to the long way that is larger than any number', () => {
+    const large: Sums = [1.5e308, 0, 1]
+    const text = newBalance(large, RUNNING)?.text as string
+    expect(JSON.parse(text).all).toEqual(large)
+    expect(addToBalance(text, large, RUNNING)).toBeNull()
+    expect(newBalance([Infinity, 0, 1], RUNNING)).toBeNull()
+  })
+})
+
+describe('addToNumbers()', () => {
+  test('comes to what parsing and writing comes to', () => {
+    for (let seed = 1; seed <= 200; seed++) {
+      const below = integersOf(seed)
+      const one = () =>
+        below(2) * (below(20) === 0 ? (ODD[below(ODD.length)] as number) : below(999))
+      const sums = Array.from({ length: 11 }, one)
+      let text = formatNumbers(sums)
+      expect(text).toBe(JSON.stringify(sums))
+      for (let i = 0; i < 20; i++) {
+        const more = sums.map(one)
+        addSums(sums, more)
+        text = addToNumbers(text, more) as string
+        expect(text).toBe(JSON.stringify(sums))
+      }
+    }
+  })
+
+  test.each([
+    ['a number is missing', '[1,2]', [1, 1, 1]],
+    ['there is one more', '[1,2,3,4]', [1, 1, 1]],
+    ['there are none', '[]', [1, 1, 1]],
+    ['one is no number', '[1,null,3]', [1, 1, 1]],
+    ['a sum is larger than any number', '[1,1.5e308,3]', [1, 1.5e308, 1]],
+  ])('leaves a row to the long way where %s', (_, text, more) => {
+    expect(addToNumbers('[1,2,3]', [1, 1, 1])).toBe('[2,3,4]')
+    expect(addToNumbers(text, more)).toBeNull()
+  })
+
+  test('writes as JSON does what is no number of JSON', () => {
+    expect(formatNumbers([1, Infinity])).toBe('[1,null]')
+  })
+})
