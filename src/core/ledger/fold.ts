@@ -34,13 +34,15 @@ const MONTH_MS = 32 * 86400000
 export function gatherLines(text: string, freshMs?: number, zoneMinutes?: number): Gathering {
   const found: Gathering = { batches: [], tally: newTally(), counted: [], lines: 0, skipped: 0 }
   const since = freshMs === undefined ? Infinity : freshMs
-  text.split('\n').forEach((one) => {
-    if (one === '') return
+  const lines = text.split('\n')
+  for (let i = 0; i < lines.length; i++) {
+    const one = lines[i] as string
+    if (one === '') continue
     found.lines++
     const read = readLine(one)
     if (!read.isWhole) found.skipped++
     if (read.line) addLine(found, read.line, read.timeMs, since, zoneMinutes)
-  })
+  }
   return found
 }
 
@@ -71,15 +73,18 @@ export function usedIn(batch: Batch): { [name: string]: Sums } {
   const names = Object.keys(batch.rows)
   for (let i = 0; i < names.length; i++) {
     const row = batch.rows[names[i] as string] as Gathered
-    const subjects = subjectsOf(row.line)
-    for (let j = 0; j < subjects.length; j++) {
-      const name = subjects[j] as string
-      const sums = used[name]
-      if (sums) addTo(sums, row.used)
-      else used[name] = [row.used[0], row.used[1], row.used[2]]
-    }
+    const line = row.line
+    if (isName(line.client)) addUse(used, subjectName('client', line.client), row.used)
+    if (isName(line.key)) addUse(used, subjectName('key', line.key), row.used)
+    if (isName(line.group)) addUse(used, subjectName('group', line.group), row.used)
   }
   return used
+}
+
+function addUse(used: { [name: string]: Sums }, name: string, more: Sums): void {
+  const sums = used[name]
+  if (sums) addTo(sums, more)
+  else used[name] = [more[0], more[1], more[2]]
 }
 
 /** The day of a batch and its month, each -1 where it is over. */
@@ -96,11 +101,18 @@ export function periodOf(day: number, nowMs: number, zoneMinutes?: number): Toda
 
 /** What one line adds to the sums of each of its subjects. */
 export function sumsOf(line: LedgerLine): Sums {
+  // Of most lines that a limit has refused, or that are not metered.
+  if (isBare(line)) return [0, 0, 1]
   const tokens = amount(line.promptTokens) + amount(line.completionTokens)
   // A line of `tollgate ledger compact` stands for many.
   const many = line as { summary?: unknown; requests?: unknown }
   const requests = many.summary === true ? amount(many.requests) : 1
   return [Math.round(tokens), Math.round(amount(line.cost) * 1e9), requests]
+}
+
+function isBare(line: LedgerLine): boolean {
+  const isUsed = line.promptTokens || line.completionTokens || line.cost
+  return !isUsed && (line as { summary?: unknown }).summary === undefined
 }
 
 /** The subjects that a line counts for, by their names. */

@@ -1,5 +1,5 @@
 import type { Gathering } from '../ledger/fold.ts'
-import { clean, type Gathered, isPlain, OTHER } from '../usage/rows.ts'
+import { clean, cleanFour, type Gathered, hasUsed, OTHER } from '../usage/rows.ts'
 import { isSaid, modelNameOf, NO_MODEL } from './tally.ts'
 
 /**
@@ -38,7 +38,7 @@ export function seriesOf(found: Gathering, modelLabel: ModelLabel): Series[] {
   noteSaid(found, modelLabel)
   const requests = found.tally.requests
   Object.keys(requests).forEach((name) => {
-    const labels = isPlain(name) ? name : name.split('\t').map(clean).join('\t')
+    const labels = cleanFour(name)
     const other = `r\t${OTHER}${labels.slice(labels.indexOf('\t'))}`
     series.push({ name: `r\t${labels}`, other, delta: requests[name] as number })
   })
@@ -78,6 +78,7 @@ function addUsage(series: Series[], found: Gathering, modelLabel: ModelLabel): v
     if (!batch.isFresh) return
     Object.keys(batch.rows).forEach((name) => {
       const row = batch.rows[name] as Gathered
+      if (!hasUsed(row.sums)) return
       const client = clean(row.line.client)
       const nanos = row.sums[COST] as number
       if (nanos > 0) cost[`c\t${client}`] = (cost[`c\t${client}`] || 0) + nanos

@@ -44,7 +44,7 @@ export function modelNameOf(line: { model?: string; served?: string }): string {
 
 /** `2xx` and its like. A server may send any three digits. */
 export function classOf(status: unknown): string {
-  return CLASSES[typeof status === 'number' ? Math.floor(status / 100) : 0] || OTHER
+  return typeof status === 'number' && status < 600 ? CLASSES[(status / 100) | 0] || OTHER : OTHER
 }
 
 /** As they stand: on njs's own engine each text that is made stays until the turn is over. */

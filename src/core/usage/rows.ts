@@ -113,8 +113,7 @@ export function batchOf(
 
 /** Adds a line to the row that it belongs to. `used` is what it adds to the sums of its subjects. */
 export function gather(batch: Batch, line: LedgerLine, used: Sums, isSummary: boolean): void {
-  const models = `${line.model || ''}\t${line.served || ''}`
-  const name = `${line.client || ''}\t${line.key || ''}\t${line.group || ''}\t${models}`
+  const name = `${line.client || ''}\t${line.key || ''}\t${line.group || ''}\t${line.model || ''}\t${line.served || ''}`
   let row = batch.rows[name]
   if (!row) {
     row = { line, used: [0, 0, 0], sums: [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }
@@ -154,27 +153,30 @@ function whole(value: unknown): number {
 
 /** Adds in place. */
 export function addSums(sums: RowSums, more: RowSums): void {
-  for (let i = 0; i < sums.length; i++) add(sums, i, more[i] || 0)
+  for (let i = 0; i < sums.length; i++) sums[i] = (sums[i] as number) + (more[i] || 0)
 }
 
 /** The rows of some batches, by hour and by day; what is older than rows are kept is left out. */
 export function windowsOf(batches: Batch[], nowMs: number, zoneMinutes?: number): Windows {
   const windows: Windows = {}
   batches.forEach((batch) => {
-    const hour = `h${batch.hour}`
-    const day = `d${batch.day}`
-    const isOfHour = !batch.isSummary && isKept(hour, nowMs)
-    const isOfDay = isKept(day, nowMs, zoneMinutes)
-    if (!isOfHour && !isOfDay) return
-    const names = Object.keys(batch.rows)
-    for (let i = 0; i < names.length; i++) {
-      const row = batch.rows[names[i] as string] as Gathered
-      const name = rowName(row.line)
-      if (isOfHour) addRow(windows, hour, name, row.sums)
-      if (isOfDay) addRow(windows, day, name, row.sums)
-    }
+    const spans = spansOf(batch, nowMs, zoneMinutes)
+    Object.keys(batch.rows).forEach((one) => {
+      const row = batch.rows[one] as Gathered
+      spans.forEach((window) => {
+        addRow(windows, window, rowName(row.line), row.sums)
+      })
+    })
   })
   return windows
+}
+
+/** The hour and the day of a batch, as far as their rows are kept. */
+export function spansOf(batch: Batch, nowMs: number, zoneMinutes?: number): string[] {
+  const hour = `h${batch.hour}`
+  const day = `d${batch.day}`
+  const spans = batch.isSummary || !isKept(hour, nowMs) ? [] : [hour]
+  return isKept(day, nowMs, zoneMinutes) ? spans.concat([day]) : spans
 }
 
 /** Adds to a row in place. */
@@ -188,15 +190,27 @@ export function addRow(windows: Windows, window: string, name: string, more: Row
 
 /** Client, key, group and model, between tabs: empty where the line names none. */
 export function rowName(line: LedgerLine): string {
-  const names = [line.client, line.key, line.group, modelOf(line)]
-  const isText = names.every((name) => name === undefined || typeof name === 'string')
-  const joined = names.join('\t')
-  return isText && isPlain(joined) ? joined : names.map(clean).join('\t')
+  const client = line.client || ''
+  const key = line.key || ''
+  const group = line.group || ''
+  const model = modelOf(line) || ''
+  // A line may hold anything. A call for each takes longer than all of this.
+  const isText =
+    typeof client === 'string' &&
+    typeof key === 'string' &&
+    typeof group === 'string' &&
+    typeof model === 'string'
+  const name = `${client}\t${key}\t${group}\t${model}`
+  return isText && isCleanFour(name) ? name : [client, key, group, model].map(clean).join('\t')
 }
 
-/** Whether four names between tabs are as clean() has them. */
-export function isPlain(joined: string): boolean {
-  return joined.length <= NAME_CHARACTERS_MAX && PLAIN_FOUR.test(joined)
+/** Four names between tabs as clean() has them. */
+export function cleanFour(names: string): string {
+  return isCleanFour(names) ? names : names.split('\t').map(clean).join('\t')
+}
+
+function isCleanFour(names: string): boolean {
+  return names.length <= NAME_CHARACTERS_MAX && PLAIN_FOUR.test(names)
 }
 
 /** The name under which a new row with these sums may be made where its client and its window have so many. */
@@ -215,7 +229,7 @@ export function boundName(
 }
 
 /** Tokens, audio or cost. */
-function hasUsed(sums: RowSums): boolean {
+export function hasUsed(sums: RowSums): boolean {
   for (let i = 4; i < 10; i++) if (sums[i]) return true
   return false
 }

@@ -2,10 +2,9 @@ import type { Mark } from '../../core/ledger/balancefile.ts'
 import { gatherLines } from '../../core/ledger/fold.ts'
 import type { LedgerLine } from '../../core/ledger/line.ts'
 import { type Averages, learnLine } from '../../core/limits/learn.ts'
-import { windowsOf } from '../../core/usage/rows.ts'
 import { countersZone, readRules } from '../gate/registry.ts'
 import { flushTally, forgetMark, isCounted, startOfMetrics } from '../metrics/tally.ts'
-import { addToRows, keepRowsState, type RowsState, readRowsState } from '../usage/rows.ts'
+import { addBatchesToRows, keepRowsState, type RowsState, readRowsState } from '../usage/rows.ts'
 import { findLedger, headOf, readLines } from './file.ts'
 import { note, setProblem } from './notices.ts'
 import { addBatches, type Cursor, changeTogether } from './sums.ts'
@@ -88,7 +87,7 @@ function add(cursor: Cursor, mark: Mark, lines: { text: string; next: number }, 
   const wasFull = state.isFull
   changeTogether(cursor, () => {
     addBatches(cursor, found.batches, nowMs)
-    addToRows(state, windowsOf(found.batches, nowMs, cursor.zoneMinutes))
+    addBatchesToRows(state, found.batches, nowMs, cursor.zoneMinutes)
     keepRowsState(state)
     learn(found.counted)
     flushTally(mark, lines.next, found)

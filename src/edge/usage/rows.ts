@@ -1,11 +1,15 @@
-import { addToNumbers, formatNumbers } from '../../core/ledger/sumtext.ts'
+import { formatRowSums } from '../../core/ledger/sumtext.ts'
 import {
   addSums,
+  type Batch,
   boundName,
   clientInRow,
+  type Gathered,
   type RowSums,
   type Rows,
+  rowName,
   spanOf,
+  spansOf,
   type Windows,
 } from '../../core/usage/rows.ts'
 
@@ -104,6 +108,38 @@ export function addToRows(state: RowsState, windows: Windows): void {
   })
 }
 
+/** A window, and the names of the rows that it has got. */
+type Span = { window: string; fresh: string[] }
+
+/** Adds lines to their rows, likewise. */
+export function addBatchesToRows(
+  state: RowsState,
+  batches: Batch[],
+  nowMs: number,
+  zoneMinutes: number,
+): void {
+  const zone = rowsZone()
+  state.moves++
+  batches.forEach((batch) => {
+    const spans = spansOf(batch, nowMs, zoneMinutes).map((window) => ({
+      window,
+      fresh: [] as string[],
+    }))
+    const names = Object.keys(batch.rows)
+    for (let i = 0; i < names.length; i++) {
+      const row = batch.rows[names[i] as string] as Gathered
+      const name = rowName(row.line)
+      for (let j = 0; j < spans.length; j++) {
+        const span = spans[j] as Span
+        addToRow(zone, state, span.window, name, row.sums, span.fresh)
+      }
+    }
+    spans.forEach((span) => {
+      while (span.fresh.length > 0) noteRows(zone, state, span.window, span.fresh)
+    })
+  })
+}
+
 /** Adds to a row, or makes it, and then adds its name to `fresh`. */
 function addToRow(
   zone: NgxSharedDict<string>,
@@ -116,23 +152,18 @@ function addToRow(
   const entry = `${window}\t${name}`
   const kept = zone.get(entry)
   if (kept !== undefined) {
-    if (!put(zone, entry, addToNumbers(kept, more) || sumOf(kept, more))) noteLoss(state)
+    const sums: RowSums = JSON.parse(kept)
+    addSums(sums, more)
+    if (!put(zone, entry, formatRowSums(sums))) noteLoss(state)
     return
   }
   const counter = countEntry(window, name)
   const ofClient = Number(zone.get(counter) || 0)
   const allowed = boundName(name, more, ofClient, rowsIn(state, window) + fresh.length)
   if (allowed !== name) addToRow(zone, state, window, allowed, more, fresh)
-  else if (put(zone, entry, formatNumbers(more)) && put(zone, counter, `${ofClient + 1}`))
+  else if (put(zone, entry, formatRowSums(more)) && put(zone, counter, `${ofClient + 1}`))
     fresh.push(name)
   else dropRow(zone, state, entry)
-}
-
-/** Where one is not a whole row of numbers. */
-function sumOf(kept: string, more: RowSums): string {
-  const sums: RowSums = JSON.parse(kept)
-  addSums(sums, more)
-  return JSON.stringify(sums)
 }
 
 /** Whether there was room. */
