@@ -19,6 +19,8 @@ const REUSES = [32, 128, 256, 512, 2048]
 const STREAMS = 2000
 /** Events of each in a second: what matters is that all are open at once. */
 const PER_SECOND = 1
+/** So many begin in a second: each makes a context. */
+const STARTS = 125
 const STEADY_MS = 4000
 /** Callers who all wait for an answer at once. */
 const CALLERS = [32, 256]
@@ -66,7 +68,7 @@ async function setReuse(path: string, reuse: number): Promise<void> {
 }
 
 async function measure(context: Context, server: Server, reuse: number): Promise<ReuseRow> {
-  const pace = { streams: STREAMS, perSecond: PER_SECOND, asks: false, rounds: 1 }
+  const pace = { streams: STREAMS, perSecond: PER_SECOND, starts: STARTS, asks: false, rounds: 1 }
   const load = loadOf(server, pace, 1, STEADY_MS)
   const result = await runForJson<StreamResult>(program('client', 'streams', load))
   const [before, , end] = result.memory
