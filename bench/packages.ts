@@ -48,6 +48,14 @@ export async function commandIn(root: string, program: string): Promise<string[]
   throw new Error(`Cannot find the loader in ${root}`)
 }
 
+/** A library of an unpacked folder, for LD_PRELOAD. */
+export async function libraryIn(root: string, name: string): Promise<string> {
+  for (const folder of await findLibraries(root)) {
+    if (existsSync(join(folder, name))) return join(folder, name)
+  }
+  throw new Error(`Cannot find ${name} in ${root}`)
+}
+
 async function findLibraries(root: string): Promise<string[]> {
   const base = join(root, 'usr', 'lib')
   const names = (await readdir(base)).filter((name) => name.endsWith('-linux-gnu'))

@@ -87,6 +87,8 @@ export type MemoryRow = {
 export type ReuseRow = {
   subject: string
   reuse: number
+  /** What hands out memory: the C library, or jemalloc before it. */
+  allocator: string
   streams: number
   /** Memory before, with all of them open, a moment after the last, and some minutes later with a few requests since. */
   freshMb: number

@@ -18,6 +18,12 @@ export function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
+/** Goes on where so much is left of a minute: at its turn, windows of limits slide, and have new counters. */
+export async function stayInMinute(seconds: number): Promise<void> {
+  const leftMs = 60_000 - (Date.now() % 60_000)
+  if (leftMs < seconds * 1000) await sleep(leftMs + 100)
+}
+
 /**
  * Below the ports that a system gives to outgoing connections, 32768 and above: one of those could be taken while an nginx
  * that had it is started again. And above 10080, the last one to which fetch() and browsers do not go.

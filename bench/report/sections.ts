@@ -110,10 +110,10 @@ export function reuseSection(rows: readonly ReuseRow[]): string[] {
   const callers = first?.cpuUs.map((one) => `CPU us a request, ${one.callers} callers`) ?? []
   const times = ['before, MB', `${first?.streams} streams open`, 'after them']
   return formatTable(
-    ['js_context_reuse', 'subject', ...times, `${first?.minutes} minutes later`, ...callers],
+    ['js_context_reuse', 'memory by', ...times, `${first?.minutes} minutes later`, ...callers],
     rows.map((row) => [
       show(row.reuse, 0),
-      labelOf(row.subject),
+      row.allocator,
       ...[row.freshMb, row.openMb, row.afterMb, row.laterMb].map((mb) => show(mb, 0)),
       ...row.cpuUs.map(({ us }) => show(us, 1)),
     ]),

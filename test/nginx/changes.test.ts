@@ -1,5 +1,6 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Policy } from '../../src/core/config/shapes.ts'
+import { stayInMinute } from '../waiting.ts'
 import {
   type Caller,
   CHAT,
@@ -22,11 +23,6 @@ import { get, send } from './wire.ts'
 const isNearMidnight = 86_400_000 - (Date.now() % 86_400_000) < 60_000
 
 watchLogs()
-
-/** Not across the turn of a minute, where the window slides. */
-async function awaitQuietMinute(): Promise<void> {
-  if (Date.now() % 60000 > 48000) await sleep(60100 - (Date.now() % 60000))
-}
 
 describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
   async function start(callers: { [name: string]: Caller }, options: GateOptions): Promise<Gate> {
@@ -59,7 +55,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
         groups: { web: { limits: { requestsPerMinute: group } } },
       })
       const gate = await start(callers, { policy: policyOf(3, 2) })
-      await awaitQuietMinute()
+      await stayInMinute(12)
       const { planned, grouped, both } = callers
       expect([await admittedOf(gate, planned), await admittedOf(gate, grouped)]).toEqual([3, 2])
       expect(await admittedOf(gate, both)).toBe(0)
@@ -131,7 +127,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name', (setup) => {
       places: clientOf({ limits: { concurrency: 4 } }),
     }
     const gate = await start(callers, { workers: 2 })
-    await awaitQuietMinute()
+    await stayInMinute(12)
     const slow = chatOf('tokens:100000,itl:50', { stream: true })
     const run = () => send(gate, CHAT, { key: callers.places.secret, body: slow })
     const streams = Array.from({ length: 4 }, run)

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { checkLedger } from '../../src/cli/checks/state.ts'
 import type { Client } from '../../src/core/config/shapes.ts'
+import { stayInMinute } from '../waiting.ts'
 import { type Caller, CHAT, chatOf, clientOf, documentOf, linesOf } from './clients.ts'
 import { edit } from './edit.ts'
 import { type Gate, startGate, until } from './harness.ts'
@@ -78,6 +79,7 @@ describe.skipIf(isNearMidnight).each(setups)('$name: a full zone', (setup) => {
     '%s: whose limits cannot be counted is refused, others go on',
     async (small, fields) => {
       const { gate, many, free } = await start(small, fields)
+      await stayInMinute(10)
       const statuses = []
       for (const caller of many) statuses.push((await ask(gate, caller)).status)
       const admitted = statuses.filter((status) => status === 200).length

@@ -1,8 +1,9 @@
 import OpenAI from 'openai'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import type { Client, Limits, Policy } from '../../src/core/config/shapes.ts'
+import { stayInMinute } from '../waiting.ts'
 import { linesOf } from './clients.ts'
-import { type Gate, makeKey, sleep, startGate, until } from './harness.ts'
+import { type Gate, makeKey, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { findEngines } from './setups.ts'
 import { send } from './wire.ts'
@@ -270,8 +271,7 @@ describe.each(await findEngines())('$name', (setup) => {
     try {
       const admitted: number[] = []
       for (const { secret } of runs) {
-        // Not across the turn of a minute, where the window has slid by some.
-        if (Date.now() % 60000 > 57000) await sleep(3100)
+        await stayInMinute(3)
         const calls = Array.from({ length: 200 }, () =>
           gate.call(CHAT, { key: secret, body: bodyOf('tokens:1', { max_tokens: 1 }) }),
         )

@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { stayInMinute } from '../waiting.ts'
 import {
   type Caller,
   CHAT,
@@ -9,7 +10,7 @@ import {
   sumOf,
   tokensOf,
 } from './clients.ts'
-import { type Gate, sleep, startGate, until } from './harness.ts'
+import { type Gate, startGate, until } from './harness.ts'
 import { watchLogs } from './logs.ts'
 import { connectAll, entriesOf, heldBy, probed, usedBy, zone } from './probe.ts'
 import { workersOf } from './processes.ts'
@@ -19,11 +20,6 @@ import { type Call, type CallOptions, eventsOf, get, send } from './wire.ts'
 const WORKERS = 4
 
 watchLogs()
-
-/** Not across the turn of a minute, where the window slides. */
-async function awaitQuietMinute(): Promise<void> {
-  if (Date.now() % 60000 > 52000) await sleep(60100 - (Date.now() % 60000))
-}
 
 /** Around midnight in UTC nothing is proven about a day. */
 const isNearMidnight = 86_400_000 - (Date.now() % 86_400_000) < 60_000
@@ -56,7 +52,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name: four workers',
     }
     const gate = await start(callers)
     const agents = await connect(gate, 2)
-    await awaitQuietMinute()
+    await stayInMinute(8)
     /** The statuses of two requests by each worker, all at once. */
     const ask = async (name: keyof typeof callers) => {
       const calls = []
@@ -122,7 +118,7 @@ describe.skipIf(isNearMidnight).each(await findEngines())('$name: four workers',
     const limit = 3000
     const one = clientOf({ limits: { tokensPerMinute: limit } })
     const gate = await start({ one })
-    await awaitQuietMinute()
+    await stayInMinute(8)
     // Some name a maximum and some do not, and a third has a prompt that is longer than it looks.
     const kinds = [
       chatOf('prompt:3,tokens:40', { max_tokens: 60 }),
