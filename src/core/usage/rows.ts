@@ -163,8 +163,9 @@ export function windowsOf(batches: Batch[], nowMs: number, zoneMinutes?: number)
     const spans = spansOf(batch, nowMs, zoneMinutes)
     Object.keys(batch.rows).forEach((one) => {
       const row = batch.rows[one] as Gathered
+      const name = rowName(row.line)
       spans.forEach((window) => {
-        addRow(windows, window, rowName(row.line), row.sums)
+        addRow(windows, window, name, row.sums)
       })
     })
   })
